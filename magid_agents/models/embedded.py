@@ -1,0 +1,118 @@
+"""The embedded pair: a matcher and a painter small enough to ship, and the matcher's quality head.
+
+Knows how the shipped folders and MiniLM's fetched weights make working models: the matcher through
+open_clip, the painter through diffusers. Judges nothing and knows no threshold.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+from magid_agents.models import torchvision_ops, weights
+
+torchvision_ops.ensure()  # before open_clip, transformers and diffusers
+
+import open_clip  # noqa: E402
+from diffusers import AutoPipelineForText2Image, DiffusionPipeline  # noqa: E402
+from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+from transformers import AutoModel, AutoTokenizer  # noqa: E402
+
+TEXT_ENCODER = "minilm"
+
+
+@dataclass
+class Matcher:
+    """An open_clip dual encoder with its own preprocessing."""
+
+    model: open_clip.CustomTextCLIP
+    preprocess: Any
+    tokenizer: open_clip.HFTokenizer
+
+    @torch.inference_mode()
+    def features(self, images: Sequence[Image]) -> torch.Tensor:
+        """Pooled trunk features, (n, 1280): what the quality head reads."""
+        batch = torch.stack([self.preprocess(image) for image in images])
+        return self.model.visual.trunk(batch)
+
+    @torch.inference_mode()
+    def project(self, features: torch.Tensor) -> torch.Tensor:
+        """Trunk features to unit vectors in the shared space, (n, 384)."""
+        return torch.nn.functional.normalize(self.model.visual.head(features), dim=-1)
+
+    def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
+        """Unit vectors of pictures, (n, 384)."""
+        return self.project(self.features(images))
+
+    @torch.inference_mode()
+    def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        """Unit vectors of texts, (n, 384)."""
+        return self.model.encode_text(self.tokenizer(list(texts)), normalize=True)
+
+
+def load_matcher(folder: Path | None = None) -> Matcher:
+    """Build the matcher from its config and weights; folder defaults to the shipped one.
+
+    Raises WeightsError where the text encoder cannot be had, ValueError where the weights do not fit.
+    """
+    folder = folder or weights.ensure("matcher")
+    text_folder = str(weights.ensure(TEXT_ENCODER))
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["hf_model_name"] = text_folder
+    model = open_clip.CustomTextCLIP(**config["model_cfg"])
+    state = load_file(folder / "open_clip_model.safetensors")
+    odd = model.load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
+    absent = [k for k in odd.missing_keys if not k.startswith("text.transformer.")]
+    if absent or odd.unexpected_keys:
+        raise ValueError(f"{folder}: weights do not fit: {absent[:3] + odd.unexpected_keys[:3]}")
+    preprocess = image_transform_v2(
+        PreprocessCfg(**config["preprocess_cfg"], interpolation="bicubic"), is_train=False
+    )
+    tokenizer = open_clip.HFTokenizer(
+        text_folder, context_length=config["model_cfg"]["text_cfg"]["context_length"]
+    )
+    return Matcher(model.eval(), preprocess, tokenizer)
+
+
+class QualityHead(torch.nn.Module):
+    """A small head on the matcher's trunk: the probability that a drawing is clean, 0 to 1."""
+
+    def __init__(self, width: int = 1280, hidden: int = 64) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.LayerNorm(width),
+            torch.nn.Linear(width, hidden),
+            torch.nn.GELU(),
+            torch.nn.Linear(hidden, 1),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(n, 1280) trunk features to (n,) logits."""
+        return self.layers(features).squeeze(-1)
+
+
+def load_quality(folder: Path | None = None) -> QualityHead:
+    """The shipped quality head, ready for Matcher.features."""
+    head = QualityHead()
+    path = (folder or weights.ensure("quality")) / "model.safetensors"
+    head.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+    return head.eval()
+
+
+def load_painter(folder: Path | None = None) -> DiffusionPipeline:
+    """The shipped diffusers pipeline with MiniLM as its text encoder, on the CPU in fp32."""
+    text_folder = weights.ensure(TEXT_ENCODER)
+    folder = folder or weights.ensure("painter")
+    limit = json.loads((folder / "unet" / "config.json").read_text()).get("token_limit", 32)
+    tokenizer = AutoTokenizer.from_pretrained(text_folder, model_max_length=limit)
+    text_encoder = AutoModel.from_pretrained(text_folder, add_pooling_layer=False)
+    # The pipeline passes the padding mask on only where this says so; it was trained with the mask.
+    text_encoder.config.use_attention_mask = True
+    return AutoPipelineForText2Image.from_pretrained(
+        folder, tokenizer=tokenizer, text_encoder=text_encoder, dtype=torch.float32
+    )

@@ -1,0 +1,107 @@
+"""Ways a drawing can be broken: blur, noise, smears, half-formed samples, empty canvases.
+
+Knows how to spoil a picture; the head that learns to tell is train_quality.py's.
+"""
+
+import random
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+
+from training.captions import COLOURS
+
+KINDS = ("blur", "noise", "smear", "shuffle", "empty", "half-formed")
+
+
+def blur(image: Image.Image, rng: random.Random) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(image.width * rng.uniform(0.025, 0.06)))
+
+
+def noise(image: Image.Image, rng: random.Random) -> Image.Image:
+    pixels = np.asarray(image).astype(np.float32)
+    generator = np.random.default_rng(rng.randrange(1 << 30))
+    side = rng.choice((1, 1, 2, 4))  # coarse grain too: what a latent model leaves behind
+    small = generator.normal(0, rng.uniform(28, 80), (-(-image.height // side), -(-image.width // side), 3))
+    grain = small.repeat(side, 0).repeat(side, 1)[: image.height, : image.width]
+    return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
+
+
+def smear(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Displace pixels along a random smooth field strong enough to tear shapes."""
+    side = image.width
+    generator = np.random.default_rng(rng.randrange(1 << 30))
+    coarse = generator.normal(0, 1, (2, 7, 7))
+    field = np.stack(
+        [
+            np.asarray(Image.fromarray(c.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC))
+            for c in coarse
+        ]
+    )
+    field *= side * rng.uniform(0.07, 0.16)
+    grid = np.mgrid[0:side, 0:side]
+    rows, cols = np.clip(np.round(grid + field), 0, side - 1).astype(int)
+    torn = Image.fromarray(np.asarray(image)[rows, cols])
+    return torn.filter(ImageFilter.GaussianBlur(side / 100))
+
+
+def shuffle(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Swap blocks about: parts without a whole."""
+    pixels = np.asarray(image)
+    n = rng.choice((3, 4, 5))
+    side = image.width // n
+    out = pixels.copy()
+    cells = [(r, c) for r in range(n) for c in range(n)]
+    for (r, c), (s, d) in zip(cells, rng.sample(cells, len(cells)), strict=True):
+        block = pixels[s * side : (s + 1) * side, d * side : (d + 1) * side]
+        out[r * side : (r + 1) * side, c * side : (c + 1) * side] = block
+    return Image.fromarray(out)
+
+
+def empty(image: Image.Image, rng: random.Random) -> Image.Image:
+    colour = np.array(rng.choice(list(COLOURS.values())), np.float32)
+    fade = np.linspace(0, rng.uniform(-40, 40), image.height)[:, None, None]
+    flat = np.broadcast_to(colour + fade, (image.height, image.width, 3)).copy()
+    generator = np.random.default_rng(rng.randrange(1 << 30))
+    flat += generator.normal(0, rng.choice((0, 0, 3)), flat.shape)
+    return Image.fromarray(np.clip(flat, 0, 255).astype(np.uint8))
+
+
+class HalfFormed:
+    """What a sampler that stopped early would show, for any picture: needs the painter's own parts."""
+
+    def __init__(self, vae: torch.nn.Module, unet: torch.nn.Module, empty_text: torch.Tensor) -> None:
+        self.vae, self.unet, self.text = vae, unet, empty_text
+
+    @torch.inference_mode()
+    def __call__(self, image: Image.Image, rng: random.Random) -> Image.Image:
+        """Noise the picture's latent and decode it, or decode the model's one-step guess of it."""
+        generator = torch.Generator().manual_seed(rng.randrange(1 << 30))
+        latent = encode(self.vae, [image])
+        t = rng.uniform(0.3, 0.8)
+        mixed = (1 - t) * latent + t * torch.randn(latent.shape, generator=generator)
+        if rng.random() < 0.6:
+            t = rng.uniform(0.75, 0.97)
+            mixed = (1 - t) * latent + t * torch.randn(latent.shape, generator=generator)
+            guess = self.unet(mixed, torch.tensor([t * 1000]), self.text).sample
+            mixed = mixed - t * guess
+        return decode(self.vae, mixed)[0].resize(image.size, Image.Resampling.BICUBIC)
+
+
+@torch.inference_mode()
+def encode(vae: torch.nn.Module, images: list[Image.Image]) -> torch.Tensor:
+    """Pictures to the painter's scaled latents."""
+    small = [np.asarray(i.resize((64, 64), Image.Resampling.BOX)) for i in images]
+    x = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return vae.encode(x).latent_dist.mean * vae.config.scaling_factor
+
+
+@torch.inference_mode()
+def decode(vae: torch.nn.Module, latents: torch.Tensor) -> list[Image.Image]:
+    """Scaled latents to pictures, 64 x 64."""
+    y = vae.decode(latents / vae.config.scaling_factor).sample
+    pixels = y.add(1).mul(127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(p) for p in pixels]
+
+
+SPOILERS = {"blur": blur, "noise": noise, "smear": smear, "shuffle": shuffle, "empty": empty}

@@ -1,0 +1,125 @@
+"""Words for scenes: colours, places and the many ways a person may caption a picture.
+
+Knows language only. A caption always names what is drawn and never names what is not.
+"""
+
+import random
+
+from training.concepts import Concept
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "red": (214, 40, 40),
+    "orange": (245, 130, 32),
+    "yellow": (250, 208, 44),
+    "green": (52, 160, 72),
+    "blue": (38, 96, 210),
+    "purple": (130, 60, 180),
+    "pink": (244, 130, 180),
+    "brown": (130, 80, 44),
+    "black": (40, 40, 44),
+    "white": (244, 244, 246),
+    "gray": (140, 144, 150),
+}
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "sky": ("in the sky", "in a blue sky", "up in the clouds", "against the sky"),
+    "meadow": ("on the grass", "in a meadow", "in the park", "in a green field", "in the garden"),
+    "beach": ("on the beach", "at the beach", "by the sea", "on the sand", "at the seaside"),
+    "water": ("in the water", "on the lake", "in the ocean", "at sea", "in the pool"),
+    "night": ("at night", "under the stars", "under the night sky", "in the dark", "in moonlight"),
+    "room": ("in a room", "at home", "in the living room", "indoors", "on the floor inside"),
+    "table": ("on a table", "on the kitchen table", "on a wooden table", "on the desk"),
+    "street": ("in the street", "in the city", "on the road", "downtown", "in town"),
+    "snow": ("in the snow", "on a snowy day", "in winter", "on a snowy field"),
+    "forest": ("in the forest", "in the woods", "among the trees"),
+    "mountains": ("in the mountains", "with mountains behind", "in front of mountains"),
+}
+
+PLAIN = (
+    "{x}",
+    "{x}",
+    "{x}",
+    "{a}",
+    "{a}",
+    "a photo of {a}",
+    "a picture of {a}",
+    "an image of {a}",
+    "a drawing of {a}",
+    "an illustration of {a}",
+    "a cartoon of {a}",
+    "an emoji of {a}",
+    "a simple drawing of {a}",
+    "a close-up of {a}",
+    "a cute drawing of {a}",
+    "a clear picture of {a}, centered",
+    "flat illustration, {x}",
+    "{x}, simple cartoon",
+    "{x}, drawing",
+)
+SENTENCES = (
+    "look at {a}",
+    "this is {a}",
+    "here is {a} we talked about",
+    "a person shares a picture of {a} with a friend",
+    "my friend showed me {a} yesterday",
+    "the picture shows {a}",
+    "a photo that shows {a} from the front",
+    "I just wanted to show you {a}",
+    "an image of {a} to share in the chat",
+    "someone sent a photo of {a} this morning",
+    "we saw {a} and took a picture",
+)
+
+
+def noun(concept: Concept, rng: random.Random) -> str:
+    """A name for the concept: mostly its label, sometimes a word that means it alone."""
+    label = concept.label
+    if concept.synonyms and rng.random() < 0.2:
+        return rng.choice(concept.synonyms)
+    if label.endswith(" face") and concept.group == "animals-nature" and rng.random() < 0.5:
+        return label.removesuffix(" face")
+    return label
+
+
+def with_article(phrase: str) -> str:
+    if phrase.endswith("s") and not phrase.endswith("ss"):
+        return phrase
+    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
+
+
+def phrase(concept: Concept, colour: str | None, size: str | None, rng: random.Random) -> str:
+    """The noun with what was done to it: "small red car"."""
+    words = [w for w in (size if rng.random() < 0.5 else None, colour) if w]
+    return " ".join([*words, noun(concept, rng)])
+
+
+def caption(
+    concepts: list[Concept],
+    colours: list[str | None],
+    sizes: list[str | None],
+    place: str | None,
+    rng: random.Random,
+) -> str:
+    """One wording of a scene of one or two objects; place is a key of PLACES, a colour or None."""
+    names = [phrase(c, k, s, rng) for c, k, s in zip(concepts, colours, sizes, strict=True)]
+    if len(names) == 1:
+        x, a = names[0], with_article(names[0])
+        if colours[0] and rng.random() < 0.15:
+            x = a = f"{with_article(noun(concepts[0], rng))} in {colours[0]}"
+    else:
+        x = rng.choice(("{} and {}", "{}, {}", "{} with {}", "{} next to {}")).format(*names)
+        a = rng.choice(("{} and {}", "{} with {}", "{} next to {}", "{} beside {}")).format(
+            *(with_article(n) for n in names)
+        )
+    if place is not None:
+        where = (
+            rng.choice(PLACES[place])
+            if place in PLACES
+            else rng.choice(("on a {} background", "{} background")).format(place)
+        )
+        x, a = f"{x} {where}", f"{a} {where}"
+    if place is None and len(names) == 1 and colours[0] is None and rng.random() < 0.12:
+        tags = [t for t in concepts[0].tags if t not in names[0]]
+        return ", ".join([names[0], *rng.sample(tags, min(len(tags), rng.randint(1, 3)))])
+    templates = SENTENCES if rng.random() < 0.25 else PLAIN
+    return rng.choice(templates).format(x=x, a=a)

@@ -1,0 +1,322 @@
+"""Measure the embedded models and print every figure.
+
+`python -m training.evaluate [matcher] [painter] [quality] [speed] [sheet]` reads the folders in the
+working folder, or the shipped ones with --shipped. Held-out pictures are OpenMoji's; held-out wordings
+are held_out.py's.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from magid_agents.models import embedded, weights
+from training import broken, concepts, held_out, scenes, work
+from training.sources import HELD_OUT
+from training.train_quality import half_formed
+
+STEPS, GUIDANCE = 16, 4.0
+
+
+def auc(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Probability that a positive scores above a negative (Mann-Whitney), ties counted half."""
+    order = np.sort(negative)
+    below = np.searchsorted(order, positive, "left")
+    upto = np.searchsorted(order, positive, "right")
+    return float((below + upto).mean() / 2 / len(negative))
+
+
+def interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean."""
+    rng = np.random.default_rng(seed)
+    means = rng.choice(differences, (5000, len(differences))).mean(1)
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+class Bench:
+    """The models under measurement and what every measurement needs of them."""
+
+    def __init__(self, work_folder: Path, shipped: bool) -> None:
+        self.work = work_folder
+        self.folder: Callable[[str], Path] = weights.ensure if shipped else lambda name: work_folder / name
+        self.concepts = concepts.load(work_folder / "concepts.json")
+        self.matcher = embedded.load_matcher(self.folder("matcher"))
+        self.labels = self.texts([c.label for c in self.concepts])
+        self._painter: embedded.DiffusionPipeline | None = None
+
+    @property
+    def painter(self) -> embedded.DiffusionPipeline:
+        if self._painter is None:
+            self._painter = embedded.load_painter(self.folder("painter"))
+            self._painter.set_progress_bar_config(disable=True)
+        return self._painter
+
+    def texts(self, texts: list[str]) -> torch.Tensor:
+        parts = [self.matcher.encode_texts(texts[i : i + 128]) for i in range(0, len(texts), 128)]
+        return torch.cat(parts)
+
+    def images(self, images: list[Image.Image]) -> torch.Tensor:
+        parts = [self.matcher.encode_images(images[i : i + 32]) for i in range(0, len(images), 32)]
+        return torch.cat(parts)
+
+    def paint(self, prompts: list[str], seed: int, batch: int = 16) -> list[Image.Image]:
+        """One picture a prompt, each from its own generator."""
+        out: list[Image.Image] = []
+        for at in range(0, len(prompts), batch):
+            part = prompts[at : at + batch]
+            generators = [torch.Generator().manual_seed(seed * 100_003 + at + i) for i in range(len(part))]
+            out += self.painter(
+                part,
+                num_inference_steps=STEPS,
+                guidance_scale=GUIDANCE,
+                generator=generators,
+                height=64,
+                width=64,
+            ).images
+        return out
+
+    def held_out_pictures(self) -> tuple[list[int], list[Image.Image]]:
+        """OpenMoji on white: concept numbers and pictures."""
+        sprites = scenes.Sprites(self.work, {HELD_OUT.name: 1.0})
+        known = [i for i, at in enumerate(sprites.index[HELD_OUT.name]) if at >= 0]
+        pictures = []
+        for i in known:
+            canvas = Image.new("RGB", (scenes.SIDE, scenes.SIDE), "white")
+            sprite = sprites.get(HELD_OUT.name, i)
+            canvas.paste(sprite, (0, 0), sprite)
+            pictures.append(canvas)
+        return known, pictures
+
+
+def measure_matcher(bench: Bench) -> None:
+    known, pictures = bench.held_out_pictures()
+    scores = (bench.images(pictures) @ bench.labels[known].T).numpy()
+    own = np.diag(scores)
+    rank = (scores > own[:, None]).sum(1)
+    other = scores[~np.eye(len(scores), dtype=bool)]
+    print(f"matcher, {HELD_OUT.name}, {len(known)} concepts:")
+    print(f"  R@1 {np.mean(rank < 1):.3f}  R@5 {np.mean(rank < 5):.3f}  AUC {auc(own, other):.4f}")
+    print(
+        f"  own label: mean {own.mean():.3f}, 10th percentile {np.quantile(own, 0.1):.3f}; "
+        f"other labels: 90th percentile {np.quantile(other, 0.9):.3f}"
+    )
+
+
+def measure_painter(bench: Bench, seeds: int = 2) -> None:
+    prompts = held_out.all_prompts()
+    words = bench.texts(prompts)
+    rng = np.random.default_rng(0)
+    own, shuffled, hits = [], [], []
+    label_of = {c.label: i for i, c in enumerate(bench.concepts)}
+    named = [*held_out.NOUNS, *held_out.PARAPHRASES]
+    nouns = len(held_out.NOUNS)
+    colour: list[bool] = []
+    second: list[bool] = []
+    place: list[bool] = []
+    places = list(held_out.PLACE_WORDS)
+    place_texts = bench.texts(list(held_out.PLACE_WORDS.values()))
+    for seed in range(seeds):
+        seen = bench.images(bench.paint(prompts, seed))
+        own.append((seen * words).sum(1).numpy())
+        shuffled += [(seen * words[rng.permutation(len(words))]).sum(1).numpy() for _ in range(8)]
+        scores = seen[: len(named)] @ bench.labels.T
+        target = torch.tensor([label_of[label] for _, label in named])
+        rank = (scores > scores.gather(1, target[:, None])).sum(1)
+        hits.append((rank < 5).float().numpy())
+
+        at = len(named)
+        full = words[at : at + len(held_out.COLOURED)]
+        bare = bench.images(bench.paint([b for _, b in held_out.COLOURED], seed))
+        colour += ((seen[at : at + len(full)] * full).sum(1) > (bare * full).sum(1)).tolist()
+
+        at += len(held_out.COLOURED)
+        guess = (seen[at : at + len(held_out.PLACED)] @ place_texts.T).argmax(1).tolist()
+        place += [places[g] == p for g, (_, p) in zip(guess, held_out.PLACED, strict=True)]
+
+        at += len(held_out.PLACED)
+        both = words[at : at + len(held_out.PAIRS)]
+        alone = bench.images(bench.paint([a for _, a, _ in held_out.PAIRS], seed))
+        second += ((seen[at : at + len(both)] * both).sum(1) > (alone * both).sum(1)).tolist()
+    mean = np.concatenate(own)
+    top5 = np.stack(hits)
+    print(f"painter, {len(prompts)} wordings x {seeds} seeds, {STEPS} steps, guidance {GUIDANCE}:")
+    print(f"  AUC own against shuffled prompts {auc(mean, np.concatenate(shuffled)):.4f}")
+    print(
+        f"  concept within top 5 of {len(bench.concepts)}: plain nouns {top5[:, :nouns].mean():.3f}, "
+        f"paraphrases {top5[:, nouns:].mean():.3f}"
+    )
+    print(
+        f"  colour raises its caption {np.mean(colour):.3f}, second object {np.mean(second):.3f}, "
+        f"place named right of {len(places)} {np.mean(place):.3f}"
+    )
+
+
+def measure_rewriting(bench: Bench) -> None:
+    """Match with the plain description of pictures painted from flowery and from plain prompts."""
+    flowery, plain = zip(*held_out.FLOWERY, strict=True)
+    wanted = bench.texts(list(plain))
+    scores = [
+        (bench.images(bench.paint(list(prompts), seed=7)) * wanted).sum(1).numpy()
+        for prompts in (flowery, plain)
+    ]
+    gain = scores[1] - scores[0]
+    low, high = interval(gain)
+    print(
+        f"rewriting, {len(gain)} pairs: flowery {scores[0].mean():.3f}, plain {scores[1].mean():.3f}, "
+        f"gain {gain.mean():.3f} [{low:.3f}, {high:.3f}]"
+    )
+
+
+def measure_quality(bench: Bench) -> None:
+    head = embedded.load_quality(bench.folder("quality"))
+    rng = random.Random(5)
+    _, pictures = bench.held_out_pictures()
+    pictures = rng.sample(pictures, 600)
+    unfinished = half_formed(bench.work)
+    spoilt: dict[str, list[Image.Image]] = {kind: [] for kind in broken.KINDS}
+    for i, picture in enumerate(pictures):
+        kind = broken.KINDS[i % len(broken.KINDS)]
+        spoiler = unfinished if kind == "half-formed" else broken.SPOILERS[kind]
+        spoilt[kind].append(spoiler(picture, rng))
+
+    def score(images: list[Image.Image]) -> np.ndarray:
+        with torch.inference_mode():
+            parts = [
+                head(bench.matcher.features(images[i : i + 32])).sigmoid() for i in range(0, len(images), 32)
+            ]
+        return torch.cat(parts).numpy()
+
+    clean = score(pictures)
+    by_kind = {kind: score(images) for kind, images in spoilt.items()}
+    print(
+        f"quality, {HELD_OUT.name}, {len(pictures)} clean against as many broken: "
+        f"AUC {auc(clean, np.concatenate(list(by_kind.values()))):.4f}, clean mean {clean.mean():.2f}"
+    )
+    for kind, values in by_kind.items():
+        print(f"  {kind:12} AUC {auc(clean, values):.4f}, mean {values.mean():.2f}")
+
+
+def measure_speed(bench: Bench) -> None:
+    """Median of five, on as many threads as --threads."""
+
+    def median(job: Callable[[], object]) -> float:
+        job()
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            job()
+            times.append(time.perf_counter() - begin)
+        return float(np.median(times))
+
+    prompts = ["a dog", "a red car", "a pizza on a table", "an owl at night"]
+    pictures = bench.paint(prompts, 0, batch=4)
+    paint = median(lambda: bench.paint(prompts, 0, batch=4)) / 4
+    match = median(lambda: bench.matcher.encode_images(pictures)) / 4
+    head = embedded.load_quality(bench.folder("quality"))
+    features = bench.matcher.features(pictures).clone()
+    with torch.inference_mode():
+        extra = median(lambda: head(features)) / 4
+    size = sum(
+        p.stat().st_size
+        for name in ("matcher", "painter", "quality")
+        for p in bench.folder(name).rglob("*.safetensors")
+    )
+    print(
+        f"speed, {torch.get_num_threads()} threads, batch 4: painter {paint:.3f} s an image, "
+        f"matcher {match * 1000:.1f} ms, quality head {extra * 1000:.2f} ms more; "
+        f"weights {size / 1e6:.1f} MB"
+    )
+
+
+SHEET = [
+    "a dog",
+    "a cat",
+    "a horse",
+    "an elephant",
+    "a penguin",
+    "an owl",
+    "a fish",
+    "a butterfly",
+    "a pizza",
+    "a hamburger",
+    "a banana",
+    "a red apple",
+    "a birthday cake",
+    "a doughnut",
+    "a cup of coffee",
+    "ice cream",
+    "a car",
+    "a bus",
+    "a bicycle",
+    "an airplane",
+    "a rocket",
+    "a sailboat",
+    "a house",
+    "a castle",
+    "a guitar",
+    "a soccer ball",
+    "a trophy",
+    "a book",
+    "an umbrella",
+    "a camera",
+    "a rose",
+    "a sunflower",
+    "a blue car",
+    "a green cat",
+    "a purple umbrella",
+    "a pink elephant",
+    "a yellow balloon",
+    "a black horse",
+    "a dog on the beach",
+    "a penguin in the snow",
+    "an owl at night",
+    "a cow on the grass",
+    "a bus in the city",
+    "a pizza on a table",
+    "a dog and a soccer ball",
+    "a cat and a fish",
+    "a rose and a wrapped gift",
+    "a house next to an evergreen tree",
+]
+
+
+def contact_sheet(bench: Bench, out: Path, seed: int = 0) -> None:
+    """48 prompts, one picture each, at twice their size."""
+    pictures = bench.paint(list(SHEET), seed)
+    cell, line = 136, 16
+    sheet = Image.new("RGB", (8 * cell, 6 * (cell + line)), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
+    for i, (prompt, picture) in enumerate(zip(SHEET, pictures, strict=True)):
+        x, y = i % 8 * cell + 4, i // 8 * (cell + line) + 4
+        sheet.paste(picture.resize((128, 128), Image.Resampling.BICUBIC), (x, y))
+        pen.text((x, y + 130), prompt[:26], fill="black", font=font)
+    sheet.save(out)
+    print(f"contact sheet in {out}")
+
+
+def main() -> None:
+    parser = work.parser(__doc__ or "")
+    parser.add_argument("parts", nargs="*", help="which measurements; all by default")
+    parser.add_argument("--shipped", action="store_true", help="measure what the package ships")
+    parser.add_argument("--sheet", type=Path, default=Path("contact-sheet.png"))
+    args = parser.parse_args()
+    work.start(args)
+    bench = Bench(args.work, args.shipped)
+    parts: dict[str, Callable[[], None]] = {
+        "matcher": lambda: measure_matcher(bench),
+        "painter": lambda: measure_painter(bench),
+        "rewriting": lambda: measure_rewriting(bench),
+        "quality": lambda: measure_quality(bench),
+        "speed": lambda: measure_speed(bench),
+        "sheet": lambda: contact_sheet(bench, args.sheet),
+    }
+    for name in args.parts or parts:
+        parts[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Scenes composed of the vendors' pictures: which objects, where, in what colour, on what ground.
+
+Knows how to draw a scene's pixels and how likely each kind is; the wording is captions.py's.
+"""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training import backgrounds
+from training.captions import COLOURS, PLACES, caption
+from training.concepts import THINGS, Concept
+
+SIDE = 128
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One object of a scene. Centre and size are fractions of the canvas."""
+
+    concept: int
+    style: str
+    colour: str | None
+    x: float
+    y: float
+    size: float
+    flip: bool
+
+
+@dataclass(frozen=True)
+class Scene:
+    objects: tuple[Placed, ...]
+    ground: str  # a key of PLACES, a colour name, or "pale"
+    seed: int
+
+
+class Sprites:
+    """Every style's pictures, memory-mapped; styles maps a name to its sampling weight."""
+
+    def __init__(self, folder: Path, styles: dict[str, float]) -> None:
+        self.weights = styles
+        self.pixels = {s: np.load(folder / f"sprites-{s}.npy", mmap_mode="r") for s in styles}
+        self.index = {s: np.load(folder / f"sprites-{s}-index.npy") for s in styles}
+
+    def choose(self, concept: int, rng: random.Random) -> str:
+        """A style that has this concept."""
+        able = [s for s in self.weights if self.index[s][concept] >= 0]
+        return rng.choices(able, [self.weights[s] for s in able])[0]
+
+    def get(self, style: str, concept: int) -> Image.Image:
+        return Image.fromarray(self.pixels[style][self.index[style][concept]], "RGBA")
+
+
+def recolour(sprite: Image.Image, colour: str) -> Image.Image:
+    """Tint every pixel by its own lightness, so that shape and outlines stay."""
+    rgba = np.asarray(sprite).astype(np.float32)
+    light = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
+    seen = rgba[..., 3] > 128
+    mean = light[seen].mean() if seen.any() else 128.0
+    # Lightness relative to the object's own mean: the mean pixel takes the named colour itself.
+    gain = np.clip(1 + (light - mean) / 200, 0.35, 1.45)[..., None]
+    target = np.array(COLOURS[colour], np.float32)
+    rgba[..., :3] = np.clip(target * gain + np.maximum(gain - 1, 0) * 90, 0, 255)
+    return Image.fromarray(rgba.astype(np.uint8), "RGBA")
+
+
+def draw(scene: Scene, sprites: Sprites, grounds: backgrounds.Bank) -> Image.Image:
+    """The scene's picture, SIDE x SIDE RGB; the same scene always gives the same pixels."""
+    canvas = grounds.pick(scene.ground, scene.seed).copy()
+    for item in scene.objects:
+        sprite = sprites.get(item.style, item.concept)
+        if item.colour:
+            sprite = recolour(sprite, item.colour)
+        if item.flip:
+            sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        side = max(8, round(item.size * SIDE))
+        sprite = sprite.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        corner = round(item.x * SIDE - side / 2), round(item.y * SIDE - side / 2)
+        canvas.paste(sprite, corner, sprite)
+    return canvas
+
+
+def _placed(concept: int, style: str, rng: random.Random, size: tuple[float, float]) -> Placed:
+    side = rng.uniform(*size)
+    slack = max(0.0, 1 - side) / 2
+    return Placed(
+        concept,
+        style,
+        None,
+        0.5 + rng.uniform(-slack, slack) * 0.6,
+        0.5 + rng.uniform(-slack, slack) * 0.6,
+        side,
+        rng.random() < 0.2,
+    )
+
+
+class Sampler:
+    """Draws scenes and their captions. Kinds and their shares are given as weights."""
+
+    KINDS = ("plain", "colour", "place", "pair", "mixed")
+
+    def __init__(self, concepts: list[Concept], sprites: Sprites, shares: tuple[float, ...]) -> None:
+        self.concepts, self.sprites, self.shares = concepts, sprites, shares
+        self.things = [i for i, c in enumerate(concepts) if c.group in THINGS]
+
+    def scene(self, rng: random.Random, concept: int | None = None) -> tuple[Scene, str]:
+        """A random scene and one caption of it; about `concept` where one is given."""
+        kind = rng.choices(self.KINDS, self.shares)[0]
+        if kind == "plain":
+            first = concept if concept is not None else rng.randrange(len(self.concepts))
+            size = (0.76, 1.0)
+        else:
+            # People and faces are hard to recolour or move about sensibly: things mostly.
+            first = concept if concept is not None else self._thing(rng)
+            size = (0.45, 0.85)
+        style = self.sprites.choose(first, rng)
+        objects = [_placed(first, style, rng, size)]
+        if kind in ("colour", "mixed") and (kind == "colour" or rng.random() < 0.6):
+            objects[0] = _with_colour(objects[0], rng)
+        if kind == "pair" or (kind == "mixed" and rng.random() < 0.5):
+            objects = self._pair(objects[0], rng)
+        ground = "pale" if rng.random() < 0.45 else "white"
+        place: str | None = None
+        if kind in ("place", "mixed"):
+            ground = place = rng.choice(list(PLACES)) if rng.random() < 0.85 else _colour(rng)
+        scene = Scene(tuple(objects), ground, rng.randrange(1 << 30))
+        return scene, self.words(scene, place, rng)
+
+    def words(self, scene: Scene, place: str | None, rng: random.Random) -> str:
+        """One caption of the scene."""
+        alone = len(scene.objects) == 1
+        sizes = [
+            ("small" if o.size < 0.55 else "big" if o.size > 0.95 else None) if alone else None
+            for o in scene.objects
+        ]
+        named = [self.concepts[o.concept] for o in scene.objects]
+        return caption(named, [o.colour for o in scene.objects], sizes, place, rng)
+
+    def _thing(self, rng: random.Random) -> int:
+        return rng.choice(self.things) if rng.random() < 0.85 else rng.randrange(len(self.concepts))
+
+    def _pair(self, first: Placed, rng: random.Random) -> list[Placed]:
+        second = self._thing(rng)
+        style = self.sprites.choose(second, rng)
+        left, right = rng.uniform(0.24, 0.32), rng.uniform(0.68, 0.76)
+        a = Placed(
+            first.concept,
+            first.style,
+            first.colour,
+            left,
+            rng.uniform(0.4, 0.6),
+            rng.uniform(0.42, 0.58),
+            first.flip,
+        )
+        b = Placed(
+            second,
+            style,
+            _colour(rng) if rng.random() < 0.15 else None,
+            right,
+            rng.uniform(0.4, 0.6),
+            rng.uniform(0.42, 0.58),
+            rng.random() < 0.3,
+        )
+        return [a, b]
+
+
+def _colour(rng: random.Random) -> str:
+    return rng.choice(list(COLOURS))
+
+
+def _with_colour(item: Placed, rng: random.Random) -> Placed:
+    return Placed(item.concept, item.style, _colour(rng), item.x, item.y, item.size, item.flip)

