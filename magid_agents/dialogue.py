@@ -1,0 +1,130 @@
+"""The nouns: what a dialogue is, what is to be shown in it, what was tried and what was decided.
+
+Pure data, checked on construction; knows no file, no model and no graph. Images appear by the SHA-256
+of their PNG file only, never as pixels.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Noun(BaseModel):
+    """Immutable, and a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Utterance(Noun):
+    """One speaker's text turn."""
+
+    speaker: str = Field(min_length=1)
+    text: str
+
+
+class Dialogue(Noun):
+    """A text-only dialogue as read from a file. The id is data: it never becomes a path."""
+
+    id: str = Field(min_length=1)
+    source: str = ""
+    utterances: tuple[Utterance, ...] = Field(min_length=1)
+
+    @field_validator("utterances")
+    @classmethod
+    def _says_something(cls, value: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
+        if not any(u.text.strip() for u in value):
+            raise ValueError("no utterance has any text")
+        return value
+
+
+class SharingMoment(Noun):
+    """An utterance (0-based) after which its speaker shares an image."""
+
+    utterance: int = Field(ge=0)
+    speaker: str
+    description: str = Field(min_length=1)
+    rationale: str = ""
+
+
+class Candidate(Noun):
+    """One painted image of an attempt with what the scorers said of it."""
+
+    sha256: str
+    seed: int
+    model: str
+    scores: dict[str, float] = {}
+
+
+class Question(Noun):
+    """One atomic yes/no question of the critique and how it was answered."""
+
+    question: str
+    satisfied: bool
+
+
+class Critique(Noun):
+    """The judgement in words of one candidate against the image description."""
+
+    questions: tuple[Question, ...] = ()
+    comment: str = ""
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        return tuple(q.question for q in self.questions if not q.satisfied)
+
+
+class Decision(StrEnum):
+    """What becomes of an attempt."""
+
+    ACCEPT = "accept"
+    REWRITE = "rewrite"
+    GIVE_UP = "give_up"
+
+
+class Shortfall(Noun):
+    """A check that failed and by how much: score and threshold in the scorer's own unit."""
+
+    check: str
+    score: float
+    threshold: float
+
+
+class Verdict(Noun):
+    """The critic's decision on one attempt, and the grounds for it."""
+
+    decision: Decision
+    best: int | None = None  # index of the candidate that was kept or came nearest
+    shortfalls: tuple[Shortfall, ...] = ()
+    reason: str = ""
+
+
+class Attempt(Noun):
+    """One generation prompt, its candidates and what was decided."""
+
+    prompt: str
+    candidates: tuple[Candidate, ...] = ()
+    critique: Critique = Critique()
+    verdict: Verdict | None = None
+
+
+class Illustration(Noun):
+    """An accepted image with its record, as it stands in dialogues.jsonl."""
+
+    path: str
+    sha256: str
+    description: str
+    rationale: str
+    prompt: str
+    seed: int
+    model: str
+    scores: dict[str, float]
+    critique: str
+    attempts: int = Field(ge=1)
+
+
+class Dropped(Noun):
+    """A sharing moment that got no image, and why."""
+
+    utterance: int = Field(ge=0)
+    description: str
+    reason: str
