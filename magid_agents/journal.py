@@ -21,6 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from magid_agents.errors import MagidError
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL,
@@ -34,7 +36,7 @@ CREATE TABLE IF NOT EXISTS uses (
 GROUP = 512  # requests in one transaction at most
 
 
-class JournalError(Exception):
+class JournalError(MagidError):
     """The journal cannot be read or written; the message says why and what to do."""
 
 
@@ -82,7 +84,6 @@ class _Job:
     work: Callable[[sqlite3.Connection], Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
-    writes: bool
 
 
 class Journal:
@@ -121,7 +122,7 @@ class Journal:
         call: Call,
         run: Callable[[], Awaitable[Answer]],
         use: Use | None = None,
-        valid: Callable[[Any], bool] = lambda value: True,
+        valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
         """The recorded answer, or run()'s, durable before it is returned.
 
@@ -164,9 +165,7 @@ class Journal:
 
     async def begin(self, dialogue: str) -> None:
         """Forget which calls the dialogue used in an earlier run; the calls themselves stay."""
-        await self._submit(
-            lambda db: db.execute("DELETE FROM uses WHERE dialogue = ?", (dialogue,)), writes=True
-        )
+        await self._submit(lambda db: db.execute("DELETE FROM uses WHERE dialogue = ?", (dialogue,)))
 
     async def _find(self, key: str, use: Use | None, valid: Callable[[Any], bool]) -> Answer | None:
         def look(db: sqlite3.Connection) -> Answer | None:
@@ -184,7 +183,7 @@ class Journal:
                 return Answer(json.loads(row[0]), json.loads(row[1]), row[2], reused=True)
             return None
 
-        found: Answer | None = await self._submit(look, writes=True)
+        found: Answer | None = await self._submit(look)
         return found
 
     async def _record(self, call: Call, key: str, answer: Answer, use: Use | None) -> None:
@@ -202,17 +201,17 @@ class Journal:
             db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             _use(db, use, key, reused=False)
 
-        await self._submit(write, writes=True)
+        await self._submit(write)
 
     async def _note(self, use: Use | None, key: str, reused: bool) -> None:
         if use is not None:
-            await self._submit(lambda db: _use(db, use, key, reused), writes=True)
+            await self._submit(lambda db: _use(db, use, key, reused))
 
-    async def _submit(self, work: Callable[[sqlite3.Connection], Any], writes: bool) -> Any:
+    async def _submit(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         if self._closed:
             raise JournalError(f"{self.path}: the journal is closed")
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop, loop.create_future(), writes)
+        job = _Job(work, loop, loop.create_future())
         self._jobs.put(job)
         return await job.future
 
@@ -251,9 +250,7 @@ class Journal:
 
 def _use(db: sqlite3.Connection, use: Use | None, key: str, reused: bool) -> None:
     if use is not None:
-        db.execute(
-            "INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?)", (use.dialogue, use.step, key, reused)
-        )
+        db.execute("INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?)", (use.dialogue, use.step, key, reused))
 
 
 def _transaction(db: sqlite3.Connection, group: list[_Job]) -> list[Any]:

@@ -98,7 +98,7 @@ def test_an_answer_turned_down_is_computed_again(tmp_path: Path) -> None:
 
     async def ask(journal: Journal) -> list[Any]:
         await journal.call(call(prompt="hi"), model)
-        second = await journal.call(call(prompt="hi"), model, valid=lambda value: False)
+        second = await journal.call(call(prompt="hi"), model, valid=lambda _: False)
         third = await journal.call(call(prompt="hi"), model)
         return [second.value, third.value]
 
@@ -114,7 +114,8 @@ def test_an_older_journal_is_read_and_copied_from(tmp_path: Path) -> None:
     with_journal(tmp_path / "old", ask)
     reused = with_journal(tmp_path / "new", ask, reuse=[tmp_path / "old"])
     alone = with_journal(tmp_path / "new", ask)
-    assert reused.reused and alone.reused
+    assert reused.reused
+    assert alone.reused
     assert model.runs == 1
 
 
@@ -137,7 +138,7 @@ def test_what_is_no_journal_is_named(tmp_path: Path) -> None:
     path = tmp_path / "j"
     path.write_bytes(b"not a database, but long enough to look at" * 30)
 
-    async def ask(journal: Journal) -> None:
+    async def ask(_: Journal) -> None:
         raise AssertionError("must not open")
 
     with pytest.raises(JournalError, match="not a database"):
@@ -145,7 +146,11 @@ def test_what_is_no_journal_is_named(tmp_path: Path) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -169,7 +174,9 @@ def test_any_json_goes_in_and_comes_back(
     assert with_journal(tmp_path_factory.mktemp("j") / "j", ask) == value
 
 
-@given(st.dictionaries(st.text(), json_values, max_size=4), st.dictionaries(st.text(), json_values, max_size=4))
+@given(
+    st.dictionaries(st.text(), json_values, max_size=4), st.dictionaries(st.text(), json_values, max_size=4)
+)
 def test_different_requests_have_different_keys(one: dict[str, Any], two: dict[str, Any]) -> None:
     same = sorted(map(repr, one.items())) == sorted(map(repr, two.items()))
     if not same and one != two:

@@ -4,6 +4,7 @@ Knows how to spoil a picture; the head that learns to tell is train_quality.py's
 """
 
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ def empty(image: Image.Image, rng: random.Random) -> Image.Image:
 class HalfFormed:
     """What a sampler that stopped early would show, for any picture: needs the painter's own parts."""
 
-    def __init__(self, vae: torch.nn.Module, unet: torch.nn.Module, empty_text: torch.Tensor) -> None:
+    def __init__(self, vae: Any, unet: Any, empty_text: torch.Tensor) -> None:
         self.vae, self.unet, self.text = vae, unet, empty_text
 
     @torch.inference_mode()
@@ -89,7 +90,7 @@ class HalfFormed:
 
 
 @torch.inference_mode()
-def encode(vae: torch.nn.Module, images: list[Image.Image]) -> torch.Tensor:
+def encode(vae: Any, images: list[Image.Image]) -> torch.Tensor:
     """Pictures to the painter's scaled latents."""
     small = [np.asarray(i.resize((64, 64), Image.Resampling.BOX)) for i in images]
     x = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
@@ -97,7 +98,7 @@ def encode(vae: torch.nn.Module, images: list[Image.Image]) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def decode(vae: torch.nn.Module, latents: torch.Tensor) -> list[Image.Image]:
+def decode(vae: Any, latents: torch.Tensor) -> list[Image.Image]:
     """Scaled latents to pictures, 64 x 64."""
     y = vae.decode(latents / vae.config.scaling_factor).sample
     pixels = y.add(1).mul(127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()

@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 # Groups of emojibase; components (2), symbols (8) and flags (9) show nothing one would photograph.
 KEPT_GROUPS = {
     0: "smileys",
@@ -62,7 +64,4 @@ def save(concepts: list[Concept], path: Path) -> None:
 
 
 def load(path: Path) -> list[Concept]:
-    return [
-        Concept(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-        for row in json.loads(path.read_text())
-    ]
+    return TypeAdapter(list[Concept]).validate_json(path.read_text())

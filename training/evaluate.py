@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import DiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
 from magid_agents.models import embedded, weights
@@ -46,10 +47,10 @@ class Bench:
         self.concepts = concepts.load(work_folder / "concepts.json")
         self.matcher = embedded.load_matcher(self.folder("matcher"))
         self.labels = self.texts([c.label for c in self.concepts])
-        self._painter: embedded.DiffusionPipeline | None = None
+        self._painter: DiffusionPipeline | None = None
 
     @property
-    def painter(self) -> embedded.DiffusionPipeline:
+    def painter(self) -> DiffusionPipeline:
         if self._painter is None:
             self._painter = embedded.load_painter(self.folder("painter"))
             self._painter.set_progress_bar_config(disable=True)

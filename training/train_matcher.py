@@ -137,7 +137,7 @@ def main() -> None:
         optimizer.load_state_dict(state["optimizer"])
         ema.values, step = state["ema"], state["step"]
         scale.data.copy_(state["scale"])
-    tower.to(memory_format=torch.channels_last)
+    tower["visual"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     listed = concepts.load(args.work / "concepts.json")
     labels = text.pooled([c.label for c in listed]).to(device)
     stream = iter(DataLoader(Batches(args.work, f"{args.seed}/{step}"), batch_size=None, num_workers=1))

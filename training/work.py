@@ -63,7 +63,7 @@ class Checkpoint:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         tmp = self.path.with_suffix(".tmp")
         torch.save(state, tmp)
-        os.replace(tmp, self.path)
+        tmp.replace(self.path)
 
 
 class Ema:

@@ -1,0 +1,5 @@
+"""`python -m magid_agents` is the `magid` command."""
+
+from magid_agents.cli import main
+
+main()

@@ -1,0 +1,83 @@
+"""The `magid` command: parse, delegate, print. No logic of its own, and no heavy import at the top.
+
+Exit status: 0 done; 2 the command, config or input cannot be used; 130 interrupted.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="magid",
+    help="Text-only dialogues in, multi-modal dialogues out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+models = typer.Typer(help="Weights by name, with source, licence and digest.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of every command."""
+    state["debug"] = debug
+
+
+state = {"debug": False}
+
+
+@models.command("list")
+def models_list() -> None:
+    """Show every entry: what for, how big, whose licence, and whether it is here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from magid_agents.models import weights
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "state", "size", "licence", "publisher", "purpose"):
+        table.add_column(column, justify="right" if column == "size" else "left")
+    for name, entry in weights.manifest().items():
+        size = f"{entry.bytes / 1e6:,.1f} MB"
+        row = (name, weights.status(name), size, entry.licence, entry.publisher, entry.purpose)
+        table.add_row(*row)
+    Console().print(table)
+    typer.echo(f"fetched weights lie in {weights.cache()}")
+
+
+@models.command("fetch")
+def models_fetch(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; see `magid models list`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch every entry.")] = False,
+) -> None:
+    """Fetch weights by name, verify their digests and print where they lie."""
+    from magid_agents.models import weights
+
+    wanted = list(weights.manifest()) if everything else names or []
+    if not wanted:
+        raise typer.BadParameter("name the weights to fetch, or give --all")
+    for name in wanted:
+        typer.echo(f"{name}: {weights.ensure(name)}")
+
+
+def main() -> None:
+    """Run the command; an expected error is one line on stderr."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if state["debug"]:
+            raise
+        sys.stderr.write(f"magid: {error}\n" if _expected(error) else f"magid: {error!r} (see --debug)\n")
+        sys.exit(2)
+
+
+def _expected(error: Exception) -> bool:
+    from magid_agents.errors import MagidError
+
+    return isinstance(error, MagidError)

