@@ -40,7 +40,7 @@ def models_list() -> None:
 
     table = Table(box=None, pad_edge=False)
     for column in ("name", "state", "size", "licence", "publisher", "purpose"):
-        table.add_column(column, justify="right" if column == "size" else "left")
+        table.add_column(column, justify="right" if column == "size" else "left", no_wrap=column != "purpose")
     for name, entry in weights.manifest().items():
         size = f"{entry.bytes / 1e6:,.1f} MB"
         row = (name, weights.status(name), size, entry.licence, entry.publisher, entry.purpose)

@@ -20,7 +20,9 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
+from transformers import AutoConfig, AutoTokenizer
 
+from magid_agents.models import weights
 from training import work
 from training.text import TOKEN_LIMIT, WIDTH, TextEncoder
 from training.train_autoencoder import LATENT_CHANNELS, to_tensor
@@ -54,7 +56,7 @@ def build(channels: tuple[int, ...] = (128, 256)) -> UNet2DConditionModel:
 def scheduler() -> DPMSolverMultistepScheduler:
     """A second-order solver of the same straight paths; it gives a good picture in 16 steps."""
     return DPMSolverMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=2.0
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=2.0, steps_offset=1
     )
 
 
@@ -84,13 +86,20 @@ def encode_pool(folder: Path, device: torch.device) -> None:
 
 
 def export(values: dict[str, torch.Tensor], folder: Path, out: Path) -> None:
-    """Write the pipeline folder: unet and vae in fp16, scheduler, and an index that names MiniLM's parts."""
+    """Write the pipeline folder: unet and vae in fp16, scheduler, tokenizer, and the text encoder's
+    configuration. Its weights are MiniLM's, fetched once for painter and matcher."""
+    minilm = weights.ensure("minilm")
     unet = build()
     unet.load_state_dict(values)
     vae = AutoencoderKL.from_pretrained(folder / "autoencoder")
     unet.half().save_pretrained(out / "unet")
     vae.half().save_pretrained(out / "vae")
     scheduler().save_pretrained(out / "scheduler")
+    tokenizer = AutoTokenizer.from_pretrained(minilm, model_max_length=TOKEN_LIMIT)
+    tokenizer.save_pretrained(out / "tokenizer")
+    text = AutoConfig.from_pretrained(minilm)
+    text.use_attention_mask = True  # the pipeline hands the padding mask on only where this says so
+    text.save_pretrained(out / "text_encoder")
     index = {
         "_class_name": StableDiffusionPipeline.__name__,
         "feature_extractor": [None, None],
@@ -99,7 +108,7 @@ def export(values: dict[str, torch.Tensor], folder: Path, out: Path) -> None:
         "safety_checker": [None, None],
         "scheduler": ["diffusers", "DPMSolverMultistepScheduler"],
         "text_encoder": ["transformers", "BertModel"],
-        "tokenizer": ["transformers", "BertTokenizerFast"],
+        "tokenizer": ["transformers", type(tokenizer).__name__],
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }

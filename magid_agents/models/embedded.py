@@ -19,9 +19,10 @@ torchvision_ops.ensure()  # before open_clip, transformers and diffusers
 
 import open_clip  # noqa: E402
 from diffusers import AutoPipelineForText2Image, DiffusionPipeline  # noqa: E402
+from open_clip.tokenizer import HFTokenizer  # noqa: E402
 from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
-from transformers import AutoModel, AutoTokenizer  # noqa: E402
+from transformers import AutoConfig, AutoModel  # noqa: E402
 
 TEXT_ENCODER = "minilm"
 
@@ -32,7 +33,7 @@ class Matcher:
 
     model: open_clip.CustomTextCLIP
     preprocess: Any
-    tokenizer: open_clip.HFTokenizer
+    tokenizer: HFTokenizer
 
     @torch.inference_mode()
     def features(self, images: Sequence[Image]) -> torch.Tensor:
@@ -73,9 +74,7 @@ def load_matcher(folder: Path | None = None) -> Matcher:
     preprocess = image_transform_v2(
         PreprocessCfg(**config["preprocess_cfg"], interpolation="bicubic"), is_train=False
     )
-    tokenizer = open_clip.HFTokenizer(
-        text_folder, context_length=config["model_cfg"]["text_cfg"]["context_length"]
-    )
+    tokenizer = HFTokenizer(text_folder, context_length=config["model_cfg"]["text_cfg"]["context_length"])
     return Matcher(model.eval(), preprocess, tokenizer)
 
 
@@ -106,13 +105,10 @@ def load_quality(folder: Path | None = None) -> QualityHead:
 
 def load_painter(folder: Path | None = None) -> DiffusionPipeline:
     """The shipped diffusers pipeline with MiniLM as its text encoder, on the CPU in fp32."""
-    text_folder = weights.ensure(TEXT_ENCODER)
     folder = folder or weights.ensure("painter")
-    limit = json.loads((folder / "unet" / "config.json").read_text()).get("token_limit", 32)
-    tokenizer = AutoTokenizer.from_pretrained(text_folder, model_max_length=limit)
-    text_encoder = AutoModel.from_pretrained(text_folder, add_pooling_layer=False)
-    # The pipeline passes the padding mask on only where this says so; it was trained with the mask.
-    text_encoder.config.use_attention_mask = True
-    return AutoPipelineForText2Image.from_pretrained(
-        folder, tokenizer=tokenizer, text_encoder=text_encoder, dtype=torch.float32
+    text_encoder = AutoModel.from_pretrained(
+        weights.ensure(TEXT_ENCODER),
+        config=AutoConfig.from_pretrained(folder / "text_encoder"),
+        add_pooling_layer=False,
     )
+    return AutoPipelineForText2Image.from_pretrained(folder, text_encoder=text_encoder, dtype=torch.float32)
