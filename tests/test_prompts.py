@@ -1,0 +1,86 @@
+"""Prompt files: every mistake a person may make in one has its line, and data stays data."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from magid_agents import prompts
+from magid_agents.prompts import Message, PromptError
+
+GOOD = """---
+description: Asks for a thing.
+variables: [thing]
+output: Answer
+---
+## system
+You answer.
+
+## user
+{{ thing }}
+"""
+
+
+def write(folder: Path, text: str, name: str = "scanner/own") -> Path:
+    path = folder / f"{name}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_prompt_renders_its_sections_in_order(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    prompt = prompts.load("scanner/own", tmp_path)
+    assert prompt.render({"thing": "a cat", "other": 1}) == [
+        Message("system", "You answer."),
+        Message("user", "a cat"),
+    ]
+    assert prompt.front.output == "Answer"
+
+
+def test_its_hash_follows_its_text(tmp_path: Path) -> None:
+    one = prompts.parse("x", write(tmp_path, GOOD))
+    two = prompts.parse("x", write(tmp_path, GOOD + "!"))
+    assert one.sha256 != two.sha256
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no front matter", "must begin with front matter"),
+        (GOOD.replace("description", "descripton"), "descripton"),
+        (GOOD.replace("[thing]", "[thing"), "no YAML"),
+        (GOOD.replace("[thing]", "[thing, more]"), "more declared under variables but not used"),
+        (GOOD.replace("[thing]", "[]"), "thing used but not declared"),
+        (GOOD.replace("{{ thing }}", "{{ thing"), "template: "),
+        (GOOD.replace("## system", "# system"), "must begin with ## system"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_file(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(PromptError) as caught:
+        prompts.load("scanner/own", tmp_path)
+    assert str(path) in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_value_and_an_unknown_name_are_named(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    with pytest.raises(PromptError, match="no value for thing"):
+        prompts.load("scanner/own", tmp_path).render({})
+    with pytest.raises(PromptError, match=r"'scanner/none'; there are: .*scanner/own"):
+        prompts.load("scanner/none", tmp_path)
+
+
+@given(st.text())
+def test_inserted_text_is_never_a_template(text: str) -> None:
+    rendered = prompts._JINJA.from_string("<{{ thing }}>").render(thing=text)
+    assert rendered == f"<{text}>"
+
+
+def test_the_sandbox_refuses_to_reach_out(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("{{ thing }}", "{{ thing.__class__.__mro__ }}"))
+    with pytest.raises(PromptError, match="unsafe"):
+        prompts.load("scanner/own", tmp_path).render({"thing": "x"})
