@@ -1,0 +1,227 @@
+"""Settings: one typed object, put together from a profile, a preset, the environment and `--set`.
+
+Later wins: field defaults, profile, preset, environment (MAGID_CHAT__MODEL=...), `--set chat.model=...`.
+Knows what can be set and nothing of what it is for. API keys are no settings: a section names the
+environment variable that holds one, and only `ApiKey.read` looks at it.
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from magid_agents.errors import MagidError
+
+PROFILES = Path(__file__).parent / "profiles"
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # The published pipeline: match against the utterance at 0.21, aesthetics at 0.51, up to three images
+    # one after the other, one rewrite, then drop (MAGID, section 3.4 and appendix I).
+    "paper": {
+        "scanner": {"prompt": "scanner/chain_of_thought", "max_images": 2},
+        "budget": {"attempts": 2, "candidates": 3},
+        "critic": {"critique": None},
+        "scorers": {
+            "image_text_match": {"against": "utterance", "limit": 0.21},
+            "aesthetics": {"limit": 0.51},
+        },
+    },
+}
+
+
+class ConfigError(MagidError):
+    """The settings cannot be used; the message names the key and the fix."""
+
+
+class Section(BaseModel):
+    """Part of the settings; a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ApiKey(Section):
+    """Where an endpoint's key is: never the key itself."""
+
+    api_key_env: str = Field("OPENAI_API_KEY", description="environment variable that holds the API key")
+
+    def key(self) -> SecretStr | None:
+        """The key, or None where the variable is not set."""
+        value = os.environ.get(self.api_key_env)
+        return SecretStr(value) if value else None
+
+
+class Chat(ApiKey):
+    """The chat model that scans, writes prompts and critiques."""
+
+    provider: Literal["embedded", "openai"] = Field(
+        "embedded", description="embedded: a llama.cpp server of our own; openai: any compatible endpoint"
+    )
+    model: str = Field("qwen2.5-coder-1.5b", description="weights by name (embedded) or the endpoint's model")
+    base_url: str | None = Field(None, description="the endpoint, where it is not OpenAI's own")
+    temperature: float | None = Field(0.0, ge=0, description="null where the model takes none")
+    max_tokens: int = Field(512, gt=0, description="longest answer, in tokens")
+    timeout: float = Field(120, gt=0, description="seconds before a call counts as failed")
+    retries: int = Field(2, ge=0, description="repeats of a call after 429, 5xx or a time-out")
+    vision: bool = Field(False, description="the model can look at images")
+    concurrency: int = Field(1, gt=0, description="calls under way at once")
+
+
+class Scanner(Section):
+    """Where an image would be shared."""
+
+    prompt: str = Field("scanner/few_shot", description="prompt file")
+    max_images: int = Field(2, ge=0, description="sharing moments in one dialogue at most")
+
+
+class Writer(Section):
+    """From an image description to a generation prompt."""
+
+    write: str = Field("prompt_writer/write", description="prompt file of the first attempt")
+    rewrite: str = Field("prompt_writer/rewrite", description="prompt file of the later ones")
+    style: str = Field("", description="what the painter likes to hear, told to the writer")
+
+
+class Painter(Section):
+    """The image generation tool."""
+
+    backend: Literal["diffusers"] = Field("diffusers", description="how images are made")
+    model: str = Field("painter", description="hub id, folder, or the name of shipped weights")
+    revision: str | None = Field(None, description="hub revision")
+    steps: int = Field(16, gt=0, description="denoising steps")
+    guidance: float = Field(4.0, ge=0, description="classifier-free guidance scale")
+    width: int = Field(64, gt=0, description="pixels")
+    height: int = Field(64, gt=0, description="pixels")
+    batch: int = Field(4, gt=0, description="images in one forward pass at most")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    dtype: Literal["float32", "float16", "bfloat16"] = Field("float32", description="number format")
+    negative_prompt: str = Field("", description="what the image must not show")
+
+
+class Scorer(Section):
+    """One check of every candidate."""
+
+    backend: str = Field(description="a name in models/scorers")
+    model: str = Field(description="weights by name, or what the backend takes")
+    limit: float | None = Field(None, description="threshold; null takes the one known for this model")
+    against: Literal["description", "utterance", "prompt"] = Field(
+        "description", description="the text a match is scored against"
+    )
+
+
+class Critic(Section):
+    """The judgement beyond the scores."""
+
+    critique: str | None = Field("critic/text", description="prompt file; null asks for no critique")
+    limit: float = Field(0.6, ge=0, le=1, description="share of the questions that must be satisfied")
+
+
+class Budget(Section):
+    """How often a sharing moment may be tried."""
+
+    attempts: int = Field(3, gt=0, description="prompts per sharing moment, the first included")
+    candidates: int = Field(2, gt=0, description="images per prompt, one seed each")
+
+
+class Settings(Section):
+    """Everything a run depends on besides its input and the prompt files' text."""
+
+    seed: int = Field(0, description="decides every image's seed")
+    graph: str = Field("magid", description="a name in graphs/, or FILE:ATTR")
+    concurrency: int = Field(8, gt=0, description="dialogues in flight at once")
+    chat: Chat = Chat()
+    scanner: Scanner = Scanner()
+    writer: Writer = Writer()
+    painter: Painter = Painter()
+    scorers: dict[str, Scorer] = Field(
+        default={
+            "image_text_match": Scorer(backend="open_clip", model="matcher"),
+            "aesthetics": Scorer(backend="quality", model="quality"),
+            "unsafe": Scorer(backend="nsfw", model="yahoo-open-nsfw"),
+        },
+        description="checks by name",
+    )
+    critic: Critic = Critic()
+    budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _safety_is_checked(self) -> Self:
+        if "unsafe" not in self.scorers:
+            raise ValueError("scorers.unsafe cannot be left out: no image is kept unchecked")
+        return self
+
+
+class _Environment(BaseSettings, Settings):
+    """The settings as the environment names them."""
+
+    model_config = SettingsConfigDict(env_prefix="MAGID_", env_nested_delimiter="__")
+
+
+def load(profile: str = "embedded", preset: str = "default", sets: Iterable[str] = ()) -> Settings:
+    """The settings of a run. `sets` are `key.path=value`, the value as JSON or else as plain text.
+
+    Raises ConfigError for an unknown profile, preset or key, and for a value of the wrong kind.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"no preset is named {preset!r}; there are: {', '.join(PRESETS)}")
+    values = merge(_defaults(), merge(_profile(profile), PRESETS[preset]))
+    try:
+        values = merge(values, EnvSettingsSource(_Environment)())
+        return Settings.model_validate(merge(values, _parse(sets)))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"settings: {wrong}") from error
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, table by table."""
+    out = dict(base)
+    for key, value in over.items():
+        below = out.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        out[key] = merge(below, value) if both else value  # type: ignore[arg-type]  # both are tables
+    return out
+
+
+def _defaults() -> dict[str, Any]:
+    # Scorers are a table of tables: without their defaults here, naming one would drop the others.
+    scorers: dict[str, Scorer] = Settings.model_fields["scorers"].default
+    return {"scorers": {name: s.model_dump() for name, s in scorers.items()}}
+
+
+def _profile(name: str) -> dict[str, Any]:
+    path = PROFILES / f"{name}.toml"
+    if not path.exists():
+        path = Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
+        raise ConfigError(f"no profile or file is named {name!r}; profiles are: {known}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: must hold a table of settings")
+    return table
+
+
+def _parse(sets: Iterable[str]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for item in sets:
+        key, equals, text = item.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {item}: must be key.path=value")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        out = merge(out, value)
+    return out

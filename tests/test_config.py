@@ -1,0 +1,88 @@
+"""Settings: what wins over what, and a clear line for what cannot be."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from magid_agents import config
+from magid_agents.config import ConfigError, load
+
+
+def test_later_sources_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("chat: {model: from-profile, timeout: 5}\nbudget: {attempts: 7, candidates: 4}\n")
+    assert load(str(profile)).budget.attempts == 7
+    assert load(str(profile), "paper").budget.attempts == 2
+    monkeypatch.setenv("MAGID_CHAT__MODEL", "from-environment")
+    assert load(str(profile)).chat.model == "from-environment"
+    settings = load(str(profile), sets=["chat.model=from-set", "budget.candidates=9"])
+    assert (settings.chat.model, settings.chat.timeout) == ("from-set", 5)
+    assert (settings.budget.attempts, settings.budget.candidates) == (7, 9)
+
+
+def test_one_scorer_can_be_set_without_losing_the_others() -> None:
+    settings = load(sets=["scorers.image_text_match.limit=0.4"])
+    assert settings.scorers["image_text_match"].limit == 0.4
+    assert settings.scorers["image_text_match"].backend == "open_clip"
+    assert set(settings.scorers) == {"image_text_match", "aesthetics", "unsafe"}
+
+
+def test_the_paper_preset_is_the_papers() -> None:
+    settings = load(preset="paper")
+    match = settings.scorers["image_text_match"]
+    assert (match.limit, match.against) == (0.21, "utterance")
+    assert settings.scorers["aesthetics"].limit == 0.51
+    assert (settings.budget.attempts, settings.budget.candidates) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        (["chat.modle=x"], "chat.modle"),
+        (["api_key=sk-1"], "api_key"),
+        (["chat.api_key=sk-1"], "chat.api_key"),
+        (["budget.attempts=0"], "budget.attempts"),
+        (["painter.dtype=int8"], "painter.dtype"),
+        (["nonsense"], "must be key.path=value"),
+    ],
+)
+def test_what_cannot_be_set_is_named(sets: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(sets=sets)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_profiles_and_presets_list_what_there_is() -> None:
+    with pytest.raises(ConfigError, match=r"profiles are: .*embedded"):
+        load("nope")
+    with pytest.raises(ConfigError, match="there are: default, paper"):
+        load(preset="nope")
+
+
+def test_safety_cannot_be_left_out() -> None:
+    with pytest.raises(ValidationError, match=r"scorers\.unsafe cannot be left out"):
+        config.Settings(scorers={})
+
+
+def test_a_key_stays_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-1")
+    settings = load()
+    key = settings.chat.key()
+    assert key is not None
+    assert key.get_secret_value() == "sk-secret-1"
+    assert "sk-secret-1" not in repr(settings) + settings.model_dump_json() + repr(key)
+
+
+def test_every_setting_is_documented() -> None:
+    def check(model: type, path: str) -> None:
+        for name, field in model.model_fields.items():  # type: ignore[attr-defined]  # pydantic models only
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, config.Section):
+                assert kind.__doc__, path
+                check(kind, f"{path}.{name}")
+            else:
+                assert field.description, f"{path}.{name}"
+
+    check(config.Settings, "settings")
