@@ -1,0 +1,136 @@
+"""The run directory: where each file lies, and writing them so that a kill leaves old or new, never half.
+
+    run.json         manifest          dialogues.jsonl   finished dialogues, in input order
+    failures.jsonl   failed dialogues  images/ab/*.png   by content
+    journal.sqlite   calls and trace   report.html       written at the end
+
+Knows paths and atomic writes; knows no model, no graph and no settings.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from magid_agents.errors import MagidError
+
+
+class RunDirError(MagidError):
+    """The directory cannot be used; the message says what to do."""
+
+
+class RunDir:
+    """One run's directory. Creating the object touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = path / "run.json"
+        self.dialogues = path / "dialogues.jsonl"
+        self.failures = path / "failures.jsonl"
+        self.journal = path / "journal.sqlite"
+        self.report = path / "report.html"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Create the directory and keep any other run out of it.
+
+        Raises RunDirError where it cannot be written or another run holds it.
+        """
+        try:
+            (self.path / "images").mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock")
+            with lock.acquire(timeout=0):
+                yield
+        except Timeout as error:
+            raise RunDirError(
+                f"{self.path}: another run is writing here; wait for it or choose --out"
+            ) from error
+        except PermissionError as error:
+            raise RunDirError(
+                f"{self.path}: cannot be written ({error.strerror}); choose another --out"
+            ) from error
+
+    def read_manifest(self) -> dict[str, Any] | None:
+        """The manifest, or None where the directory holds no run."""
+        if not self.manifest.exists():
+            return None
+        try:
+            manifest: dict[str, Any] = json.loads(self.manifest.read_text(encoding="utf-8"))
+            return manifest
+        except ValueError as error:
+            raise RunDirError(
+                f"{self.manifest}: is no JSON ({error}); give --fresh or a new --out"
+            ) from error
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        write_atomically(self.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+    def write_results(self, lines: Iterable[str], failures: Iterable[str]) -> None:
+        """Replace both result files, each whole."""
+        write_lines(self.dialogues, lines)
+        write_lines(self.failures, failures)
+
+    def image_path(self, sha256: str) -> Path:
+        return self.path / image_name(sha256)
+
+    def has_image(self, sha256: str) -> bool:
+        return self.image_path(sha256).exists()
+
+    def save_image(self, image: Image.Image, text: Mapping[str, str]) -> str:
+        """Store a picture with its PNG text chunks durably; returns the SHA-256 of the file's bytes.
+
+        The same picture with the same texts is the same file, stored once.
+        """
+        chunks = PngInfo()
+        for key in sorted(text):
+            chunks.add_itxt(key, text[key])
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", pnginfo=chunks)
+        data = buffer.getvalue()
+        sha256 = hashlib.sha256(data).hexdigest()
+        target = self.image_path(sha256)
+        if not target.exists():
+            target.parent.mkdir(exist_ok=True)
+            write_atomically(target, data)
+        return sha256
+
+
+def image_name(sha256: str) -> str:
+    """The image's path within a run directory: images/ab/<sha256>.png. Only a digest becomes a path."""
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        raise ValueError(f"{sha256!r} is no SHA-256")
+    return f"images/{sha256[:2]}/{sha256}.png"
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write beside, flush to disk, then take the name."""
+    with replacing(path) as out:
+        out.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """One line each, streamed; the file appears whole or stays as it was."""
+    with replacing(path) as out:
+        for line in lines:
+            out.write(line.encode() + b"\n")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""The run directory: whole files or none, pictures by content, one run at a time."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from magid_agents.rundir import RunDir, RunDirError, image_name, write_lines
+
+
+def test_a_picture_is_stored_once_by_its_bytes_with_its_texts(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    with run.locked():
+        picture = Image.new("RGB", (8, 8), "red")
+        one = run.save_image(picture, {"prompt": "ein Hündchen", "seed": "1"})
+        two = run.save_image(picture, {"seed": "1", "prompt": "ein Hündchen"})
+        other = run.save_image(picture, {"prompt": "other"})
+    assert one == two != other
+    path = tmp_path / image_name(one)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == one
+    assert Image.open(path).text["prompt"] == "ein Hündchen"  # type: ignore[attr-defined]  # PNG only
+    assert run.has_image(one)
+    assert not run.has_image("0" * 64)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "", "AB" * 32, "a" * 63])
+def test_only_a_digest_becomes_a_path(name: str) -> None:
+    with pytest.raises(ValueError, match="is no SHA-256"):
+        image_name(name)
+
+
+def test_a_second_run_is_kept_out(tmp_path: Path) -> None:
+    with (
+        RunDir(tmp_path).locked(),
+        pytest.raises(RunDirError, match="another run"),
+        RunDir(tmp_path).locked(),
+    ):
+        pass
+    with RunDir(tmp_path).locked():
+        pass
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "dialogues.jsonl"
+    write_lines(path, ["one", "two"])
+
+    def lines() -> list[str]:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_lines(path, (line for line in lines()))
+    assert path.read_text() == "one\ntwo\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["dialogues.jsonl"]
+
+
+def test_a_manifest_that_is_no_json_is_named(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert run.read_manifest() is None
+    run.write_manifest({"seed": 1})
+    assert run.read_manifest() == {"seed": 1}
+    run.manifest.write_text("{")
+    with pytest.raises(RunDirError, match=r"run\.json: is no JSON"):
+        run.read_manifest()
