@@ -31,20 +31,25 @@ state = {"debug": False}
 
 
 @models.command("list")
-def models_list() -> None:
+def models_list(
+    long: Annotated[bool, typer.Option("--long", help="Every file, its digest and its sources too.")] = False,
+) -> None:
     """Show every entry: what for, how big, whose licence, and whether it is here."""
     from rich.console import Console
     from rich.table import Table
 
     from magid_agents.models import weights
 
+    if long:
+        for name in weights.manifest():
+            typer.echo("\n".join(weights.describe(name)))
+        return
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "state", "size", "licence", "publisher", "purpose"):
+    for column in ("name", "state", "size", "licence", "purpose"):
         table.add_column(column, justify="right" if column == "size" else "left", no_wrap=column != "purpose")
     for name, entry in weights.manifest().items():
         size = f"{entry.bytes / 1e6:,.1f} MB"
-        row = (name, weights.status(name), size, entry.licence, entry.publisher, entry.purpose)
-        table.add_row(*row)
+        table.add_row(name, weights.status(name), size, entry.licence, entry.purpose)
     Console().print(table)
     typer.echo(f"fetched weights lie in {weights.cache()}")
 
@@ -67,17 +72,23 @@ def models_fetch(
 def main() -> None:
     """Run the command; an expected error is one line on stderr."""
     try:
-        app()
-    except KeyboardInterrupt:
+        code = app(standalone_mode=False, prog_name="magid")
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:
         if state["debug"]:
             raise
-        sys.stderr.write(f"magid: {error}\n" if _expected(error) else f"magid: {error!r} (see --debug)\n")
+        sys.stderr.write(_line(error))
         sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _expected(error: Exception) -> bool:
+def _line(error: Exception) -> str:
     from magid_agents.errors import MagidError
 
-    return isinstance(error, MagidError)
+    if isinstance(error, MagidError):
+        return f"magid: {error}\n"
+    # Wrong use of the command, an error whose class Typer keeps private; empty where help was shown instead.
+    if say := getattr(error, "format_message", None):
+        return f"magid: {say()} (see magid --help)\n" if say() else ""
+    return f"magid: {error!r} (see --debug)\n"

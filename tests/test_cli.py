@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from magid_agents.cli import app, main
+from magid_agents.models import weights
+from magid_agents.models.manifest import manifest
 
 
 def magid(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,12 +44,62 @@ def test_models_list_names_every_entry(tmp_path: Path) -> None:
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("words", [("models", "fetch", "nope"), ("models", "fetch")])
-def test_what_cannot_be_used_exits_with_2_and_no_traceback(words: tuple[str, ...]) -> None:
+def test_models_list_long_gives_digests_and_sources(tmp_path: Path) -> None:
+    done = magid("models", "list", "--long", MAGID_CACHE=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    minilm = manifest()["minilm"]
+    for word in (minilm.hub, *(f.sha256 for f in minilm.files), str(tmp_path)):
+        assert word is not None
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("models", "fetch", "nope"), ("models", "fetch"), ("models", "fetch", "--nope"), ("nope",)]
+)
+def test_what_cannot_be_used_exits_with_2_and_one_line(words: tuple[str, ...]) -> None:
     done = magid(*words)
     assert done.returncode == 2
-    assert done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("magid: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "fetched"), [(["minilm", "minilm"], ["minilm"] * 2), (["--all"], list(manifest()))]
+)
+def test_fetch_prints_where_each_lies(
+    words: list[str], fetched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "ensure", lambda name: Path("cache") / name)
+    done = CliRunner().invoke(app, ["models", "fetch", *words])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [f"{name}: {Path('cache') / name}" for name in fetched]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (weights.WeightsError("do this"), 2, "magid: do this\n"),
+        (ValueError("odd"), 2, "magid: ValueError('odd') (see --debug)\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_each_ending_has_its_status(
+    error: BaseException,
+    status: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(weights, "ensure", fail)
+    monkeypatch.setattr(sys, "argv", ["magid", "models", "fetch", "minilm"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == status
+    assert capsys.readouterr().err == said
 
 
 def test_debug_shows_the_traceback() -> None:

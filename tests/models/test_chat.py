@@ -1,0 +1,105 @@
+"""The chat client against a real HTTP server, and our own llama.cpp server with a real model."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from magid_agents.config import Chat
+from magid_agents.models.chat import EmbeddedServer, OpenAIChat
+from magid_agents.prompts import Message
+
+
+class Animal(BaseModel):
+    animal: str
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """Answers chat completions from a script of (status, content) and keeps what it was asked."""
+
+    script: list[tuple[int, str]] = []  # noqa: RUF012  (one subclass a test)
+    asked: list[dict[str, Any]] = []  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(body | {"authorization": self.headers["Authorization"]})
+        status, content = self.script.pop(0)
+        answer = {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [
+                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+            ],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+        }
+        data = json.dumps(answer if status == 200 else {"error": {"message": content}}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+@pytest.fixture
+def endpoint() -> Iterator[tuple[type[Endpoint], str]]:
+    handler = type("Handler", (Endpoint,), {"script": [], "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield handler, f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_what_is_sent_and_what_comes_back(
+    endpoint: tuple[type[Endpoint], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, url = endpoint
+    monkeypatch.setenv("MY_KEY", "sk-1")
+    handler.script = [(200, '{"animal": "cat"}')]
+    chat = OpenAIChat(Chat(provider="openai", model="m", base_url=url, api_key_env="MY_KEY", temperature=0.5))
+    messages = [Message("system", "Be brief."), Message("user", "Which animal?")]
+    reply = asyncio.run(chat.complete(messages, Animal, [b"\x89PNG"]))
+    assert reply.text == '{"animal": "cat"}'
+    assert reply.usage == {"input_tokens": 7, "output_tokens": 3}
+    (asked,) = handler.asked
+    assert asked["authorization"] == "Bearer sk-1"
+    assert (asked["temperature"], asked["messages"][0]["content"]) == (0.5, "Be brief.")
+    assert asked["messages"][1]["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert asked["response_format"]["json_schema"]["schema"]["required"] == ["animal"]
+
+
+def test_a_busy_endpoint_is_asked_again(endpoint: tuple[type[Endpoint], str]) -> None:
+    handler, url = endpoint
+    handler.script = [(429, "slow down"), (500, "oops"), (200, "hello")]
+    chat = OpenAIChat(Chat(provider="openai", model="m", base_url=url, retries=2))
+    reply = asyncio.run(chat.complete([Message("user", "hi")], None, []))
+    assert (reply.text, len(handler.asked)) == ("hello", 3)
+
+
+@pytest.mark.slow
+def test_our_own_server_answers_in_the_shape_it_is_asked_for() -> None:
+    settings = Chat(model="qwen2.5-coder-0.5b", max_tokens=30)
+    question = [Message("user", "Which animal barks? Answer in JSON.")]
+    with EmbeddedServer(settings, threads=2) as server:
+        chat = server.chat()
+        first = asyncio.run(chat.complete(question, Animal, []))
+        second = asyncio.run(server.chat().complete(question, Animal, []))
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(server.base_url)
+    assert Animal.model_validate_json(first.text).animal.lower() == "dog"
+    assert first.text == second.text
+    assert first.usage["output_tokens"] > 0
+    assert chat.identity.startswith("qwen2.5-coder-0.5b@1d96")
