@@ -1,0 +1,50 @@
+"""The shapes of the chat model's answers, by the name a prompt file gives them.
+
+Closed objects without numeric bounds, as strict JSON-schema endpoints demand; ranges that depend on the
+dialogue are checked by the agents. Field order is the order in which a model writes: reasons first.
+"""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Moment(_Shape):
+    """One utterance after which an image is shared."""
+
+    rationale: str
+    utterance: int
+    description: str
+
+
+class SharingMoments(_Shape):
+    """The scanner's answer."""
+
+    moments: list[Moment]
+
+
+class GenerationPrompt(_Shape):
+    """The prompt writer's answer."""
+
+    prompt: str
+
+
+class CheckedQuestion(_Shape):
+    """A yes/no question about the image, and its answer."""
+
+    question: str
+    answer: bool
+
+
+class CritiqueAnswer(_Shape):
+    """The critic's answer."""
+
+    questions: list[CheckedQuestion]
+    comment: str
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    shape.__name__: shape for shape in (SharingMoments, GenerationPrompt, CritiqueAnswer)
+}
