@@ -1,0 +1,101 @@
+"""The critic: scores every candidate, asks for a critique of the best, and decides.
+
+Knows which judgements to gather; the decision itself is verdict.py's.
+"""
+
+import asyncio
+
+from langgraph.runtime import Runtime
+
+from magid_agents.agents.state import MomentState, Outcome, use
+from magid_agents.agents.verdict import best, decide
+from magid_agents.dialogue import Attempt, Candidate, Critique, Decision, Dropped, Illustration, Question
+from magid_agents.rundir import image_name
+from magid_agents.schemas import CritiqueAnswer
+from magid_agents.services import Services
+
+
+async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
+    """Judge the draft. A verdict that ends the loop also gives the moment's outcome."""
+    services, draft = runtime.context, state["draft"]
+    scored = await asyncio.gather(
+        *(_scored(state, services, i, candidate) for i, candidate in enumerate(draft.candidates))
+    )
+    scores = [c.scores for c in scored]
+    chosen = best(scores, services.thresholds)
+    attempts = state.get("attempts", [])
+    left = services.settings.budget.attempts - len(attempts) - 1
+    limit = services.settings.critic.limit
+    critique = Critique()
+    if chosen is not None and services.settings.critic.critique is not None:
+        # Words cost more than scores: a candidate that fails the scores is talked about only by a model
+        # that can look at it and so may tell the rewriter more than the scores do.
+        passes = decide(scores, services.thresholds, None, limit, left).decision is Decision.ACCEPT
+        if passes or services.chat.vision:
+            critique = await _critique(state, services, scored[chosen])
+    verdict = decide(scores, services.thresholds, critique, limit, left)
+    judged = draft.model_copy(update={"candidates": tuple(scored), "critique": critique, "verdict": verdict})
+    update: dict[str, object] = {"attempts": [*attempts, judged]}
+    if verdict.decision is not Decision.REWRITE:
+        update["outcomes"] = [_outcome(state, judged, len(attempts) + 1)]
+    return update
+
+
+async def _scored(state: MomentState, services: Services, number: int, candidate: Candidate) -> Candidate:
+    texts = {
+        "description": state["moment"].description,
+        "utterance": state["dialogue"].utterances[state["moment"].utterance].text,
+        "prompt": state["draft"].prompt,
+    }
+    checks = list(services.scorers)
+    values = await asyncio.gather(
+        *(
+            services.score(
+                use(state, f"score/{number}/{check}"),
+                check,
+                candidate.sha256,
+                texts[services.settings.scorers[check].against],
+            )
+            for check in checks
+        )
+    )
+    return candidate.model_copy(update={"scores": dict(zip(checks, values, strict=True))})
+
+
+async def _critique(state: MomentState, services: Services, candidate: Candidate) -> Critique:
+    """Atomic yes/no questions about the description, answered by who can look, or told what is seen."""
+    prompt = services.settings.critic.critique
+    assert prompt is not None
+    seen = await services.look(use(state, "look"), candidate.sha256)
+    answer = await services.ask(
+        use(state, "critique"),
+        prompt,
+        {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen},
+        CritiqueAnswer,
+        images=[candidate.sha256] if services.chat.vision else [],
+    )
+    questions = tuple(Question(question=q.question, satisfied=q.answer) for q in answer.questions)
+    return Critique(questions=questions, comment=answer.comment)
+
+
+def _outcome(state: MomentState, judged: Attempt, attempts: int) -> Outcome:
+    moment, verdict = state["moment"], judged.verdict
+    assert verdict is not None
+    if verdict.decision is Decision.GIVE_UP:
+        dropped = Dropped(utterance=moment.utterance, description=moment.description, reason=verdict.reason)
+        return Outcome(utterance=moment.utterance, illustration=None, dropped=dropped)
+    assert verdict.best is not None
+    kept = judged.candidates[verdict.best]
+    illustration = Illustration(
+        path=image_name(kept.sha256),
+        sha256=kept.sha256,
+        description=moment.description,
+        rationale=moment.rationale,
+        prompt=judged.prompt,
+        seed=kept.seed,
+        model=kept.model,
+        scores=kept.scores,
+        critique=judged.critique.comment,
+        attempts=attempts,
+    )
+    return Outcome(utterance=moment.utterance, illustration=illustration, dropped=None)

@@ -1,0 +1,52 @@
+"""The prompt writer: from an image description and its dialogue to a generation prompt for this painter.
+
+Knows what a usable prompt is (not empty, within the token limit, never one that was tried); what makes
+a good one is the prompt file's.
+"""
+
+from langgraph.runtime import Runtime
+
+from magid_agents.agents.state import MomentState, use
+from magid_agents.dialogue import Attempt
+from magid_agents.schemas import GenerationPrompt
+from magid_agents.services import Services
+
+
+async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[str, Attempt]:
+    """Write the first prompt, or rewrite with the last attempt's verdict at hand.
+
+    Raises InvalidAnswer where the corrected answer cannot be used either.
+    """
+    services, moment = runtime.context, state["moment"]
+    earlier = state.get("attempts", [])
+    limit = services.painter.token_limit
+    values = {
+        "utterances": state["dialogue"].utterances,
+        "moment": moment,
+        "style": services.settings.writer.style,
+        "token_limit": limit,
+        "earlier": [a.prompt for a in earlier],
+        "last": earlier[-1] if earlier else None,
+    }
+    writer = services.settings.writer
+    answer = await services.ask(
+        use(state, "write"),
+        writer.rewrite if earlier else writer.write,
+        values,
+        GenerationPrompt,
+        lambda found: problem(found.prompt, [a.prompt for a in earlier], services),
+    )
+    return {"draft": Attempt(prompt=" ".join(answer.prompt.split()))}
+
+
+def problem(prompt: str, earlier: list[str], services: Services) -> str | None:
+    """What is wrong with a prompt, in words the writer can act on."""
+    words = " ".join(prompt.split())
+    if not words:
+        return "the prompt is empty"
+    if words.lower() in {e.lower() for e in earlier}:
+        return "this very prompt was tried before, write a different one"
+    limit = services.painter.token_limit
+    if limit is not None and (count := services.painter.count_tokens(words)) > limit:
+        return f"the prompt has {count} tokens, the painter reads {limit}: write a shorter one"
+    return None

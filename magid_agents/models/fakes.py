@@ -1,0 +1,63 @@
+"""Fake models for tests and dry runs: instant, deterministic, and named so.
+
+Each counts its calls. None pretends to judge: what it answers is what it was told to.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydantic import BaseModel
+
+from magid_agents.models.chat import Reply
+from magid_agents.prompts import Message
+
+Script = Callable[[Sequence[Message], str], str]  # (messages, name of the schema) -> raw answer
+
+
+class FakeChat:
+    """Answers with what its script says."""
+
+    def __init__(self, script: Script, vision: bool = False) -> None:
+        self.identity, self.parameters, self.vision = "fake-chat", {"temperature": 0.0}, vision
+        self.script, self.calls, self.looked = script, 0, 0
+
+    async def complete(
+        self, messages: Sequence[Message], schema: type[BaseModel] | None, images: Sequence[bytes]
+    ) -> Reply:
+        self.calls += 1
+        self.looked += len(images)
+        text = self.script(messages, schema.__name__ if schema else "")
+        return Reply(text, {"input_tokens": sum(len(m.text) for m in messages), "output_tokens": len(text)})
+
+
+class FakePainter:
+    """Paints a flat colour that depends on prompt and seed; one token a word."""
+
+    def __init__(self, token_limit: int | None = 32) -> None:
+        self.identity, self.token_limit = "fake-painter", token_limit
+        self.parameters: Mapping[str, Any] = {"steps": 1}
+        self.calls = 0
+
+    def count_tokens(self, prompt: str) -> int:
+        return len(prompt.split())
+
+    async def paint(self, prompt: str, seed: int) -> Image.Image:
+        self.calls += 1
+        r, g, b = hashlib.sha256(f"{prompt}/{seed}".encode()).digest()[:3]
+        return Image.new("RGB", (8, 8), (r, g, b))
+
+
+class FakeScorer:
+    """Scores by a function of the picture's own prompt (from its PNG text) and the text."""
+
+    def __init__(self, rule: Callable[[str, str], float], reads_text: bool = True) -> None:
+        self.identity, self.reads_text = "fake-scorer", reads_text
+        self.rule, self.calls = rule, 0
+
+    async def score(self, image: Path, text: str) -> float:
+        self.calls += 1
+        with Image.open(image) as picture:
+            return self.rule(str(picture.info["prompt"]), text)
