@@ -21,7 +21,8 @@ class FakeChat:
     """Answers with what its script says."""
 
     def __init__(self, script: Script, vision: bool = False) -> None:
-        self.identity, self.parameters, self.vision = "fake-chat", {"temperature": 0.0}, vision
+        self.identity, self.vision = "fake-chat", vision
+        self.parameters: Mapping[str, Any] = {"temperature": 0.0}
         self.script, self.calls, self.looked = script, 0, 0
 
     async def complete(
