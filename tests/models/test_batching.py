@@ -48,7 +48,7 @@ def test_a_failed_batch_tells_its_askers_and_the_next_one_runs() -> None:
             raise ValueError("no ones")
         return list(items)
 
-    async def main() -> tuple[list[int | BaseException], int]:
+    async def main() -> tuple[tuple[int | BaseException, ...], int]:
         batcher = Batcher(picky, size=2)
         both = await asyncio.gather(batcher(0), batcher(1), return_exceptions=True)
         return both, await batcher(2)

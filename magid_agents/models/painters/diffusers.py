@@ -93,8 +93,7 @@ def _load(settings: PainterSettings) -> Any:
 def _identity(settings: PainterSettings) -> str:
     """Name and revision; for files on this machine, a digest of what lies there."""
     if settings.model in weights.manifest():
-        digests = "".join(f.sha256 for f in weights.manifest()[settings.model].files)
-        return f"{settings.model}@{hashlib.sha256(digests.encode()).hexdigest()[:16]}"
+        return weights.identity(settings.model)
     folder = Path(settings.model)
     if not folder.is_dir():
         return f"{settings.model}@{settings.revision or 'main'}"

