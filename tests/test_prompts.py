@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magid_agents import prompts
+from magid_agents.dialogue import Utterance
 from magid_agents.prompts import Message, PromptError
+from magid_agents.schemas import SCHEMAS
 
 GOOD = """---
 description: Asks for a thing.
@@ -84,3 +86,18 @@ def test_the_sandbox_refuses_to_reach_out(tmp_path: Path) -> None:
     write(tmp_path, GOOD.replace("{{ thing }}", "{{ thing.__class__.__mro__ }}"))
     with pytest.raises(PromptError, match="unsafe"):
         prompts.load("scanner/own", tmp_path).render({"thing": "x"})
+
+
+@pytest.mark.parametrize("name", prompts.names())
+def test_every_prompt_that_ships_passes_its_check(name: str) -> None:
+    prompt = prompts.load(name)
+    assert prompt.front.output in SCHEMAS
+
+
+@pytest.mark.parametrize("name", [n for n in prompts.names() if n.startswith("scanner/")])
+def test_every_scanner_reads_the_whole_dialogue(name: str) -> None:
+    said = [Utterance(speaker="A", text=f"text {i} {{{{ 7 * 7 }}}}") for i in range(5)]
+    messages = prompts.load(name).render({"utterances": said, "max_images": 3})
+    assert messages[0].role == "system"
+    assert all(f"{i}. A: text {i} {{{{ 7 * 7 }}}}" in messages[-1].text for i in range(5))
+    assert "at most 3" in messages[0].text
