@@ -7,6 +7,7 @@ concept labels, which gives every single-object picture 1,420 negatives a step.
 """
 
 import json
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,8 +159,8 @@ def main() -> None:
     tower.train()
     for spent, due in work.clock(args.minutes):
         for group in optimizer.param_groups:
-            warm = min(1.0, (step - before + 1) / 150)
-            group["lr"] = args.lr * group["rate"] * warm * (0.5 + 0.5 * np.cos(np.pi * spent) + 0.01)
+            warm = min(1.0, (step - before + 1) / (30 if before else 150))
+            group["lr"] = args.lr * group["rate"] * warm * (0.51 + 0.5 * math.cos(math.pi * spent))
         batch = next(stream)
         x = batch["pixels"].to(device).permute(0, 3, 1, 2).float().div(255)
         x = normalise(augment.augment(x, args.side, generator))

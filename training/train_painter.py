@@ -9,6 +9,7 @@ drawn around the middle, the prompt had no visible effect. The caption also join
 """
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +154,7 @@ def main() -> None:
     recent: list[float] = []
     for spent, due in work.clock(args.minutes, every=120):
         for group in optimizer.param_groups:
-            fall = 0.5 + 0.5 * np.cos(np.pi * spent) if args.final else 1.0
+            fall = 0.5 + 0.5 * math.cos(math.pi * spent) if args.final else 1.0
             group["lr"] = args.lr * min(1.0, (step + 1) / 300) * fall
         rows = np.sort(rng.integers(0, len(latents), args.batch))
         data = torch.from_numpy(latents[rows]).to(device).float()

@@ -1,0 +1,127 @@
+"""Many dialogues through a graph: bounded concurrency, input order, failures kept, flat memory.
+
+Knows how to keep dialogues in flight and where their results go; knows no agent and no model.
+"""
+
+import asyncio
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from magid_agents.dialogue import Dialogue
+from magid_agents.errors import MagidError
+from magid_agents.formats import BadRecord
+from magid_agents.journal import JournalError
+from magid_agents.rundir import replacing
+from magid_agents.services import InvalidAnswer, Services
+
+# Finished dialogues that wait for an older one, as a multiple of those in flight: results are written in
+# input order, and one slow dialogue must neither stop the rest at once nor let them pile up without end.
+WINDOW = 4
+NODES = 3  # of one attempt: prompt writer, painter, critic
+
+
+@dataclass
+class Counts:
+    """How a run stands."""
+
+    dialogues: int = 0
+    failed: int = 0
+    accepted: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One line of failures.jsonl: a dialogue or record that did not finish, and why."""
+
+    id: str
+    stage: str
+    error: str
+    raw: str = ""
+
+
+Progress = Callable[[Counts], None]
+
+
+async def run(
+    records: Iterable[Dialogue | BadRecord],
+    graph: Any,
+    services: Services,
+    progress: Progress = lambda _: None,
+) -> Counts:
+    """Run every dialogue and write both result files, each whole, in input order.
+
+    Raises JournalError where answers can no longer be kept; the result files then stay as they were.
+    """
+    counts = Counts()
+    slots = asyncio.Semaphore(services.settings.concurrency)
+    source, window = iter(records), deque[asyncio.Task[dict[str, Any] | Failure]]()
+    directory = services.run
+    with replacing(directory.dialogues) as results, replacing(directory.failures) as failures:
+        try:
+            while True:
+                for record in _up_to(source, services.settings.concurrency * WINDOW - len(window)):
+                    window.append(asyncio.create_task(_one(record, graph, services, slots)))
+                if not window:
+                    return counts
+                done = await window.popleft()
+                counts.dialogues += 1
+                if isinstance(done, Failure):
+                    counts.failed += 1
+                    failures.write(_line(asdict(done)))
+                else:
+                    counts.accepted += sum(len(u["images"]) for u in done["utterances"])
+                    counts.dropped += len(done["dropped"])
+                    results.write(_line(done))
+                progress(counts)
+        finally:
+            for task in window:
+                task.cancel()
+            await asyncio.gather(*window, return_exceptions=True)
+
+
+async def _one(
+    record: Dialogue | BadRecord, graph: Any, services: Services, slots: asyncio.Semaphore
+) -> dict[str, Any] | Failure:
+    """The finished record of one dialogue, or why there is none."""
+    if isinstance(record, BadRecord):
+        return Failure(f"{record.file}:{record.line}", "read", str(record))
+    async with slots:
+        await services.journal.begin(record.id)
+        limit = NODES * services.settings.budget.attempts + NODES
+        try:
+            state = await graph.ainvoke(
+                {"dialogue": record}, config={"recursion_limit": limit}, context=services
+            )
+        except JournalError:
+            raise
+        except Exception as error:
+            text = str(error) if isinstance(error, MagidError) else f"{type(error).__name__}: {error}"
+            raw = error.raw if isinstance(error, InvalidAnswer) else ""
+            return Failure(record.id, _stage(error), text, raw)
+        finished: dict[str, Any] = state["record"]
+        return finished
+
+
+def _up_to(source: Iterator[Dialogue | BadRecord], count: int) -> Iterator[Dialogue | BadRecord]:
+    for _ in range(count):
+        record = next(source, None)
+        if record is None:
+            return
+        yield record
+
+
+def _stage(error: Exception) -> str:
+    """The node that raised, which LangGraph names in the exception's notes, the innermost first."""
+    for note in getattr(error, "__notes__", []):
+        if named := re.search(r"During task with name '([^']+)'", note):
+            return named[1]
+    return "run"
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"

@@ -1,0 +1,146 @@
+"""The runner: input order, failures kept with their cause, bounded flight, and a stop that loses nothing."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphs.magid import graph
+from magid_agents import config, prompts, runner
+from magid_agents.agents.verdict import Threshold
+from magid_agents.dialogue import Dialogue, Utterance
+from magid_agents.formats import BadRecord
+from magid_agents.journal import Journal
+from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
+from magid_agents.prompts import Message
+from magid_agents.rundir import RunDir
+from magid_agents.runner import Counts
+from magid_agents.services import Services
+
+
+def dialogue(name: str) -> Dialogue:
+    return Dialogue(id=name, utterances=(Utterance(speaker="A", text=f"look at my {name}"),))
+
+
+def script(messages: Sequence[Message], shape: str) -> str:
+    """One image a dialogue; the dialogue called `broken` is answered with nonsense."""
+    text = messages[-1].text
+    if shape == "SharingMoments":
+        if "broken" in " ".join(m.text for m in messages):
+            return "nonsense"
+        return '{"moments": [{"rationale": "r", "utterance": 0, "description": "a thing"}]}'
+    if shape == "GenerationPrompt":
+        return json.dumps({"prompt": f"{text.split('look at my ')[-1].split()[0]}"})
+    return '{"questions": [], "comment": "fine"}'
+
+
+class Slow(FakePainter):
+    """Notes how many paint at once; the picture of `slow` takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+
+    async def paint(self, prompt: str, seed: int) -> Any:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await asyncio.sleep(0.2 if prompt == "slow" else 0.01)
+        self.now -= 1
+        return await super().paint(prompt, seed)
+
+
+def run(folder: Path, records: Iterator[Dialogue | BadRecord], painter: FakePainter, **sets: Any) -> Counts:
+    given = {"scanner.prompt": "scanner/zero_shot", "budget.candidates": 1, "concurrency": 3, **sets}
+
+    async def main() -> Counts:
+        directory = RunDir(folder)
+        with directory.locked():
+            async with Journal(directory.journal) as journal:
+                services = Services(
+                    settings=config.load(sets=[f"{k}={json.dumps(v)}" for k, v in given.items()]),
+                    journal=journal,
+                    run=directory,
+                    prompts={name: prompts.load(name) for name in prompts.names()},
+                    chat=FakeChat(script),
+                    painter=painter,
+                    scorers={"unsafe": FakeScorer(lambda *_: 0.0)},
+                    thresholds=(Threshold("unsafe", 0.5, at_most=True, vital=True),),
+                )
+                return await runner.run(records, graph, services)
+
+    return asyncio.run(main())
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().split("\n") if line]
+
+
+def test_results_stand_in_input_order_and_failures_keep_their_cause(tmp_path: Path) -> None:
+    bad = BadRecord(Path("in.jsonl"), 3, "is no JSON")
+    records: list[Dialogue | BadRecord] = [dialogue("slow"), dialogue("cat"), bad]
+    records += [dialogue("broken"), dialogue("dog")]
+    counts = run(tmp_path, iter(records), Slow())
+    assert [r["id"] for r in lines(tmp_path / "dialogues.jsonl")] == ["slow", "cat", "dog"]
+    first, second = lines(tmp_path / "failures.jsonl")
+    assert (first["id"], first["stage"]) == ("in.jsonl:3", "read")
+    assert (second["id"], second["stage"], second["raw"]) == ("broken", "scanner", "nonsense")
+    assert "Invalid JSON" in second["error"]
+    assert counts == Counts(dialogues=5, failed=2, accepted=3, dropped=0)
+
+
+def test_no_more_than_asked_for_are_in_flight_and_input_is_read_as_needed(tmp_path: Path) -> None:
+    drawn = 0
+
+    def endless() -> Iterator[Dialogue]:
+        nonlocal drawn
+        for i in range(60):
+            drawn += 1
+            yield dialogue(f"d{i}")
+
+    ahead: list[int] = []
+
+    class Watching(Slow):
+        async def paint(self, prompt: str, seed: int) -> Any:
+            ahead.append(drawn - self.calls)
+            return await super().paint(prompt, seed)
+
+    painter = Watching()
+    run(tmp_path, endless(), painter)
+    assert painter.most == 3
+    assert max(ahead) <= 3 * runner.WINDOW + 1
+
+
+def test_a_second_run_pays_for_nothing_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    names = [f"d{i}" for i in range(12)]
+    run(tmp_path, (dialogue(n) for n in names), Slow())
+    before = (tmp_path / "dialogues.jsonl").read_bytes()
+    again = Slow()
+    run(tmp_path, (dialogue(n) for n in names), again)
+    assert again.calls == 0
+    assert (tmp_path / "dialogues.jsonl").read_bytes() == before
+
+
+def test_an_interrupted_run_goes_on_from_what_was_paid_for(tmp_path: Path) -> None:
+    class Interrupted(Slow):
+        started = 0
+
+        async def paint(self, prompt: str, seed: int) -> Any:
+            self.started += 1
+            if self.started == 6:
+                signal.raise_signal(signal.SIGINT)
+                await asyncio.sleep(60)
+            return await super().paint(prompt, seed)
+
+    names = [f"d{i}" for i in range(12)]
+    first, rest = Interrupted(), Slow()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, (dialogue(n) for n in names), first)
+    assert not (tmp_path / "dialogues.jsonl").exists()
+    counts = run(tmp_path, (dialogue(n) for n in names), rest)
+    assert counts.accepted == 12
+    assert 0 < first.calls < 12
+    assert first.calls + rest.calls == 12
