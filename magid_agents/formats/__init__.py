@@ -1,0 +1,108 @@
+"""Dialogue files read as a stream: one record in memory, a fault in one record ends no file.
+
+Knows which formats there are; each format's own file knows what it looks like.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader, FileIO
+from pathlib import Path
+
+from magid_agents.dialogue import Dialogue
+from magid_agents.formats import dailydialog, messages, native, personachat, photochat
+from magid_agents.formats.lines import BOM
+from magid_agents.formats.reader import Reader
+from magid_agents.formats.records import BadRecord, Fault, FormatError, printable
+from magid_agents.formats.seen import Seen
+
+__all__ = ["FORMATS", "BadRecord", "FormatError", "Seen", "detect", "read"]
+
+FORMATS: dict[str, Reader] = {
+    "native": native.READER,
+    "photochat": photochat.READER,
+    "openai": messages.OPENAI,
+    "sharegpt": messages.SHAREGPT,
+    "dailydialog": dailydialog.READER,
+    "personachat": personachat.READER,
+}
+_HEAD = 1 << 16  # bytes by which a format is told
+
+
+def detect(path: Path | str) -> str:
+    """The name of the file's format, by its content. Raises FormatError where none fits."""
+    with _opened(Path(path)) as file:
+        return _fitting(Path(path), file.peek())
+
+
+def read(
+    path: Path | str,
+    format: str = "auto",  # noqa: A002  # named as the command's option is
+    seen: Seen | None = None,
+) -> Iterator[Dialogue | BadRecord]:
+    """Each record of the file in order, as a dialogue or as what is wrong with it.
+
+    Files read with the same `seen` share one space of ids. A pipe can be read, once.
+    Raises FormatError at once where the file cannot be used, and later where the disk fails.
+    """
+    path = Path(path)
+    if format != "auto" and format not in FORMATS:
+        raise FormatError(
+            f"{printable(str(path))}: no format is called {format!r}; choose auto or {_names()}"
+        )
+    name = format
+    if not path.is_fifo():  # opening a pipe to look would take its content away
+        with _opened(path) as file:
+            name = _chosen(path, format, file.peek())
+    return _read(path, name, Seen() if seen is None else seen)
+
+
+def _read(path: Path, name: str, seen: Seen) -> Iterator[Dialogue | BadRecord]:
+    any_record = False
+    with _opened(path) as file:
+        reader = FORMATS[_chosen(path, name, file.peek())]
+        for line, record in reader.read(file, path):
+            any_record = True
+            if isinstance(record, Fault):
+                yield BadRecord(path, line, record.reason, record.fix)
+            elif not seen.add(record.id):
+                reason = f"the id {printable(repr(record.id[:80]))} was there before"
+                yield BadRecord(path, line, reason, "it by giving every dialogue an id of its own")
+            else:
+                yield record
+    if not any_record:
+        yield BadRecord(path, 1, "the file holds no dialogue", "it or leave it out")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    name = printable(str(path))
+    try:
+        file: BufferedReader = BufferedReader(FileIO(str(path)), _HEAD)
+        with file:
+            yield file
+    except IsADirectoryError as error:
+        raise FormatError(f"{name}: is a directory; name the files in it") from error
+    except FileNotFoundError as error:
+        raise FormatError(f"{name}: no such file; check the name") from error
+    except OSError as error:
+        raise FormatError(f"{name}: cannot be read ({error.strerror}); check the file") from error
+
+
+def _chosen(path: Path, name: str, head: bytes) -> str:
+    if name != "auto":
+        return name
+    # A file without content is in no format, but that is for a record of the input to say.
+    return _fitting(path, head) if head.removeprefix(BOM).strip() else "native"
+
+
+def _fitting(path: Path, head: bytes) -> str:
+    for name, reader in FORMATS.items():
+        if reader.fits(head):
+            return name
+    utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    fix = "save it as UTF-8" if utf16 else "check the file or name its format"
+    raise FormatError(f"{printable(str(path))}: looks like none of {_names()}; {fix}")
+
+
+def _names() -> str:
+    return ", ".join(FORMATS)

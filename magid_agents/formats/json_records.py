@@ -1,0 +1,82 @@
+"""Records of JSON, one a line or in one array: which of the two, the first character tells.
+
+Knows JSON and its faults; what the records mean, the formats say.
+"""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from magid_agents.dialogue import Dialogue
+from magid_agents.formats.json_array import elements
+from magid_agents.formats.lines import BOM, lines, not_utf8
+from magid_agents.formats.reader import Found, Reader
+from magid_agents.formats.records import Fault, Place
+
+_FIX = "it to be JSON, a record a line or records in one array"
+
+
+def reader(key: str, parse: Callable[[Any, Place], Dialogue]) -> Reader:
+    """A reader of records that are objects with this key."""
+
+    def read(file: BufferedReader, path: Path) -> Iterator[Found]:
+        for line, number, record in records(file):
+            if isinstance(record, Fault):
+                yield line, record
+                continue
+            try:
+                yield line, parse(record, Place(path, line, number))
+            except Fault as fault:
+                yield line, fault
+
+    return Reader(lambda head: _has_key(head, key), read)
+
+
+def records(file: BufferedReader) -> Iterator[tuple[int, int, Any]]:
+    """The line each record begins on, its number, and its value or a Fault."""
+    if _begin(file.peek()).startswith(b"["):
+        for number, (line, element) in enumerate(elements(file), start=1):
+            begin, value = (line, element) if isinstance(element, Fault) else _value(line, element)
+            yield begin, number, value
+    else:
+        for number, text, fault in lines(file):
+            if fault:
+                yield number, number, fault
+            elif text.strip():
+                yield number, *_value(number, text)
+
+
+def is_json(head: bytes) -> bool:
+    """Whether it begins as JSON does."""
+    return _begin(head).startswith((b"{", b"["))
+
+
+def _begin(head: bytes) -> bytes:
+    return head.removeprefix(BOM).lstrip()
+
+
+def _value(line: int, record: bytes | str) -> tuple[int, Any]:
+    try:
+        return line, json.loads(record.decode() if isinstance(record, bytes) else record)
+    except UnicodeDecodeError as error:
+        return line + error.object.count(b"\n", 0, error.start), not_utf8(error)
+    except json.JSONDecodeError as error:
+        # An element of an array need not begin where its line does.
+        column = "" if isinstance(record, bytes) and error.lineno == 1 else f", column {error.colno}"
+        return line, Fault(f"not JSON: {error.msg} at line {line + error.lineno - 1}{column}", _FIX)
+    except RecursionError:
+        return line, Fault("not JSON: nested too deeply", _FIX)
+    except ValueError as error:  # an integer of thousands of digits
+        return line, Fault(f"not JSON: {error}", _FIX)
+
+
+def _has_key(head: bytes, key: str) -> bool:
+    found = [r for _, _, r in records(io.BufferedReader(io.BytesIO(head))) if not isinstance(r, Fault)]
+    if found:
+        return any(isinstance(record, dict) and key in record for record in found)
+    # Not even the first record ends within the head.
+    return is_json(head) and re.search(rb'"%s"\s*:' % key.encode(), head) is not None

@@ -1,0 +1,56 @@
+"""Chat transcripts: OpenAI's {"messages": [{"role", "content"}]} and ShareGPT's
+{"conversations": [{"from", "value"}]}.
+
+Roles are the speakers. What a system, a developer or a tool says is no utterance, nor is a call of a
+tool. Other keys of a record are passed over.
+"""
+
+from typing import Any
+
+from magid_agents.dialogue import Dialogue
+from magid_agents.formats.json_records import reader
+from magid_agents.formats.records import Fault, Place, member, spoken
+
+_UNSPOKEN = {"system", "developer", "tool", "function", "function_call", "observation"}
+
+
+def parse_openai(record: Any, place: Place) -> Dialogue:
+    return _parse(record, place, "messages", "role", "content")
+
+
+def parse_sharegpt(record: Any, place: Place) -> Dialogue:
+    return _parse(record, place, "conversations", "from", "value")
+
+
+def _parse(record: Any, place: Place, messages: str, role: str, content: str) -> Dialogue:
+    turns = []
+    for i, message in enumerate(member(record, messages, list), start=1):
+        speaker = member(message, role, str, f"message {i}")
+        if speaker not in _UNSPOKEN:
+            turns.append((speaker, _text(message.get(content), f"message {i}")))
+    own, source = record.get("id"), record.get("source")
+    return spoken(
+        turns,
+        str(own) if isinstance(own, str | int) and own != "" else place.id,
+        source if isinstance(source, str) else place.source,
+    )
+
+
+def _text(content: object, what: str) -> str:
+    """A string, or a list of text parts; null stands where a tool is called."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise Fault(f"the content of {what} must be a string or a list of text parts")
+    parts = []
+    for part in content:
+        if isinstance(part, dict) and part.get("type") not in ("text", "input_text", "output_text"):
+            raise Fault(f"{what} has a part of type {part.get('type')!r}; only text is read")
+        parts.append(member(part, "text", str, f"a part of {what}"))
+    return "\n".join(parts)
+
+
+OPENAI = reader("messages", parse_openai)
+SHAREGPT = reader("conversations", parse_sharegpt)

@@ -1,0 +1,36 @@
+"""What every format gives: whether a file's beginning looks like it, and its records one by one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from magid_agents.dialogue import Dialogue
+from magid_agents.formats.lines import lines
+from magid_agents.formats.records import Fault, Place
+
+Found = tuple[int, Dialogue | Fault]  # the line on which it begins, and what it is
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One format."""
+
+    fits: Callable[[bytes], bool]
+    read: Callable[[BufferedReader, Path], Iterator[Found]]
+
+
+def line_reader(fits: Callable[[bytes], bool], parse: Callable[[str, Place], Dialogue]) -> Reader:
+    """A reader of a text format with a dialogue a line; blank lines mean nothing."""
+
+    def read(file: BufferedReader, path: Path) -> Iterator[Found]:
+        for line in lines(file):
+            try:
+                if line.fault:
+                    raise line.fault
+                if line.text.strip():
+                    yield line.number, parse(line.text, Place(path, line.number, line.number))
+            except Fault as fault:
+                yield line.number, fault
+
+    return Reader(fits, read)

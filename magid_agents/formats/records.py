@@ -1,0 +1,128 @@
+"""What reading a dialogue file gives: dialogues, and for what is none its place, the reason and the fix.
+
+Knows no format and opens no file.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from magid_agents.dialogue import Dialogue
+from magid_agents.errors import MagidError
+
+_LONGEST = 300  # characters of a reason: it goes into a one-line message
+_SHOWN = 5  # names in a list
+_SAID = {
+    "missing": "is missing",
+    "too_short": "is empty",
+    "string_too_short": "is empty",
+    "string_type": "must be a string",
+    "tuple_type": "must be a list",
+    "model_type": "must be an object",
+}
+
+
+class FormatError(MagidError):
+    """An input cannot be used at all: it is not there, cannot be read or is of no known format."""
+
+
+class Fault(Exception):
+    """Why one record is no dialogue, and how to mend that. Readers hand it on; it ends no file."""
+
+    def __init__(self, reason: str, fix: str = "or remove this record") -> None:
+        self.reason = printable(reason)[:_LONGEST]
+        self.fix = fix
+        super().__init__(self.reason)
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that is no dialogue; printed, it is the one line a person is shown."""
+
+    file: Path
+    line: int  # 1-based, where the record begins, or the line that is not UTF-8
+    reason: str
+    fix: str = "or remove this record"
+
+    def __str__(self) -> str:
+        return f"{printable(str(self.file))}:{self.line}: {self.reason}; fix {self.fix}"
+
+
+class Place(NamedTuple):
+    """Where a record begins, and its number among the file's: its line, or its position in an array."""
+
+    file: Path
+    line: int
+    number: int
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its ending, as text that can be written: names may hold any byte."""
+        return self.file.stem.encode(errors="replace").decode()
+
+    @property
+    def id(self) -> str:
+        """The id of a dialogue that brings none."""
+        return f"{self.stem}:{self.number}"
+
+    @property
+    def source(self) -> str:
+        return self.file.name.encode(errors="replace").decode()
+
+
+def checked(record: Mapping[str, Any]) -> Dialogue:
+    """The dialogue with these fields. Raises Fault where they make none."""
+    try:
+        dialogue = Dialogue.model_validate(dict(record))
+    except ValidationError as error:
+        raise _fault(error) from error
+    try:
+        # JSON can spell half a surrogate pair, which no file and no model takes.
+        "".join(part for u in dialogue.utterances for part in (u.speaker, u.text)).encode()
+        (dialogue.id + dialogue.source).encode()
+    except UnicodeEncodeError as error:
+        raise Fault(f"half a surrogate pair, \\u{ord(error.object[error.start]):04x}, in its text") from error
+    return dialogue
+
+
+def spoken(turns: Iterable[tuple[object, str]], dialogue_id: str, source: str) -> Dialogue:
+    """A dialogue of (speaker, text), without the turns that say nothing. Raises Fault."""
+    utterances = [{"speaker": speaker, "text": text} for speaker, text in turns if text.strip()]
+    if not utterances:
+        raise Fault("no utterance has any text")
+    return checked({"id": dialogue_id, "source": source, "utterances": utterances})
+
+
+def member(value: object, key: str, kind: type[Any], what: str = "the record") -> Any:
+    """What an object holds under a key. Raises Fault where it is no object or holds no such kind."""
+    if not isinstance(value, dict):
+        raise Fault(f"{what} must be an object")
+    if key not in value:
+        raise Fault(f"{what} has no {key!r}")
+    if not isinstance(value[key], kind) or (kind is int and isinstance(value[key], bool)):
+        name = {str: "a string", list: "a list", int: "a whole number"}[kind]
+        raise Fault(f"{key!r} of {what} must be {name}")
+    return value[key]
+
+
+def printable(text: str) -> str:
+    """The text on one line: what cannot be shown is escaped, so that data never moves a terminal's cursor."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _fault(error: ValidationError) -> Fault:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    where = [(".".join(map(str, e["loc"])), e) for e in errors]
+    if unknown := [loc for loc, e in where if e["type"] == "extra_forbidden"]:
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        return Fault(
+            f"unknown keys: {', '.join(unknown[:_SHOWN])}{more}",
+            "by removing them; only id, source and utterances of speaker and text are read",
+        )
+    if len(where) > 1:  # a list with a bad item is then also said to be too short
+        where = [(loc, e) for loc, e in where if e["type"] != "too_short"]
+    said = [f"{loc} {_SAID[e['type']] if e['type'] in _SAID else e['msg']}".strip() for loc, e in where]
+    return Fault(", ".join(said[:_SHOWN]))

@@ -1,0 +1,46 @@
+"""Which ids have been seen, at 12 to 24 bytes an id whatever its length: 134 MB at ten million.
+
+An id stands in an open-addressing table as the first 8 bytes of its BLAKE2b. A Python set of the same
+hashes takes four times as much. Two ids of ten million share a hash once in some 400,000 inputs; the
+second is then reported as a duplicate.
+"""
+
+import hashlib
+from array import array
+
+
+class Seen:
+    """A set of ids that only grows."""
+
+    def __init__(self) -> None:
+        self._table = array("Q", [0]) * 1024
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, dialogue_id: str) -> bool:
+        """Whether the id is new."""
+        digest = hashlib.blake2b(dialogue_id.encode(errors="surrogatepass"), digest_size=8).digest()
+        # 0 marks an empty slot.
+        if not _put(self._table, int.from_bytes(digest, "little") or 1):
+            return False
+        self._count += 1
+        if self._count * 3 > len(self._table) * 2:
+            larger = array("Q", [0]) * (2 * len(self._table))
+            for value in self._table:
+                if value:
+                    _put(larger, value)
+            self._table = larger
+        return True
+
+
+def _put(table: "array[int]", value: int) -> bool:
+    last = len(table) - 1
+    slot = value & last
+    while found := table[slot]:
+        if found == value:
+            return False
+        slot = (slot + 1) & last
+    table[slot] = value
+    return True
