@@ -112,7 +112,7 @@ def test_bytes_that_are_not_utf8_cost_their_line_only(tmp_path: Path) -> None:
     content = line("a").encode() + b"\n" + line("b", "caf\xe9").encode("latin-1") + b"\n" + line("c").encode()
     records = outcome(tmp_path / "x.jsonl", content)
     assert ids(records) == ["a", "c"]
-    assert faults(records) == [(2, 'byte 0xe9 after \'A", "text": "caf\' is not UTF-8')]
+    assert faults(records) == [(2, """byte 0xe9 after '": "A", "text": "caf' is not UTF-8""")]
 
 
 def test_what_a_bad_record_says_stays_on_one_line_and_moves_no_cursor(tmp_path: Path) -> None:
