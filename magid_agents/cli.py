@@ -4,6 +4,7 @@ Exit status: 0 done; 2 the command, config or input cannot be used; 130 interrup
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,12 @@ app = typer.Typer(
 )
 models = typer.Typer(help="Weights by name, with source, licence and digest.", no_args_is_help=True)
 app.add_typer(models, name="models")
+prompts = typer.Typer(help="Prompt files: what there is, and whether it is right.", no_args_is_help=True)
+app.add_typer(prompts, name="prompts")
+
+PromptFolder = Annotated[
+    Path | None, typer.Option("--prompts", help="Your folder; its files go before those that ship.")
+]
 
 
 @app.callback()
@@ -67,6 +74,28 @@ def models_fetch(
         raise typer.BadParameter("name the weights to fetch, or give --all")
     for name in wanted:
         typer.echo(f"{name}: {weights.ensure(name)}")
+
+
+@prompts.command("list")
+def prompts_list(folder: PromptFolder = None) -> None:
+    """Show every prompt, what it is for and the file it is read from."""
+    from magid_agents import prompts as files
+
+    for name in files.names(folder):
+        prompt = files.load(name, folder)
+        typer.echo(f"{name}: {prompt.front.description} ({prompt.path})")
+
+
+@prompts.command("check")
+def prompts_check(folder: PromptFolder = None) -> None:
+    """Check every prompt file; a mistake is one line with the file and the fix, and exit status 2."""
+    from magid_agents import prompts as files
+
+    found = files.names(folder)
+    if wrong := list(files.mistakes(folder)):
+        typer.echo("\n".join(map(str, wrong)), err=True)
+        raise typer.Exit(2)
+    typer.echo(f"{len(found)} prompts, every one right")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ Knows files and text; knows no agent and no model.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from magid_agents.errors import MagidError
 from magid_agents.resources import folder
+from magid_agents.schemas import SCHEMAS
 
 Role = Literal["system", "user", "assistant"]
 
@@ -95,6 +96,19 @@ def names(override: Path | None = None) -> list[str]:
         if place is not None:
             found |= {str(p.relative_to(place).with_suffix("")) for p in place.rglob("*.md")}
     return sorted(found)
+
+
+def mistakes(override: Path | None = None) -> Iterator[PromptError]:
+    """What is wrong with each prompt file that would be used, and with the schema it names."""
+    for name in names(override):
+        try:
+            prompt = load(name, override)
+        except PromptError as error:
+            yield error
+            continue
+        if prompt.front.output is not None and prompt.front.output not in SCHEMAS:
+            known = ", ".join(SCHEMAS)
+            yield PromptError(f"{prompt.path}: output: {prompt.front.output} is none of {known}")
 
 
 def parse(name: str, path: Path) -> Prompt:

@@ -8,4 +8,5 @@ _PACKAGE = Path(__file__).parent
 def folder(name: str) -> Path:
     """The folder `prompts` or `graphs`."""
     beside = _PACKAGE.parent / name
-    return beside if beside.is_dir() and (_PACKAGE.parent / "pyproject.toml").exists() else _PACKAGE / name
+    in_checkout = beside.is_dir() and (_PACKAGE.parent / "pyproject.toml").exists()
+    return beside if in_checkout else _PACKAGE / "data" / name

@@ -105,3 +105,19 @@ def test_each_ending_has_its_status(
 def test_debug_shows_the_traceback() -> None:
     done = magid("--debug", "models", "fetch", "nope")
     assert "Traceback" in done.stderr
+
+
+def test_prompts_that_ship_are_listed_and_right() -> None:
+    listed = magid("prompts", "list")
+    assert "scanner/few_shot: " in listed.stdout
+    assert magid("prompts", "check").returncode == 0
+
+
+def test_a_mistake_in_ones_own_prompt_is_found(tmp_path: Path) -> None:
+    own = tmp_path / "scanner" / "zero_shot.md"
+    own.parent.mkdir()
+    own.write_text("---\ndescription: mine\noutput: Nothing\n---\n## user\nhello\n")
+    done = magid("prompts", "check", "--prompts", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{own}: output: Nothing is none of SharingMoments")
+    assert str(own) in magid("prompts", "list", "--prompts", str(tmp_path)).stdout
