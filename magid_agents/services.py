@@ -13,7 +13,6 @@ from typing import Any, Protocol, TypeVar
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
-from magid_agents.agents.verdict import Threshold
 from magid_agents.config import Settings
 from magid_agents.errors import MagidError
 from magid_agents.journal import Answer, Call, Journal, Use
@@ -21,6 +20,7 @@ from magid_agents.models.chat import ChatModel
 from magid_agents.prompts import Message, Prompt
 from magid_agents.rundir import RunDir
 from magid_agents.schemas import SCHEMAS
+from magid_agents.thresholds import Threshold
 
 
 class Painter(Protocol):

@@ -10,13 +10,13 @@ import pytest
 
 from graphs.magid import graph
 from magid_agents import config, prompts
-from magid_agents.agents.verdict import Threshold
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.journal import Journal
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
 from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
 from magid_agents.services import InvalidAnswer, Services
+from magid_agents.thresholds import Threshold
 
 DIALOGUE = Dialogue(
     id="d1",

@@ -11,7 +11,6 @@ import pytest
 
 from graphs.magid import graph
 from magid_agents import config, prompts, runner
-from magid_agents.agents.verdict import Threshold
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.formats import BadRecord
 from magid_agents.journal import Journal
@@ -20,6 +19,7 @@ from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
 from magid_agents.runner import Counts
 from magid_agents.services import Services
+from magid_agents.thresholds import Threshold
 
 
 def dialogue(name: str) -> Dialogue:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magid_agents.agents.verdict import Threshold, best, decide
+from magid_agents.agents.verdict import best, decide
 from magid_agents.dialogue import Critique, Decision, Question
+from magid_agents.thresholds import Threshold
 
 MATCH = Threshold("image_text_match", 0.3)
 LOOKS = Threshold("aesthetics", 0.5)
