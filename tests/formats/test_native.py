@@ -133,3 +133,10 @@ def test_the_dataset_of_a_run_is_refused_as_input_with_the_keys_that_are_too_man
     assert "unknown keys: utterances.0.images" in str(bad)
     assert "and 5 more" in str(bad)
     assert "fix by removing them" in str(bad)
+
+
+def test_the_examples_read_as_dialogues() -> None:
+    path = Path(__file__).parents[2] / "examples" / "dialogues.jsonl"
+    records = list(read(path))
+    assert len(records) >= 8
+    assert all(isinstance(r, Dialogue) for r in records)
