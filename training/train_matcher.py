@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from magid_agents.models import weights
 from training import augment, backgrounds, concepts, scenes, sources, work
+from training.captions import COLOURS, PLACES
 from training.text import TextEncoder
 
 SIDE = 128
@@ -194,11 +195,11 @@ def main() -> None:
             )
             save()
     save()
-    export(ema.values, scale.detach(), args.work / "matcher")
+    export(ema.values, scale.detach(), [c.label for c in listed], args.work / "matcher")
 
 
-def export(values: dict[str, torch.Tensor], scale: torch.Tensor, folder: Path) -> None:
-    """Write config and fp16 weights; MiniLM itself stays outside."""
+def export(values: dict[str, torch.Tensor], scale: torch.Tensor, labels: list[str], folder: Path) -> None:
+    """Write config, fp16 weights and the words it learned; MiniLM itself stays outside."""
     folder.mkdir(exist_ok=True)
     tensors = {"logit_scale": scale.cpu().clone()}
     for name, value in values.items():
@@ -211,6 +212,8 @@ def export(values: dict[str, torch.Tensor], scale: torch.Tensor, folder: Path) -
         "preprocess_cfg": {"mean": [127 / 255] * 3, "std": [128 / 255] * 3, "size": SIDE},
     }
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2))
+    words = {"things": labels, "colours": list(COLOURS), "places": [w[0] for w in PLACES.values()]}
+    (folder / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n")
 
 
 if __name__ == "__main__":

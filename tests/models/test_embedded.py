@@ -9,6 +9,7 @@ from PIL import Image
 
 from magid_agents.config import Scorer
 from magid_agents.models import embedded, scorers
+from magid_agents.models.observer import MatcherObserver
 from training import backgrounds
 from training.captions import COLOURS
 from training.held_out import PLACE_WORDS
@@ -57,3 +58,12 @@ def test_as_a_scorer_it_is_named_by_its_digest(tmp_path: Path) -> None:
     night, day = asyncio.run(main())
     assert night > day
     assert scorer.identity.startswith("matcher@")
+
+
+def test_the_observer_names_the_place_it_sees(tmp_path: Path) -> None:
+    path = tmp_path / "beach.png"
+    backgrounds.Bank(variants=1).images["beach"][0].save(path)
+    seen = asyncio.run(MatcherObserver().look(path))
+    assert len(seen) == 8
+    assert "on the beach" in [word for word, _ in seen[-2:]]
+    assert seen[0][1] >= seen[5][1]
