@@ -1,3 +1,5 @@
 """How the embedded models were made: data, training and measurement. Never imported by magid_agents."""
 
-from magid_agents.models import torchvision_ops  # noqa: F401  (must precede transformers, diffusers)
+from magid_agents.models import torchvision_ops
+
+torchvision_ops.ensure()  # before transformers, diffusers and open_clip

@@ -17,12 +17,12 @@ from magid_agents.models import torchvision_ops, weights
 
 torchvision_ops.ensure()  # before open_clip, transformers and diffusers
 
-import open_clip  # noqa: E402
-from diffusers import AutoPipelineForText2Image, DiffusionPipeline  # noqa: E402
-from open_clip.tokenizer import HFTokenizer  # noqa: E402
-from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-from transformers import AutoConfig, AutoModel  # noqa: E402
+import open_clip
+from diffusers import AutoPipelineForText2Image, DiffusionPipeline
+from open_clip.tokenizer import HFTokenizer
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModel
 
 TEXT_ENCODER = "minilm"
 

@@ -2,7 +2,7 @@
 
 The published torchvision wheel is a CUDA build: beside a CPU torch its binary operators do not load and
 `import torchvision` fails, and transformers, diffusers and open_clip with it. None of what we use calls
-those operators, so declaring their names is enough. Import this module before any of the three.
+those operators, so declaring their names is enough. Call ensure() before importing any of the three.
 """
 
 import sys
@@ -29,6 +29,3 @@ def ensure() -> None:
         for name in _MISSING:
             _library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision  # noqa: F401  (now it loads)
-
-
-ensure()

@@ -19,7 +19,7 @@ def sharegpt(*messages: tuple[str, object], **more: object) -> str:
 
 @pytest.mark.parametrize("write", [openai, sharegpt])
 def test_roles_are_the_speakers_and_system_messages_are_left_out(tmp_path: Path, write: type[str]) -> None:
-    content = write(("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"))  # type: ignore[call-overload]
+    content = write(("system", "Be kind."), ("user", "Hi"), ("assistant", "Hello"))  # type: ignore[call-overload]  # one of two writers
     (one,) = outcome(tmp_path / "chat.jsonl", content)
     assert turns(one) == [("user", "Hi"), ("assistant", "Hello")]
     assert isinstance(one, Dialogue)

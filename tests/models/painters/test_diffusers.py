@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from magid_agents.config import Painter
-from magid_agents.models import torchvision_ops  # noqa: F401  (before transformers and diffusers)
 from magid_agents.models.painters.diffusers import DiffusersPainter, PainterError
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "dog", "cat", "red", "on", "the", "beach"]
@@ -53,6 +54,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("pipe")
     pipe.save_pretrained(out)
     return out
+
+
+def test_it_can_be_imported_first_of_all() -> None:
+    """In an interpreter of its own: another test's imports would hide a broken torchvision."""
+    code = "import magid_agents.models.painters.diffusers"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def painter(folder: Path, **options: object) -> DiffusersPainter:
