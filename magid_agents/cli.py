@@ -1,6 +1,6 @@
 """The `magid` command: parse, delegate, print. No logic of its own, and no heavy import at the top.
 
-Exit status: 0 done; 2 the command, config or input cannot be used; 130 interrupted.
+Exit status: 0 done; 2 the command, config or input cannot be used; 3 some dialogues failed; 130 interrupted.
 """
 
 import sys
@@ -35,6 +35,85 @@ def options(
 
 
 state = {"debug": False}
+
+
+@app.command()
+def run(
+    inputs: Annotated[list[Path], typer.Argument(help="Dialogue files.", metavar="INPUT...")],
+    out: Annotated[Path, typer.Option("--out", help="The run directory.")],
+    profile: Annotated[
+        str, typer.Option(help="embedded, local, openai, or a TOML or YAML file.")
+    ] = "embedded",
+    preset: Annotated[str, typer.Option(help="default, or paper for the published pipeline.")] = "default",
+    graph: Annotated[str | None, typer.Option(help="A graph that ships, or FILE:ATTR.")] = None,
+    prompts: PromptFolder = None,
+    format: Annotated[str, typer.Option(help="auto, or the name of a format.")] = "auto",  # noqa: A002
+    limit: Annotated[int | None, typer.Option(min=0, help="Only the first so many dialogues.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Dialogues in flight at once.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every image's seed.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: critic.limit=0.8.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Where it runs: local.")] = "local",
+    update: Annotated[bool, typer.Option("--update", help="Recompute what a change touches.")] = False,
+    reuse: Annotated[list[Path] | None, typer.Option(help="Take over answers from that run.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the run directory holds.")] = False,
+) -> int:
+    """Run dialogues through the loop: text in, text and images out.
+
+    The same command resumes what was interrupted; where all is done it changes nothing.
+    """
+    from magid_agents import config, display, session
+
+    if engine != "local":
+        raise typer.BadParameter(f"no engine is called {engine!r}; there is: local", param_hint="--engine")
+    named = {"graph": graph, "concurrency": concurrency, "seed": seed}
+    given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    request = session.Request(
+        inputs=inputs,
+        out=out,
+        settings=config.load(profile, preset, [*given, *(sets or [])]),
+        format=format,
+        limit=limit,
+        prompts=prompts,
+        update=update,
+        fresh=fresh,
+        reuse=reuse or [],
+    )
+    with display.bar(session.count(request)) as progress:
+        outcome = session.run(request, progress)
+    display.summary(outcome, out)
+    return 3 if outcome.counts.failed else 0
+
+
+@app.command()
+def trace(
+    directory: Annotated[Path, typer.Argument(help="A run directory.", metavar="DIR")],
+    dialogue: Annotated[str | None, typer.Argument(help="Only this one.", metavar="[DIALOGUE_ID]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a dialogue, a line each.")] = False,
+) -> None:
+    """Show what each agent decided and why, attempt by attempt."""
+    from magid_agents import trace_display
+
+    trace_display.show(directory, dialogue, as_json)
+
+
+@app.command()
+def doctor(
+    profile: Annotated[
+        str, typer.Option(help="embedded, local, openai, or a TOML or YAML file.")
+    ] = "embedded",
+    preset: Annotated[str, typer.Option(help="default, or paper for the published pipeline.")] = "default",
+    sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting.")] = None,
+) -> int:
+    """Check what this machine can run, and say what is missing; exit status 2 where something is."""
+    from magid_agents import config
+    from magid_agents.doctor import examine
+
+    checks = list(examine(config.load(profile, preset, sets or [])))
+    for check in checks:
+        typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.says}")
+    return 0 if all(check.ok for check in checks) else 2
 
 
 @models.command("list")

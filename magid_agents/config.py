@@ -69,13 +69,16 @@ class Chat(ApiKey):
     timeout: float = Field(120, gt=0, description="seconds before a call counts as failed")
     retries: int = Field(2, ge=0, description="repeats of a call after 429, 5xx or a time-out")
     vision: bool = Field(False, description="the model can look at images")
-    concurrency: int = Field(1, gt=0, description="calls under way at once")
+    concurrency: int = Field(4, gt=0, description="calls under way at once")
+    threads: int = Field(2, gt=0, description="CPU threads of the embedded provider's server")
 
 
 class Scanner(Section):
     """Where an image would be shared."""
 
-    prompt: str = Field("scanner/few_shot", description="prompt file")
+    prompt: str = Field("scanner/few_shot", description="prompt file; its output schema is the strategy")
+    describe: str = Field("scanner/describe", description="prompt file that words a moment found by odds")
+    limit: float = Field(0.5, ge=0, le=1, description="odds from which a moment is one, where odds are asked")
     max_images: int = Field(2, ge=0, description="sharing moments in one dialogue at most")
 
 

@@ -100,6 +100,7 @@ class Journal:
         self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
         self._opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._closed = False
+        self.computed = self.reused = 0  # calls answered by a model, and from disk or a call in flight
 
     async def __aenter__(self) -> Self:
         self._thread.start()
@@ -140,6 +141,7 @@ class Journal:
                     continue
                 raise
             await self._note(use, key, reused=True)
+            self.reused += 1
             return Answer(found.value, found.usage, found.seconds, reused=True)
         promise: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._in_flight[key] = promise
@@ -151,6 +153,8 @@ class Journal:
                 seconds = time.perf_counter() - begin
                 answer = Answer(fresh.value, fresh.usage, fresh.seconds or seconds)
                 await self._record(call, key, answer, use)
+            self.reused += answer.reused
+            self.computed += not answer.reused
             promise.set_result(answer)
             return answer
         except BaseException as error:
@@ -254,18 +258,27 @@ def _use(db: sqlite3.Connection, use: Use | None, key: str, reused: bool) -> Non
 
 
 def _transaction(db: sqlite3.Connection, group: list[_Job]) -> list[Any]:
-    """Each job's result, or the exception that every one of them gets where the commit failed."""
+    """Each job's result or own exception, or the one that all get where the database failed."""
     try:
         db.execute("BEGIN")
-        results = [job.work(db) for job in group]
+        results = [_attempted(job, db) for job in group]
         db.execute("COMMIT")
         return results
-    except Exception as error:
+    except sqlite3.Error as error:
         if db.in_transaction:
             db.execute("ROLLBACK")
         failure = JournalError(f"the journal cannot be written: {error}; free space and run again")
         failure.__cause__ = error
         return [failure] * len(group)
+
+
+def _attempted(job: _Job, db: sqlite3.Connection) -> Any:
+    try:
+        return job.work(db)
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # such as from a caller's `valid`: that caller's alone
+        return error
 
 
 def _answer(group: list[_Job], results: list[Any]) -> None:

@@ -28,10 +28,13 @@ class RunDirError(MagidError):
 
 
 class RunDir:
-    """One run's directory. Creating the object touches nothing."""
+    """One run's directory. Creating the object touches nothing.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    `others` are run directories whose images may be taken over, as the answers in their journals are.
+    """
+
+    def __init__(self, path: Path, others: Iterable[Path] = ()) -> None:
+        self.path, self.others = path, tuple(others)
         self.manifest = path / "run.json"
         self.dialogues = path / "dialogues.jsonl"
         self.failures = path / "failures.jsonl"
@@ -73,16 +76,29 @@ class RunDir:
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         write_atomically(self.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
-    def write_results(self, lines: Iterable[str], failures: Iterable[str]) -> None:
-        """Replace both result files, each whole."""
-        write_lines(self.dialogues, lines)
-        write_lines(self.failures, failures)
+    def clear(self) -> None:
+        """Remove what a run wrote here, and nothing else."""
+        for path in (self.manifest, self.dialogues, self.failures, self.report):
+            path.unlink(missing_ok=True)
+        for path in self.path.glob(f"{self.journal.name}*"):
+            path.unlink()
+        for path in self.path.glob("images/??/*.png"):
+            path.unlink()
 
     def image_path(self, sha256: str) -> Path:
         return self.path / image_name(sha256)
 
     def has_image(self, sha256: str) -> bool:
-        return self.image_path(sha256).exists()
+        """Whether the image is here, or now is, taken over from one of the others."""
+        here = self.image_path(sha256)
+        if here.exists():
+            return True
+        for other in self.others:
+            if (there := other / image_name(sha256)).exists():
+                here.parent.mkdir(exist_ok=True)
+                write_atomically(here, there.read_bytes())
+                return True
+        return False
 
     def save_image(self, image: Image.Image, text: Mapping[str, str]) -> str:
         """Store a picture with its PNG text chunks durably; returns the SHA-256 of the file's bytes.
@@ -114,13 +130,6 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside, flush to disk, then take the name."""
     with replacing(path) as out:
         out.write(content.encode() if isinstance(content, str) else content)
-
-
-def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """One line each, streamed; the file appears whole or stays as it was."""
-    with replacing(path) as out:
-        for line in lines:
-            out.write(line.encode() + b"\n")
 
 
 @contextmanager

@@ -30,8 +30,19 @@ class Counts:
 
     dialogues: int = 0
     failed: int = 0
-    accepted: int = 0
-    dropped: int = 0
+    accepted: int = 0  # images
+    rewritten: int = 0  # of these, accepted after a rewrite
+    dropped: int = 0  # sharing moments
+    bare: int = 0  # finished dialogues without an image
+    reused: int = 0  # calls answered from a journal
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Count a finished dialogue's line."""
+        images = [image for utterance in record["utterances"] for image in utterance["images"]]
+        self.accepted += len(images)
+        self.rewritten += sum(image["attempts"] > 1 for image in images)
+        self.dropped += len(record["dropped"])
+        self.bare += not images
 
 
 @dataclass(frozen=True)
@@ -74,9 +85,9 @@ async def run(
                     counts.failed += 1
                     failures.write(_line(asdict(done)))
                 else:
-                    counts.accepted += sum(len(u["images"]) for u in done["utterances"])
-                    counts.dropped += len(done["dropped"])
+                    counts.add(done)
                     results.write(_line(done))
+                counts.reused = services.journal.reused
                 progress(counts)
         finally:
             for task in window:

@@ -25,6 +25,17 @@ class SharingMoments(_Shape):
     moments: list[Moment]
 
 
+class YesOrNo(_Shape):
+    """No answer in JSON: the scanner reads how likely the next word is Yes."""
+
+
+class Description(_Shape):
+    """What the image at a moment shows that was found by odds."""
+
+    rationale: str
+    description: str
+
+
 class GenerationPrompt(_Shape):
     """The prompt writer's answer."""
 
@@ -46,5 +57,6 @@ class CritiqueAnswer(_Shape):
 
 
 SCHEMAS: dict[str, type[BaseModel]] = {
-    shape.__name__: shape for shape in (SharingMoments, GenerationPrompt, CritiqueAnswer)
+    shape.__name__: shape
+    for shape in (SharingMoments, YesOrNo, Description, GenerationPrompt, CritiqueAnswer)
 }

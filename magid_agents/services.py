@@ -7,49 +7,18 @@ validated; decides nothing about a dialogue. Built once a run, shared by every d
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from magid_agents.config import Settings
 from magid_agents.errors import MagidError
 from magid_agents.journal import Answer, Call, Journal, Use
-from magid_agents.models.chat import ChatModel
-from magid_agents.prompts import Message, Prompt
+from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
+from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir
 from magid_agents.schemas import SCHEMAS
 from magid_agents.thresholds import Threshold
-
-
-class Painter(Protocol):
-    """The image generation tool."""
-
-    identity: str
-    parameters: Mapping[str, Any]  # all that decides an image besides prompt and seed
-    token_limit: int | None
-
-    def count_tokens(self, prompt: str) -> int: ...
-
-    async def paint(self, prompt: str, seed: int) -> Image.Image: ...
-
-
-class Scorer(Protocol):
-    """One check of an image, against a text where the check has one."""
-
-    identity: str
-    reads_text: bool
-
-    async def score(self, image: Path, text: str) -> float: ...
-
-
-class Observer(Protocol):
-    """Says in words what a model sees, for a critic that cannot look."""
-
-    identity: str
-
-    async def look(self, image: Path) -> Sequence[tuple[str, float]]: ...
 
 
 class InvalidAnswer(MagidError):
@@ -92,9 +61,9 @@ class Services:
         second answer is invalid too.
         """
         template = self.prompts[prompt]
-        expected = SCHEMAS[template.front.output] if template.front.output else shape
-        if expected is not shape:
-            raise InvalidAnswer(f"{template.path}: output must be {shape.__name__}", "")
+        expected = self.shape(prompt)
+        if expected not in (None, shape):
+            raise PromptError(f"{template.path}: output must be {shape.__name__}, as {prompt} is used here")
         messages = template.render(values)
         raw = await self._complete(use, messages, shape, images)
         answer, problem = _validate(raw, shape, check)
@@ -110,6 +79,34 @@ class Services:
         if answer is None:
             raise InvalidAnswer(problem, raw)
         return answer
+
+    @property
+    def can_critique(self) -> bool:
+        """A critique is wanted, and the chat model can look at an image or be told what is seen in it."""
+        return self.settings.critic.critique is not None and (self.chat.vision or self.observer is not None)
+
+    def shape(self, prompt: str) -> type[BaseModel] | None:
+        """The schema of the answer that a prompt file names."""
+        output = self.prompts[prompt].front.output
+        return SCHEMAS[output] if output else None
+
+    async def odds(
+        self, use: Use, prompt: str, values: Mapping[str, Any], words: Sequence[str]
+    ) -> dict[str, float]:
+        """How likely the chat model's answer begins with each word, as shares of all of them."""
+        messages = self.prompts[prompt].render(values)
+        request = {
+            "messages": [[m.role, m.text] for m in messages],
+            "words": list(words),
+            **self.chat.parameters,
+        }
+
+        async def run() -> Answer:
+            odds = await self.chat.odds(messages, words)
+            return Answer(dict(odds.probabilities), odds.usage)
+
+        answer = await self._call(use, "chat", self.chat.identity, request, run)
+        return dict(answer.value)
 
     async def _complete(
         self, use: Use, messages: Sequence[Message], shape: type[BaseModel], images: Sequence[str]

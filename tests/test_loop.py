@@ -12,7 +12,7 @@ from graphs.magid import graph
 from magid_agents import config, prompts
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.journal import Journal
-from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
+from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
 from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
 from magid_agents.services import InvalidAnswer, Services
@@ -56,6 +56,7 @@ class World:
     def __init__(self, folder: Path, script: Script, match: Callable[[str, str], float], **sets: Any) -> None:
         self.folder, self.script = folder, script
         self.chat, self.painter = FakeChat(script), FakePainter()
+        self.observer: FakeObserver | None = FakeObserver()
         self.scorers = {"image_text_match": FakeScorer(match), "unsafe": FakeScorer(lambda *_: 0.0)}
         given = [f"{k}={json.dumps(v)}" for k, v in {"scanner.prompt": "scanner/zero_shot", **sets}.items()]
         self.settings = config.load(sets=given)
@@ -74,6 +75,7 @@ class World:
                         painter=self.painter,
                         scorers=self.scorers,
                         thresholds=THRESHOLDS,
+                        observer=self.observer,
                     )
                     result = await graph.ainvoke({"dialogue": dialogue}, context=services)
             record: dict[str, Any] = result["record"]
@@ -200,3 +202,45 @@ def test_a_prompt_over_the_limit_or_tried_before_is_written_again(tmp_path: Path
     told = " ".join(world.script.heard)
     assert "40 tokens, the painter reads 32" in told
     assert "tried before" in told
+
+
+ODDS = {"scanner.prompt": "scanner/odds", "scanner.limit": 0.6}
+
+
+class OddsScript(Script):
+    """Says Yes of every utterance that has an exclamation mark in it, and describes each by its text."""
+
+    def __call__(self, messages: Sequence[Message], shape: str) -> str:
+        if shape == "Odds":
+            return "Yes" if "!" in messages[-1].text else "No"
+        if shape == "Description":
+            text = messages[-1].text.split("with the message: ")[-1]
+            return json.dumps({"rationale": "r", "description": text.rstrip("!")})
+        return super().__call__(messages, shape)
+
+
+def test_by_odds_each_likely_utterance_is_described(tmp_path: Path) -> None:
+    record = World(tmp_path, OddsScript(), lambda *_: 0.9, **ODDS).run()
+    (image,) = record["utterances"][0]["images"]
+    assert image["description"] == "Look at my dog"
+    assert not record["utterances"][1]["images"]
+
+
+def test_by_odds_no_more_than_the_likeliest_are_kept(tmp_path: Path) -> None:
+    many = Dialogue(id="d", utterances=tuple(Utterance(speaker="A", text=f"thing {i}!") for i in range(4)))
+    world = World(tmp_path, OddsScript(), lambda *_: 0.9, **ODDS, **{"scanner.max_images": 3})
+    assert [len(u["images"]) for u in world.run(many)["utterances"]] == [1, 1, 1, 0]
+
+
+def test_by_odds_nothing_is_found_where_nothing_is_likely(tmp_path: Path) -> None:
+    dull = Dialogue(id="d", utterances=(Utterance(speaker="A", text="Hi."), Utterance(speaker="B", text=" ")))
+    world = World(tmp_path, OddsScript(), lambda *_: 0.9, **ODDS)
+    assert not world.run(dull)["utterances"][0]["images"]
+    assert world.chat.calls == 1  # an empty utterance is not asked about
+
+
+def test_a_critique_needs_eyes(tmp_path: Path) -> None:
+    world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9)
+    world.observer = None
+    world.run()
+    assert world.chat.calls == 2  # the scan and the prompt

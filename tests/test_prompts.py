@@ -94,10 +94,17 @@ def test_every_prompt_that_ships_passes_its_check(name: str) -> None:
     assert prompt.front.output in SCHEMAS
 
 
-@pytest.mark.parametrize("name", [n for n in prompts.names() if n.startswith("scanner/")])
-def test_every_scanner_reads_the_whole_dialogue(name: str) -> None:
+@pytest.mark.parametrize("name", ["scanner/zero_shot", "scanner/few_shot", "scanner/chain_of_thought"])
+def test_a_scanner_that_asks_once_reads_the_whole_dialogue(name: str) -> None:
     said = [Utterance(speaker="A", text=f"text {i} {{{{ 7 * 7 }}}}") for i in range(5)]
     messages = prompts.load(name).render({"utterances": said, "max_images": 3})
     assert messages[0].role == "system"
     assert all(f"{i}. A: text {i} {{{{ 7 * 7 }}}}" in messages[-1].text for i in range(5))
     assert "at most 3" in messages[0].text
+
+
+@pytest.mark.parametrize("name", ["scanner/odds", "scanner/describe"])
+def test_a_scanner_that_asks_of_each_utterance_names_it(name: str) -> None:
+    said = [Utterance(speaker="A", text=f"text {i} {{{{ 7 * 7 }}}}") for i in range(5)]
+    asked = prompts.load(name).render({"utterances": said, "utterance": 3})[-1]
+    assert (asked.role, asked.text.endswith(": text 3 {{ 7 * 7 }}")) == ("user", True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from magid_agents.rundir import RunDir, RunDirError, image_name, write_lines
+from magid_agents.rundir import RunDir, RunDirError, image_name, replacing, write_atomically
 
 
 def test_a_picture_is_stored_once_by_its_bytes_with_its_texts(tmp_path: Path) -> None:
@@ -43,15 +43,38 @@ def test_a_second_run_is_kept_out(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "dialogues.jsonl"
-    write_lines(path, ["one", "two"])
+    write_atomically(path, "one\ntwo\n")
 
-    def lines() -> list[str]:
-        raise OSError("disk full")
+    def fail() -> None:
+        with replacing(path) as out:
+            out.write(b"three\n")
+            raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        write_lines(path, (line for line in lines()))
+        fail()
     assert path.read_text() == "one\ntwo\n"
     assert [p.name for p in tmp_path.iterdir()] == ["dialogues.jsonl"]
+
+
+def test_clearing_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    with run.locked():
+        kept = tmp_path / "notes.txt"
+        kept.write_text("mine")
+        sha256 = run.save_image(Image.new("RGB", (2, 2)), {})
+        for path in (run.manifest, run.dialogues, run.failures, run.journal, run.report):
+            path.write_text("x")
+        run.clear()
+        assert not run.has_image(sha256)
+    assert [p.name for p in tmp_path.iterdir() if p.is_file() and p.name != ".lock"] == [kept.name]
+
+
+def test_an_image_is_taken_over_from_another_run(tmp_path: Path) -> None:
+    old, new = RunDir(tmp_path / "old"), RunDir(tmp_path / "new", [tmp_path / "old"])
+    with old.locked(), new.locked():
+        sha256 = old.save_image(Image.new("RGB", (2, 2)), {"seed": "1"})
+        assert new.has_image(sha256)
+    assert new.image_path(sha256).read_bytes() == old.image_path(sha256).read_bytes()
 
 
 def test_a_manifest_that_is_no_json_is_named(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def test_results_stand_in_input_order_and_failures_keep_their_cause(tmp_path: Pa
     assert (first["id"], first["stage"]) == ("in.jsonl:3", "read")
     assert (second["id"], second["stage"], second["raw"]) == ("broken", "scanner", "nonsense")
     assert "Invalid JSON" in second["error"]
-    assert counts == Counts(dialogues=5, failed=2, accepted=3, dropped=0)
+    counts.reused = 0  # equal questions at the same time are one call: how many depends on timing
+    assert counts == Counts(dialogues=5, failed=2, accepted=3)
 
 
 def test_no_more_than_asked_for_are_in_flight_and_input_is_read_as_needed(tmp_path: Path) -> None:

@@ -4,12 +4,22 @@ Knows which judgements to gather; the decision itself is verdict.py's.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import MomentState, Outcome, use
 from magid_agents.agents.verdict import best, decide
-from magid_agents.dialogue import Attempt, Candidate, Critique, Decision, Dropped, Illustration, Question
+from magid_agents.dialogue import (
+    Attempt,
+    Candidate,
+    Critique,
+    Decision,
+    Dropped,
+    Illustration,
+    Question,
+    Verdict,
+)
 from magid_agents.rundir import image_name
 from magid_agents.schemas import CritiqueAnswer
 from magid_agents.services import Services
@@ -19,7 +29,10 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
     """Judge the draft. A verdict that ends the loop also gives the moment's outcome."""
     services, draft = runtime.context, state["draft"]
     scored = await asyncio.gather(
-        *(_scored(state, services, i, candidate) for i, candidate in enumerate(draft.candidates))
+        *(
+            _scored(state, services, i, candidate, list(services.scorers))
+            for i, candidate in enumerate(draft.candidates)
+        )
     )
     scores = [c.scores for c in scored]
     chosen = best(scores, services.thresholds)
@@ -27,7 +40,7 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
     left = services.settings.budget.attempts - len(attempts) - 1
     limit = services.settings.critic.limit
     critique = Critique()
-    if chosen is not None and services.settings.critic.critique is not None:
+    if chosen is not None and services.can_critique:
         # Words cost more than scores: a candidate that fails the scores is talked about only by a model
         # that can look at it and so may tell the rewriter more than the scores do.
         passes = decide(scores, services.thresholds, None, limit, left).decision is Decision.ACCEPT
@@ -41,17 +54,36 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
     return update
 
 
-async def _scored(state: MomentState, services: Services, number: int, candidate: Candidate) -> Candidate:
+async def safety(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
+    """The critic without its judgement: the first candidate that is safe is kept, whatever it shows."""
+    services, draft = runtime.context, state["draft"]
+    vital = [t for t in services.thresholds if t.vital]
+    checks = [t.check for t in vital]
+    scored = await asyncio.gather(
+        *(_scored(state, services, i, candidate, checks) for i, candidate in enumerate(draft.candidates))
+    )
+    safe = [i for i, c in enumerate(scored) if all(t.margin(c.scores[t.check]) >= 0 for t in vital)]
+    verdict = (
+        Verdict(decision=Decision.ACCEPT, best=safe[0], reason="safe; nothing else was judged")
+        if safe
+        else Verdict(decision=Decision.GIVE_UP, reason="every candidate fails safety")
+    )
+    judged = draft.model_copy(update={"candidates": tuple(scored), "verdict": verdict})
+    return {"attempts": [judged], "outcomes": [_outcome(state, judged, 1)]}
+
+
+async def _scored(
+    state: MomentState, services: Services, number: int, candidate: Candidate, checks: Sequence[str]
+) -> Candidate:
     texts = {
         "description": state["moment"].description,
         "utterance": state["dialogue"].utterances[state["moment"].utterance].text,
         "prompt": state["draft"].prompt,
     }
-    checks = list(services.scorers)
     values = await asyncio.gather(
         *(
             services.score(
-                use(state, f"score/{number}/{check}"),
+                use(state, f"score/{number:02d}/{check}"),
                 check,
                 candidate.sha256,
                 texts[services.settings.scorers[check].against],

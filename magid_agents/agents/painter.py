@@ -15,7 +15,7 @@ async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, A
     place = state["dialogue"].id, state["moment"].utterance, len(state.get("attempts", []))
     seeds = [services.seed(*place, i) for i in range(services.settings.budget.candidates)]
     images = await asyncio.gather(
-        *(services.paint(use(state, f"paint/{i}"), draft.prompt, seed) for i, seed in enumerate(seeds))
+        *(services.paint(use(state, f"paint/{i:02d}"), draft.prompt, seed) for i, seed in enumerate(seeds))
     )
     candidates = tuple(
         Candidate(sha256=sha256, seed=seed, model=services.painter.identity)

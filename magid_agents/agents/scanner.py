@@ -1,30 +1,30 @@
 """The scanner: which utterances would be followed by a shared image, who shares it, what it shows, why.
 
-Knows how to ask and what makes an answer valid; the strategy is the prompt file's.
+Knows two ways to ask and what makes an answer valid; which one it is, the prompt file's output says:
+SharingMoments asks once for the whole dialogue, YesOrNo asks of each utterance for the odds, which a small
+model answers better, and then for a description of the likeliest. What is said is the prompt file's.
 """
+
+import asyncio
 
 from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import DialogueState
 from magid_agents.dialogue import Dialogue, SharingMoment
 from magid_agents.journal import Use
-from magid_agents.schemas import SharingMoments
+from magid_agents.schemas import Description, Moment, SharingMoments, YesOrNo
 from magid_agents.services import Services
+
+YES, NO = "Yes", "No"
 
 
 async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str, list[SharingMoment]]:
-    """Ask once for the whole dialogue. Raises InvalidAnswer where the corrected answer is invalid too."""
+    """The sharing moments in order. Raises InvalidAnswer where a corrected answer is invalid too."""
     services, dialogue = runtime.context, state["dialogue"]
-    most = services.settings.scanner.max_images
-    if most == 0:
+    if services.settings.scanner.max_images == 0:
         return {"moments": []}
-    answer = await services.ask(
-        Use(dialogue.id, "scan"),
-        services.settings.scanner.prompt,
-        {"utterances": dialogue.utterances, "max_images": most},
-        SharingMoments,
-        lambda found: problem(found, dialogue, most),
-    )
+    by_odds = services.shape(services.settings.scanner.prompt) is YesOrNo
+    found = await (_by_odds if by_odds else _at_once)(dialogue, services)
     moments = [
         SharingMoment(
             utterance=m.utterance,
@@ -32,9 +32,52 @@ async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str,
             description=m.description.strip(),
             rationale=m.rationale.strip(),
         )
-        for m in sorted(answer.moments, key=lambda m: m.utterance)
+        for m in sorted(found, key=lambda m: m.utterance)
     ]
     return {"moments": moments}
+
+
+async def _at_once(dialogue: Dialogue, services: Services) -> list[Moment]:
+    most = services.settings.scanner.max_images
+    answer = await services.ask(
+        Use(dialogue.id, "scan"),
+        services.settings.scanner.prompt,
+        {"utterances": dialogue.utterances, "max_images": most},
+        SharingMoments,
+        lambda found: problem(found, dialogue, most),
+    )
+    return answer.moments
+
+
+async def _by_odds(dialogue: Dialogue, services: Services) -> list[Moment]:
+    odds = await likelihoods(dialogue, services)
+    settings = services.settings.scanner
+    likely = sorted((i for i, p in odds.items() if p >= settings.limit), key=lambda i: (-odds[i], i))
+    return await asyncio.gather(*(_described(dialogue, i, services) for i in likely[: settings.max_images]))
+
+
+async def likelihoods(dialogue: Dialogue, services: Services) -> dict[int, float]:
+    """The odds, 0 to 1, that an image is shared after each utterance that says anything."""
+
+    async def one(i: int) -> float:
+        values = {"utterances": dialogue.utterances, "utterance": i}
+        prompt = services.settings.scanner.prompt
+        odds = await services.odds(Use(dialogue.id, f"scan/odds/{i:04d}"), prompt, values, (YES, NO))
+        return odds[YES]
+
+    said = [i for i, u in enumerate(dialogue.utterances) if u.text.strip()]
+    return dict(zip(said, await asyncio.gather(*map(one, said)), strict=True))
+
+
+async def _described(dialogue: Dialogue, utterance: int, services: Services) -> Moment:
+    answer = await services.ask(
+        Use(dialogue.id, f"scan/describe/{utterance:04d}"),
+        services.settings.scanner.describe,
+        {"utterances": dialogue.utterances, "utterance": utterance},
+        Description,
+        lambda found: None if found.description.strip() else "the description is empty",
+    )
+    return Moment(rationale=answer.rationale, utterance=utterance, description=answer.description)
 
 
 def problem(answer: SharingMoments, dialogue: Dialogue, most: int) -> str | None:

@@ -1,60 +1,40 @@
-"""Chat models: one client for every OpenAI-compatible endpoint, our own llama.cpp server among them.
+"""Chat models: one client, ChatOpenAI of langchain-openai, for every OpenAI-compatible endpoint.
 
 Knows how to send messages and get the raw answer with its usage; judges no answer. The journal, the
 validation of structured output and the prompts are the callers'.
 """
 
 import base64
-import importlib.util
-import subprocess
-import sys
-import tempfile
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
 from magid_agents.config import Chat
 from magid_agents.errors import MagidError
-from magid_agents.models import llama_server, weights
+from magid_agents.models.protocols import Odds, Reply
 from magid_agents.prompts import Message
+
+if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage, BaseMessage
+
+TOP = 20  # the most token probabilities that endpoints give
 
 
 class ChatError(MagidError):
     """The chat model cannot be used; the message names the setting to change."""
 
 
-@dataclass(frozen=True)
-class Reply:
-    """The raw answer of a chat model and what it took, in tokens."""
-
-    text: str
-    usage: Mapping[str, float] = field(default_factory=dict)
-
-
-class ChatModel(Protocol):
-    """What agents are handed; magid_agents.models.fakes has one for tests."""
-
-    identity: str  # decides answers: the model's name and, where known, its digest
-    parameters: Mapping[str, Any]  # the rest that decides them
-    vision: bool
-
-    async def complete(
-        self, messages: Sequence[Message], schema: type[BaseModel] | None, images: Sequence[bytes]
-    ) -> Reply: ...
-
-
 class OpenAIChat:
     """ChatOpenAI of langchain-openai behind the protocol; retries 429, 5xx and time-outs by itself."""
 
     def __init__(self, settings: Chat, *, base_url: str | None = None, identity: str | None = None) -> None:
+        from langchain_openai import ChatOpenAI  # takes seconds to import: not for a run that asks nothing
+
         self.identity = identity or settings.model
-        self.parameters = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+        self.parameters = parameters(settings)
         self.vision = settings.vision
         self._client = ChatOpenAI(
             model=settings.model,
@@ -80,67 +60,25 @@ class OpenAIChat:
         if schema is not None:
             client = client.bind(response_format=response_format(schema))
         answer: AIMessage = await client.ainvoke(to_langchain(messages, images))
-        used = answer.usage_metadata
-        usage = {"input_tokens": used["input_tokens"], "output_tokens": used["output_tokens"]} if used else {}
-        return Reply(str(answer.text), usage)
+        return Reply(str(answer.text), _usage(answer))
 
+    async def odds(self, messages: Sequence[Message], words: Sequence[str]) -> Odds:
+        """How likely the answer begins with each word; case and leading space aside, prefixes counted in.
 
-class EmbeddedServer:
-    """A llama.cpp server of our own on 127.0.0.1, on a free port, for as long as the block lasts."""
-
-    def __init__(self, settings: Chat, threads: int, context: int = 4096) -> None:
-        self.settings, self.threads, self.context = settings, threads, context
-
-    def __enter__(self) -> Self:
-        """Start the server; fetches the model first where it is not here yet.
-
-        Raises ChatError where it does not start, WeightsError where the model cannot be had.
+        An endpoint that gives no token probabilities answers in text, and its word gets all of it.
         """
-        if importlib.util.find_spec("xllamacpp") is None:
-            raise ChatError(
-                "chat.provider=embedded needs the package xllamacpp; install it, or set chat.provider=openai "
-                "and chat.base_url to a server you run"
-            )
-        folder = weights.ensure(self.settings.model)
-        file = weights.manifest()[self.settings.model].files[0]
-        numbers = (self.threads, self.context, self.settings.concurrency)
-        self._log = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", llama_server.__name__, str(folder / file.path), *map(str, numbers)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-            # Ctrl-C is for the program: its server must go on until the last call has ended.
-            start_new_session=True,
+        client = self._client.bind(logprobs=True, top_logprobs=TOP, max_completion_tokens=1)
+        answer: AIMessage = await client.ainvoke(to_langchain(messages, ()))
+        given = (answer.response_metadata.get("logprobs") or {}).get("content") or []
+        tokens = (
+            [(str(t["token"]), math.exp(t["logprob"])) for t in given[0]["top_logprobs"]] if given else []
         )
-        assert self._process.stdout is not None
-        address = self._process.stdout.readline().strip()
-        if not address:
-            self.__exit__(None, None, None)
-            self._log.seek(0)
-            last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
-            raise ChatError(f"the llama.cpp server for {self.settings.model} did not start: {''.join(last)}")
-        self.base_url = f"{address}/v1"
-        self.identity = f"{self.settings.model}@{file.sha256[:16]}"
-        return self
+        return Odds(_shares(tokens or [(str(answer.text), 1.0)], words), _usage(answer))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
-    def chat(self) -> OpenAIChat:
-        return OpenAIChat(self.settings, base_url=self.base_url, identity=self.identity)
+def parameters(settings: Chat) -> Mapping[str, Any]:
+    """What decides an answer besides model and messages."""
+    return {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
 
 
 def response_format(schema: type[BaseModel]) -> dict[str, Any]:
@@ -151,8 +89,10 @@ def response_format(schema: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def to_langchain(messages: Sequence[Message], images: Sequence[bytes]) -> list[BaseMessage]:
+def to_langchain(messages: Sequence[Message], images: Sequence[bytes]) -> list["BaseMessage"]:
     """Our messages as LangChain's, the images in the last one."""
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
     kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
     out: list[BaseMessage] = [kinds[m.role](content=m.text) for m in messages]
     if images:
@@ -162,3 +102,21 @@ def to_langchain(messages: Sequence[Message], images: Sequence[bytes]) -> list[B
             blocks.append({"type": "image", "base64": data, "mime_type": "image/png"})
         out[-1] = HumanMessage(content=blocks)
     return out
+
+
+def _usage(answer: "AIMessage") -> dict[str, float]:
+    used = answer.usage_metadata
+    return {"input_tokens": used["input_tokens"], "output_tokens": used["output_tokens"]} if used else {}
+
+
+def _shares(tokens: Sequence[tuple[str, float]], words: Sequence[str]) -> dict[str, float]:
+    """Each word's sum of the probabilities of the tokens that begin it, as a share of all words' sums."""
+    sums = dict.fromkeys(words, 0.0)
+    for token, probability in tokens:
+        said = token.strip().lower()
+        for word in words:
+            if said and (word.lower().startswith(said) or said.startswith(word.lower())):
+                sums[word] += probability
+    total = sum(sums.values())
+    # Rounded to what survives another batch size: a share must not flicker around its threshold.
+    return {word: round(value / total, 4) if total else 0.0 for word, value in sums.items()}

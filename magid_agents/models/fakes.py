@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel
 
-from magid_agents.models.chat import Reply
+from magid_agents.models.protocols import Odds, Reply
 from magid_agents.prompts import Message
 
 Script = Callable[[Sequence[Message], str], str]  # (messages, name of the schema) -> raw answer
@@ -32,6 +32,12 @@ class FakeChat:
         self.looked += len(images)
         text = self.script(messages, schema.__name__ if schema else "")
         return Reply(text, {"input_tokens": sum(len(m.text) for m in messages), "output_tokens": len(text)})
+
+    async def odds(self, messages: Sequence[Message], words: Sequence[str]) -> Odds:
+        """The script's answer for the shape "Odds" is the word that gets all of it."""
+        self.calls += 1
+        said = self.script(messages, Odds.__name__)
+        return Odds({word: float(word == said) for word in words})
 
 
 class FakePainter:
@@ -62,3 +68,15 @@ class FakeScorer:
         self.calls += 1
         with Image.open(image) as picture:
             return self.rule(str(picture.info["prompt"]), text)
+
+
+class FakeObserver:
+    """Sees the picture's own prompt."""
+
+    def __init__(self) -> None:
+        self.identity, self.calls = "fake-observer", 0
+
+    async def look(self, image: Path) -> list[tuple[str, float]]:
+        self.calls += 1
+        with Image.open(image) as picture:
+            return [(str(picture.info["prompt"]), 0.9)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,9 @@ import pytest
 from pydantic import BaseModel
 
 from magid_agents.config import Chat
-from magid_agents.models.chat import EmbeddedServer, OpenAIChat
+from magid_agents.models.chat import ChatError, OpenAIChat
+from magid_agents.models.embedded_chat import EmbeddedChat, EmbeddedServer
+from magid_agents.models.protocols import Reply
 from magid_agents.prompts import Message
 
 
@@ -23,6 +26,7 @@ class Animal(BaseModel):
 class Endpoint(BaseHTTPRequestHandler):
     """Answers chat completions from a script of (status, content) and keeps what it was asked."""
 
+    logprobs: dict[str, Any] | None = None
     script: list[tuple[int, str]] = []  # noqa: RUF012  (one subclass a test)
     asked: list[dict[str, Any]] = []  # noqa: RUF012
 
@@ -36,7 +40,12 @@ class Endpoint(BaseHTTPRequestHandler):
             "created": 0,
             "model": body["model"],
             "choices": [
-                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": content},
+                    "logprobs": self.logprobs,
+                }
             ],
             "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
         }
@@ -91,15 +100,65 @@ def test_a_busy_endpoint_is_asked_again(endpoint: tuple[type[Endpoint], str]) ->
 
 @pytest.mark.slow
 def test_our_own_server_answers_in_the_shape_it_is_asked_for() -> None:
-    settings = Chat(model="qwen2.5-coder-0.5b", max_tokens=30)
     question = [Message("user", "Which animal barks? Answer in JSON.")]
-    with EmbeddedServer(settings, threads=2) as server:
+    choice = [Message("user", "Does a dog bark? Answer Yes or No.")]
+    with EmbeddedServer(Chat(model="qwen2.5-coder-0.5b", max_tokens=30)) as server:
         chat = server.chat()
         first = asyncio.run(chat.complete(question, Animal, []))
         second = asyncio.run(server.chat().complete(question, Animal, []))
+        odds = asyncio.run(server.chat().odds(choice, ["Yes", "No"]))
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.base_url)
     assert Animal.model_validate_json(first.text).animal.lower() == "dog"
     assert first.text == second.text
     assert first.usage["output_tokens"] > 0
+    assert odds.probabilities["Yes"] > odds.probabilities["No"]
+    assert sum(odds.probabilities.values()) == pytest.approx(1, abs=0.001)
     assert chat.identity.startswith("qwen2.5-coder-0.5b@1d96")
+
+
+@pytest.mark.slow
+def test_the_embedded_chat_starts_its_server_once_and_stops_it() -> None:
+    async def main() -> list[Reply]:
+        asked = [Message("user", "Say hello.")]
+        return list(await asyncio.gather(*(chat.complete(asked, None, []) for _ in range(3))))
+
+    chat = EmbeddedChat(Chat(model="qwen2.5-coder-0.5b", max_tokens=5))
+    with chat:
+        assert len(asyncio.run(main())) == 3
+
+
+def test_an_unknown_embedded_model_is_named_with_the_known_ones() -> None:
+    with pytest.raises(ChatError, match=r"chat\.model=minilm is no embedded chat model; there are: qwen"):
+        EmbeddedChat(Chat(model="minilm"))
+
+
+def test_odds_are_shares_of_the_words_asked_for(endpoint: tuple[type[Endpoint], str]) -> None:
+    handler, url = endpoint
+    tops = [("Yes", 0.6), (" yes", 0.1), ("No", 0.2), ("Maybe", 0.1)]
+    handler.logprobs = {
+        "content": [
+            {
+                "token": "Yes",
+                "logprob": math.log(0.6),
+                "bytes": None,
+                "top_logprobs": [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in tops],
+            }
+        ]
+    }
+    handler.script = [(200, "Yes")]
+    chat = OpenAIChat(Chat(provider="openai", model="m", base_url=url))
+    odds = asyncio.run(chat.odds([Message("user", "?")], ["Yes", "No"]))
+    assert odds.probabilities == {"Yes": pytest.approx(7 / 9, abs=1e-4), "No": pytest.approx(2 / 9, abs=1e-4)}
+    (asked,) = handler.asked
+    assert (asked["logprobs"], asked["top_logprobs"]) == (True, 20)
+
+
+def test_without_token_probabilities_the_word_that_was_said_gets_all(
+    endpoint: tuple[type[Endpoint], str],
+) -> None:
+    handler, url = endpoint
+    handler.script = [(200, "no")]
+    chat = OpenAIChat(Chat(provider="openai", model="m", base_url=url))
+    odds = asyncio.run(chat.odds([Message("user", "?")], ["Yes", "No"]))
+    assert odds.probabilities == {"Yes": 0.0, "No": 1.0}

@@ -1,7 +1,8 @@
 """Any diffusers text-to-image pipeline, by hub id, by folder, or the embedded one.
 
-Knows how to load and batch it; each image has a generator of its own, so that its seed decides it
-whatever batch it rides in (up to the last bits of floating point).
+Knows how to find, load and batch it; each image has a generator of its own, so that its seed decides it
+whatever batch it rides in (up to the last bits of floating point). Files are found at once, the pipeline
+is loaded for the first image.
 """
 
 import hashlib
@@ -9,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers import AutoPipelineForText2Image
 from PIL import Image
 
 from magid_agents.config import Painter as PainterSettings
 from magid_agents.errors import MagidError
-from magid_agents.models import embedded, weights
+from magid_agents.models import weights
 from magid_agents.models.batching import Batcher
+from magid_agents.models.lazy import Lazy
+from magid_agents.models.tokens import TokenCounter
 
 
 class PainterError(MagidError):
@@ -27,10 +28,15 @@ class DiffusersPainter:
     """The image generation tool behind services.Painter."""
 
     def __init__(self, settings: PainterSettings) -> None:
+        """Finds the pipeline's files, fetching them where needed.
+
+        Raises PainterError or WeightsError where they cannot be had.
+        """
         self.settings = settings
-        self._device = _device(settings.device)
-        self._pipe: Any = _load(settings).to(self._device)
-        self._pipe.set_progress_bar_config(disable=True)
+        self._folder = _found(settings)
+        self._pipe = Lazy(lambda: _loaded(settings, self._folder))
+        self._tokens = TokenCounter(self._folder)
+        self.token_limit = self._tokens.limit
         self.identity = _identity(settings)
         self.parameters = {
             "steps": settings.steps,
@@ -40,15 +46,11 @@ class DiffusersPainter:
             "negative_prompt": settings.negative_prompt,
             "dtype": settings.dtype,
         }
-        tokenizer = getattr(self._pipe, "tokenizer", None)
-        self.token_limit: int | None = getattr(tokenizer, "model_max_length", None)
         self.paint_batched: Batcher[tuple[str, int], Image.Image] = Batcher(self._paint, settings.batch)
 
     def count_tokens(self, prompt: str) -> int:
         """Tokens of the prompt as the pipeline's first text encoder counts them, special ones included."""
-        if self.token_limit is None:
-            return 0
-        return len(self._pipe.tokenizer(prompt).input_ids)
+        return self._tokens.count(prompt)
 
     async def paint(self, prompt: str, seed: int) -> Image.Image:
         """One RGB image. Raises PainterError for a prompt over the limit: it would be cut silently."""
@@ -59,13 +61,16 @@ class DiffusersPainter:
         return await self.paint_batched((prompt, seed))
 
     def _paint(self, batch: Sequence[tuple[str, int]]) -> list[Image.Image]:
+        import torch
+
         settings, prompts = self.settings, [prompt for prompt, _ in batch]
+        pipe = self._pipe()
         # CPU generators: the same seed gives the same noise on every device.
         generators = [torch.Generator("cpu").manual_seed(seed) for _, seed in batch]
         arguments: dict[str, Any] = {}
         if settings.negative_prompt:
             arguments["negative_prompt"] = [settings.negative_prompt] * len(prompts)
-        done = self._pipe(
+        done = pipe(
             prompts,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
@@ -77,17 +82,48 @@ class DiffusersPainter:
         return list(done.images)
 
 
-def _load(settings: PainterSettings) -> Any:
-    dtype = getattr(torch, settings.dtype)
+def _found(settings: PainterSettings) -> Path:
+    """The folder with the pipeline's files."""
     if settings.model in weights.manifest():
-        return embedded.load_painter(weights.ensure(settings.model)).to(dtype=dtype)
+        return weights.ensure(settings.model)
+    folder = Path(settings.model)
+    if folder.is_dir():
+        if not (folder / "model_index.json").exists():
+            raise PainterError(
+                f"painter.model={folder}: holds no model_index.json; name a diffusers pipeline's folder"
+            )
+        return folder
+    from magid_agents.models import torchvision_ops
+
+    torchvision_ops.ensure()
+    from diffusers import DiffusionPipeline
+
     try:
-        return AutoPipelineForText2Image.from_pretrained(
-            settings.model, revision=settings.revision, dtype=dtype
-        )
+        return Path(DiffusionPipeline.download(settings.model, revision=settings.revision))
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
-        raise PainterError(f"painter.model={settings.model} cannot be loaded: {first}") from error
+        raise PainterError(f"painter.model={settings.model} cannot be had: {first}") from error
+
+
+def _loaded(settings: PainterSettings, folder: Path) -> Any:
+    import torch
+
+    from magid_agents.models import embedded, torchvision_ops
+
+    torchvision_ops.ensure()
+    from diffusers import AutoPipelineForText2Image
+
+    dtype = getattr(torch, settings.dtype)
+    if settings.model in weights.manifest():
+        pipe = embedded.load_painter(folder).to(dtype=dtype)
+    else:
+        try:
+            pipe = AutoPipelineForText2Image.from_pretrained(folder, dtype=dtype)
+        except (OSError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise PainterError(f"painter.model={settings.model} cannot be loaded: {first}") from error
+    pipe.set_progress_bar_config(disable=True)
+    return pipe.to(_device(settings.device))
 
 
 def _identity(settings: PainterSettings) -> str:
@@ -106,6 +142,8 @@ def _identity(settings: PainterSettings) -> str:
 
 
 def _device(name: str) -> str:
+    import torch
+
     if name != "auto":
         return name
     if torch.cuda.is_available():

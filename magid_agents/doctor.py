@@ -1,0 +1,120 @@
+"""What this machine can run with given settings, and what is missing; it fetches and loads nothing.
+
+Knows where each part of a run comes from; a key is said to be there or not and never shown.
+"""
+
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from magid_agents.config import Scorer, Settings
+from magid_agents.errors import MagidError
+from magid_agents.models import found, scorers, weights
+from magid_agents.prompts import mistakes
+from magid_agents.topology import load
+
+PACKAGES = {
+    "torch": "torch",
+    "diffusers": "diffusers",
+    "open_clip": "open_clip_torch",
+    "langgraph": "langgraph",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: whether it is right, and what it is or what to do."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check, the machine first."""
+    yield _machine()
+    yield from _packages()
+    yield _device(settings)
+    yield from _weights(settings)
+    yield _chat(settings)
+    for check, scorer in settings.scorers.items():
+        yield _tried(f"scorers.{check}", partial(_limit, check, scorer))
+    yield _tried("graph", lambda: load(settings.graph).identity)
+    wrong = list(mistakes())
+    yield Check("prompts", not wrong, "; ".join(map(str, wrong)) or "every file right")
+
+
+def _limit(check: str, scorer: Scorer) -> str:
+    return f"{scorer.model}, limit {scorers.threshold(check, scorer).limit:g}"
+
+
+def _machine() -> Check:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    free = shutil.disk_usage(next(p for p in (weights.cache(), *weights.cache().parents) if p.exists())).free
+    says = (
+        f"{platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB memory, {free / 2**30:.0f} GiB free"
+    )
+    return Check("machine", True, says)
+
+
+def _packages() -> Iterator[Check]:
+    for module, package in PACKAGES.items():
+        there = importlib.util.find_spec(module) is not None
+        yield Check(package, there, "installed" if there else f"missing; pip install {package}")
+
+
+def _device(settings: Settings) -> Check:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    wanted = settings.painter.device
+    if wanted.startswith("cuda") and not gpus:
+        return Check("painter.device", False, f"{wanted}, but there is no CUDA GPU; set painter.device=auto")
+    return Check("painter.device", True, f"{wanted}; GPUs: {', '.join(gpus) or 'none'}")
+
+
+def _weights(settings: Settings) -> Iterator[Check]:
+    named = {settings.painter.model, *(s.model for s in settings.scorers.values())}
+    if settings.chat.provider == "embedded":
+        named.add(settings.chat.model)
+    known = named & weights.manifest().keys()
+    if known & {"painter", "matcher"}:
+        known.add("minilm")
+    for name in sorted(known):
+        state = weights.status(name)
+        ok = state in ("shipped", "cached")
+        yield Check(f"weights {name}", ok, state if ok else f"{state}; magid models fetch {name}")
+    model = settings.painter.model
+    if model not in known:
+        here = Path(model).is_dir()
+        yield Check(
+            "painter.model", True, f"{model}: {'a folder' if here else 'from the hub at the first run'}"
+        )
+
+
+def _chat(settings: Settings) -> Check:
+    chat = settings.chat
+    if chat.provider == "embedded":
+        there = importlib.util.find_spec("xllamacpp") is not None
+        return Check(
+            "chat", there, f"{chat.model} by llama.cpp" if there else "missing; pip install xllamacpp"
+        )
+    key = f"{chat.api_key_env} is {'set' if chat.key() else 'not set'}"
+
+    def reached() -> str:
+        found.reach(chat)
+        return f"{chat.model} at {chat.base_url or 'OpenAI'}; {key}"
+
+    return _tried("chat", reached)
+
+
+def _tried(name: str, what: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, what())
+    except MagidError as error:
+        return Check(name, False, str(error))

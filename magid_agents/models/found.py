@@ -1,0 +1,85 @@
+"""From settings to models: every one's files found, none of them loaded yet.
+
+Knows which setting names which model; what each can do is its own file's.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from magid_agents.config import Chat, Settings
+from magid_agents.models import painters, scorers
+from magid_agents.models.chat import ChatError, OpenAIChat
+from magid_agents.models.embedded_chat import EmbeddedChat
+from magid_agents.models.observer import MATCHER, MatcherObserver
+from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
+from magid_agents.thresholds import Threshold
+
+REACH = 10  # seconds an endpoint has to say that it is there
+
+
+@dataclass(frozen=True)
+class Models:
+    """All models of a run."""
+
+    chat: ChatModel
+    painter: Painter
+    scorers: Mapping[str, Scorer]
+    thresholds: tuple[Threshold, ...]
+    observer: Observer | None
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """What each model is called in the journal, by its place in the settings."""
+        names = {"chat": self.chat.identity, "painter": self.painter.identity}
+        names |= {f"scorers.{check}": scorer.identity for check, scorer in self.scorers.items()}
+        return names | ({"observer": self.observer.identity} if self.observer else {})
+
+
+@contextmanager
+def find(settings: Settings) -> Iterator[Models]:
+    """The models of a run; what they started ends with the block.
+
+    Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to change
+    where one cannot be had.
+    """
+    built = {check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()}
+    # A critic that cannot look is told what the embedded matcher sees, where that model is the match's too.
+    told = settings.critic.critique is not None and not settings.chat.vision
+    match = settings.scorers.get("image_text_match")
+    with ExitStack() as stack:
+        chat: ChatModel
+        if settings.chat.provider == "embedded":
+            chat = stack.enter_context(EmbeddedChat(settings.chat))
+        else:
+            reach(settings.chat)
+            chat = OpenAIChat(settings.chat)
+        yield Models(
+            chat=chat,
+            painter=painters.build(settings.painter),
+            scorers={check: scorer for check, (scorer, _) in built.items()},
+            thresholds=tuple(threshold for _, threshold in built.values()),
+            observer=MatcherObserver() if told and match and match.model == MATCHER else None,
+        )
+
+
+def reach(settings: Chat) -> None:
+    """Raises ChatError where the endpoint is not there or turns the key down."""
+    base = (settings.base_url or "https://api.openai.com/v1").rstrip("/")
+    key = settings.key()
+    if key is None and settings.base_url is None:
+        raise ChatError(f"chat: {base} wants an API key; set the environment variable {settings.api_key_env}")
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    try:
+        status = httpx.get(f"{base}/models", headers=headers, timeout=REACH).status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ChatError(
+            f"chat.base_url={base}: does not answer ({type(error).__name__}); start it or name another"
+        ) from error
+    if status in (401, 403):
+        raise ChatError(
+            f"chat.base_url={base}: turns the key down ({status}); check the environment variable "
+            f"{settings.api_key_env}"
+        )
