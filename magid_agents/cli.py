@@ -63,7 +63,7 @@ def run(
 
     The same command resumes what was interrupted; where all is done it changes nothing.
     """
-    from magid_agents import config, display, session
+    from magid_agents import config, display, rundir, session
 
     if engine != "local":
         raise typer.BadParameter(f"no engine is called {engine!r}; there is: local", param_hint="--engine")
@@ -83,7 +83,10 @@ def run(
     with display.bar(session.count(request)) as progress:
         outcome = session.run(request, progress)
     display.summary(outcome, out)
-    return 3 if outcome.counts.failed else 0
+    if not outcome.counts.failed:
+        return 0
+    display.failures(rundir.RunDir(out))
+    return 3
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """How a run looks on a terminal: the bar while it goes and the table when it is done."""
 
+import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from magid_agents.formats.records import printable
+from magid_agents.rundir import RunDir
 from magid_agents.runner import Counts
 from magid_agents.runner import Progress as Report
 from magid_agents.session import Outcome
+
+SHOWN, LONGEST = 10, 300  # failures on stderr, and characters of each
 
 
 @contextmanager
@@ -37,6 +43,22 @@ def bar(total: int | None) -> Iterator[Report]:
         yield report
 
 
+def failures(directory: RunDir) -> None:
+    """The first failures, one line each, on stderr."""
+    with directory.failures.open(encoding="utf-8", errors="surrogatepass") as file:
+        for number, line in enumerate(file):
+            if number == SHOWN:
+                print(f"magid: more failed; see {directory.failures}", file=sys.stderr)
+                return
+            failure = json.loads(line)
+            where = "" if failure["stage"] == "read" else f"{failure['id']}: {failure['stage']}: "
+            print(f"magid: {where}{_one_line(failure['error'])}", file=sys.stderr)
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))[:LONGEST]
+
+
 def summary(outcome: Outcome, out: Path) -> None:
     """The table at the end, on stdout."""
     counts = outcome.counts
@@ -57,6 +79,4 @@ def summary(outcome: Outcome, out: Path) -> None:
         table.add_row(name, value)
     Console().print(table)
     print(f"dialogues: {out / 'dialogues.jsonl'}")
-    if counts.failed:
-        print(f"failures: {out / 'failures.jsonl'}")
     print(f"why: magid trace {out}")

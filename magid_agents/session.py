@@ -55,13 +55,13 @@ class Outcome:
 def run(
     request: Request,
     progress: Progress = lambda _: None,
-    find: Callable[[Settings], AbstractContextManager[Models]] = found.find,
+    find: Callable[[Settings], AbstractContextManager[Models]] | None = None,
 ) -> Outcome:
     """Do the run, or as much of it as is not done yet.
 
-    `find` gives the models; tests hand fake ones. Raises a MagidError before any dialogue starts where the
-    settings, a prompt, a model, the graph or the input cannot be used, or where the directory holds a run
-    that was made otherwise and neither `update` nor `fresh` was asked for.
+    `find` gives the models, found.find where there is none; tests hand fake ones. Raises a MagidError before
+    any dialogue starts where the settings, a prompt, a model, the graph or the input cannot be used, or where
+    the directory holds a run that was made otherwise and neither `update` nor `fresh` was asked for.
     """
     if request.update and request.fresh:
         raise ConfigError("--update keeps what --fresh removes; give one of them")
@@ -70,7 +70,7 @@ def run(
     graph = topology.load(request.settings.graph)
     others = [_other(path) for path in request.reuse]
     directory = RunDir(request.out, others)
-    with directory.locked(), find(request.settings) as models:
+    with directory.locked(), (find or found.find)(request.settings) as models:
         if request.fresh:
             directory.clear()
         manifest = provenance.describe(

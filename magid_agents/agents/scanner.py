@@ -23,8 +23,7 @@ async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str,
     services, dialogue = runtime.context, state["dialogue"]
     if services.settings.scanner.max_images == 0:
         return {"moments": []}
-    by_odds = services.shape(services.settings.scanner.prompt) is YesOrNo
-    found = await (_by_odds if by_odds else _at_once)(dialogue, services)
+    found = await (_by_odds if _asks_for_odds(services) else _at_once)(dialogue, services)
     moments = [
         SharingMoment(
             utterance=m.utterance,
@@ -35,6 +34,17 @@ async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str,
         for m in sorted(found, key=lambda m: m.utterance)
     ]
     return {"moments": moments}
+
+
+async def shared_after(dialogue: Dialogue, services: Services) -> list[int]:
+    """The moments' utterances alone, for a measurement: by odds, nothing is described."""
+    if _asks_for_odds(services):
+        return sorted(await _likely(dialogue, services))
+    return sorted(m.utterance for m in await _at_once(dialogue, services))
+
+
+def _asks_for_odds(services: Services) -> bool:
+    return services.shape(services.settings.scanner.prompt) is YesOrNo
 
 
 async def _at_once(dialogue: Dialogue, services: Services) -> list[Moment]:
@@ -50,14 +60,18 @@ async def _at_once(dialogue: Dialogue, services: Services) -> list[Moment]:
 
 
 async def _by_odds(dialogue: Dialogue, services: Services) -> list[Moment]:
-    odds = await likelihoods(dialogue, services)
-    settings = services.settings.scanner
+    likely = await _likely(dialogue, services)
+    return await asyncio.gather(*(_described(dialogue, i, services) for i in likely))
+
+
+async def _likely(dialogue: Dialogue, services: Services) -> list[int]:
+    odds, settings = await _odds(dialogue, services), services.settings.scanner
     likely = sorted((i for i, p in odds.items() if p >= settings.limit), key=lambda i: (-odds[i], i))
-    return await asyncio.gather(*(_described(dialogue, i, services) for i in likely[: settings.max_images]))
+    return likely[: settings.max_images]
 
 
-async def likelihoods(dialogue: Dialogue, services: Services) -> dict[int, float]:
-    """The odds, 0 to 1, that an image is shared after each utterance that says anything."""
+async def _odds(dialogue: Dialogue, services: Services) -> dict[int, float]:
+    """How likely an image is shared, 0 to 1, after each utterance that says anything."""
 
     async def one(i: int) -> float:
         values = {"utterances": dialogue.utterances, "utterance": i}

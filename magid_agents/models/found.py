@@ -45,7 +45,7 @@ def find(settings: Settings) -> Iterator[Models]:
     Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to change
     where one cannot be had.
     """
-    built = {check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()}
+    limits = tuple(scorers.threshold(check, scorer) for check, scorer in settings.scorers.items())
     # A critic that cannot look is told what the embedded matcher sees, where that model is the match's too.
     told = settings.critic.critique is not None and not settings.chat.vision
     match = settings.scorers.get("image_text_match")
@@ -59,8 +59,8 @@ def find(settings: Settings) -> Iterator[Models]:
         yield Models(
             chat=chat,
             painter=painters.build(settings.painter),
-            scorers={check: scorer for check, (scorer, _) in built.items()},
-            thresholds=tuple(threshold for _, threshold in built.values()),
+            scorers={check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()},
+            thresholds=limits,
             observer=MatcherObserver() if told and match and match.model == MATCHER else None,
         )
 

@@ -49,7 +49,7 @@ def test_a_plain_colour_is_told_from_the_others(matcher: embedded.Matcher) -> No
 def test_as_a_scorer_it_is_named_by_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "night.png"
     backgrounds.Bank(variants=1).images["night"][0].save(path)
-    scorer, _ = scorers.build("image_text_match", Scorer(backend="open_clip", model="matcher"))
+    scorer = scorers.build("image_text_match", Scorer(backend="open_clip", model="matcher"))
 
     async def main() -> list[float]:
         texts = ("at night under the stars", "on the beach")

@@ -30,13 +30,12 @@ class Backend(Protocol):
     def __call__(self, settings: Settings) -> Scorer: ...
 
 
-def build(check: str, settings: Settings) -> tuple[Scorer, Threshold]:
-    """One check's scorer and threshold; its backend's libraries are imported when they are needed.
+def build(check: str, settings: Settings) -> Scorer:
+    """One check's scorer; its backend's libraries are imported when they are needed.
 
-    Raises what threshold() raises, and what the backend raises where its weights cannot be had.
+    Raises ConfigError for an unknown backend, and what the backend raises where its weights cannot be had.
     """
-    limit = threshold(check, settings)
-    return _backend(check, settings)(settings), limit
+    return _backend(check, settings)(settings)
 
 
 def threshold(check: str, settings: Settings) -> Threshold:

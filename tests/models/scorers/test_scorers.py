@@ -28,7 +28,8 @@ def test_harmless_drawings_pass_the_safety_gate(tmp_path: Path) -> None:
         ImageDraw.Draw(picture).ellipse([10, 10, 54, 54], fill=colour)
         paths.append(tmp_path / f"{i}.png")
         picture.save(paths[-1])
-    gate, threshold = scorers.build("unsafe", Scorer(backend="nsfw", model="yahoo-open-nsfw"))
+    chosen = Scorer(backend="nsfw", model="yahoo-open-nsfw")
+    gate, threshold = scorers.build("unsafe", chosen), scorers.threshold("unsafe", chosen)
 
     async def main() -> list[float]:
         return await asyncio.gather(*(gate.score(path, "") for path in paths))
@@ -41,11 +42,11 @@ def test_harmless_drawings_pass_the_safety_gate(tmp_path: Path) -> None:
 
 
 def test_a_limit_belongs_to_its_model_and_may_be_overruled() -> None:
-    _, known = scorers.build("image_text_match", Scorer(backend="open_clip", model="matcher"))
-    _, given = scorers.build("image_text_match", Scorer(backend="open_clip", model="matcher", limit=0.1))
+    known = scorers.threshold("image_text_match", Scorer(backend="open_clip", model="matcher"))
+    given = scorers.threshold("image_text_match", Scorer(backend="open_clip", model="matcher", limit=0.1))
     assert known.limit != given.limit == 0.1
 
 
 def test_a_model_without_a_known_limit_asks_for_one() -> None:
     with pytest.raises(ConfigError, match=r"no limit is known for ViT-L-14:openai; set scorers\.m\.limit"):
-        scorers.build("m", Scorer(backend="open_clip", model="ViT-L-14:openai"))
+        scorers.threshold("m", Scorer(backend="open_clip", model="ViT-L-14:openai"))

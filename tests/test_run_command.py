@@ -1,0 +1,139 @@
+"""`magid run`, as a user meets it: exit status, what is printed, and one line for what cannot be used."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from magid_agents import cli
+from magid_agents.models import found
+from magid_agents.models.fakes import FakeChat, FakePainter
+from tests.fake_run import fakes, script, write_input
+from tests.test_cli import magid
+
+
+@pytest.fixture
+def faked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command in this process, on fake models."""
+    monkeypatch.setattr(found, "find", fakes(FakeChat(script), FakePainter()))
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(
+        sys, "argv", ["magid", "run", *map(str, words), "--set", "scanner.prompt=scanner/zero_shot"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.usefixtures("faked")
+def test_a_run_ends_with_a_table_and_status_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", "dog", "cake", "silence")
+    assert command(monkeypatch, source, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr()
+    rows = [" ".join(line.split()) for line in said.out.splitlines()]
+    for row in ("dialogues 3", "images accepted 2", "of these after a rewrite 1", "dialogues failed 0"):
+        assert row in rows
+    assert said.err == ""
+    assert command(monkeypatch, source, "--out", tmp_path / "out") == 0
+    assert "model calls computed 0" in [
+        " ".join(line.split()) for line in capsys.readouterr().out.splitlines()
+    ]
+
+
+@pytest.mark.usefixtures("faked")
+def test_bad_records_are_one_line_each_and_the_rest_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", "dog", "cat", "cow", "pig", "hen", "owl")
+    with source.open("a") as file:
+        file.write(
+            '{"id": "x", "utterances": \n{"id": "dog", "utterances": [{"speaker": "A", "text": "hi"}]}\n'
+        )
+    assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
+    malformed, double = capsys.readouterr().err.splitlines()
+    assert malformed.startswith(f"magid: {source}:7: ")
+    assert double.startswith(f"magid: {source}:8: the id 'dog' was there before")
+    assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 6
+
+
+@pytest.mark.usefixtures("faked")
+def test_many_failures_are_not_all_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.jsonl"
+    write_input(source, "dog").open("a").write("{\n" * 50)
+    assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 11
+    assert said[-1] == f"magid: more failed; see {tmp_path / 'out' / 'failures.jsonl'}"
+
+
+@pytest.mark.usefixtures("faked")
+def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty, binary = tmp_path / "empty.jsonl", tmp_path / "picture.png"
+    empty.touch()
+    binary.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)))
+    assert command(monkeypatch, empty, "--out", tmp_path / "a") == 3
+    assert capsys.readouterr().err.startswith(f"magid: {empty}:1: the file holds no dialogue")
+    assert command(monkeypatch, binary, "--out", tmp_path / "b") == 2
+    assert capsys.readouterr().err.startswith(f"magid: {binary}: looks like none of native")
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--profile", "moon"], "no profile or file is named 'moon'; profiles are: embedded"),
+        (["--preset", "moon"], "no preset is named 'moon'; there are: default, paper"),
+        (["--set", "budgit.attempts=2"], "settings: budgit: Extra inputs are not permitted"),
+        (["--set", "budget.attempts=many"], "settings: budget.attempts: "),
+        (["--graph", "rhombus"], "graph=rhombus: no such graph; give magid, no_qa or FILE:ATTR"),
+        (["--format", "docx"], "no format is called 'docx'; choose auto or native"),
+        (["--engine", "steam"], "no engine is called 'steam'; there is: local"),
+        (["--set", "scanner.prompt=scanner/nope"], "no prompt is named 'scanner/nope'"),
+        (
+            ["--set", "chat.provider=openai", "--set", "chat.base_url=http://127.0.0.1:9/v1"],
+            "chat.base_url=http://127.0.0.1:9/v1: does not answer",
+        ),
+        (["--set", "chat.provider=openai"], "set the environment variable OPENAI_API_KEY"),
+        (["--set", "chat.model=gpt-9"], "chat.model=gpt-9 is no embedded chat model; there are: qwen"),
+        (
+            ["--set", "scorers.extra.backend=tongue", "--set", "scorers.extra.model=m"],
+            "backend=tongue is unknown",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_with_the_fix(tmp_path: Path, words: list[str], says: str) -> None:
+    source = write_input(tmp_path / "in.jsonl", "dog")
+    done = magid("run", str(source), "--out", str(tmp_path / "out"), *words, OPENAI_API_KEY="")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("magid: ")
+    assert says in line
+    assert not (tmp_path / "out" / "dialogues.jsonl").exists()
+
+
+def test_missing_weights_that_cannot_be_fetched_are_one_line(tmp_path: Path) -> None:
+    source = write_input(tmp_path / "in.jsonl", "dog")
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "PIP_INDEX_URL": "http://127.0.0.1:9", "PIP_RETRIES": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "magid_agents", "run", str(source), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **nowhere, "MAGID_CACHE": str(tmp_path / "cache"), "PIP_CONFIG_FILE": os.devnull},
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("magid: qwen2.5-coder-1.5b ")
+    assert "Traceback" not in done.stderr
