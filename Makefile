@@ -3,7 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: setup test lint format clean
+.PHONY: demo setup test lint format clean
+
+# The main job on the examples: text in, text and images out, everything on this machine.
+demo: setup
+	$(BIN)/magid run examples/dialogues.jsonl --out runs/demo
 
 setup: $(STAMP)
 

@@ -24,6 +24,10 @@ def rewrite_or_end(state: MomentState) -> str:
     return "prompt_writer" if verdict and verdict.decision is Decision.REWRITE else END
 
 
+def paint_or_end(state: MomentState) -> str:
+    return END if state.get("outcomes") else "painter"
+
+
 def each_moment(state: DialogueState) -> list[Send] | str:
     moments = [Send("illustrate", {"dialogue": state["dialogue"], "moment": m}) for m in state["moments"]]
     return moments or "assemble"
@@ -35,7 +39,7 @@ illustrate = (
     .add_node(painter)
     .add_node(critic)
     .add_edge(START, "prompt_writer")
-    .add_edge("prompt_writer", "painter")
+    .add_conditional_edges("prompt_writer", paint_or_end, ["painter", END])
     .add_edge("painter", "critic")
     .add_conditional_edges("critic", rewrite_or_end, ["prompt_writer", END])
     .compile(name="illustrate")

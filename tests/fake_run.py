@@ -14,6 +14,11 @@ from magid_agents.prompts import Message
 from magid_agents.session import Outcome, Request
 from magid_agents.thresholds import Threshold
 
+SETS = (  # the prompts that the scripts understand
+    "scanner.prompt=scanner/zero_shot",
+    "writer.write=prompt_writer/write",
+    "writer.rewrite=prompt_writer/rewrite",
+)
 THRESHOLDS = (Threshold("image_text_match", 0.5), Threshold("unsafe", 0.5, at_most=True, vital=True))
 
 
@@ -58,7 +63,7 @@ def write_input(path: Path, *things: str) -> Path:
 
 def run(folder: Path, *things: str, **options: Any) -> Outcome:
     """Run the things' dialogues into folder/out; options are Request's, and `sets`, `chat`, `painter`."""
-    sets = ["scanner.prompt=scanner/zero_shot", "budget.attempts=2", *options.pop("sets", [])]
+    sets = [*SETS, "budget.attempts=2", *options.pop("sets", [])]
     chat = options.pop("chat", None) or FakeChat(script)
     painter = options.pop("painter", None) or FakePainter()
     source = write_input(folder / "in.jsonl", *things) if things else folder / "in.jsonl"

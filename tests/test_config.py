@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from magid_agents import config
-from magid_agents.config import ConfigError, load
+from magid_agents import config, prompts, provenance
+from magid_agents.config import PRESETS, PROFILES, ConfigError, load
+from magid_agents.models import scorers
 
 
 def test_later_sources_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -86,3 +87,12 @@ def test_every_setting_is_documented() -> None:
                 assert field.description, f"{path}.{name}"
 
     check(config.Settings, "settings")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("profile", [p.stem for p in PROFILES.glob("*.toml")])
+def test_every_profile_goes_with_every_preset(profile: str, preset: str) -> None:
+    settings = load(profile, preset)
+    for check, scorer in settings.scorers.items():
+        assert scorers.threshold(check, scorer)
+    assert all(prompts.load(name) for name in provenance.used_prompts(settings))

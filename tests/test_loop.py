@@ -17,6 +17,7 @@ from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
 from magid_agents.services import InvalidAnswer, Services
 from magid_agents.thresholds import Threshold
+from tests.fake_run import SETS
 
 DIALOGUE = Dialogue(
     id="d1",
@@ -58,8 +59,7 @@ class World:
         self.chat, self.painter = FakeChat(script), FakePainter()
         self.observer: FakeObserver | None = FakeObserver()
         self.scorers = {"image_text_match": FakeScorer(match), "unsafe": FakeScorer(lambda *_: 0.0)}
-        given = [f"{k}={json.dumps(v)}" for k, v in {"scanner.prompt": "scanner/zero_shot", **sets}.items()]
-        self.settings = config.load(sets=given)
+        self.settings = config.load(sets=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in sets.items())])
 
     def run(self, dialogue: Dialogue = DIALOGUE) -> dict[str, Any]:
         async def main() -> dict[str, Any]:
@@ -244,3 +244,13 @@ def test_a_critique_needs_eyes(tmp_path: Path) -> None:
     world.observer = None
     world.run()
     assert world.chat.calls == 2  # the scan and the prompt
+
+
+def test_a_writer_that_repeats_itself_ends_the_moment_and_not_the_dialogue(tmp_path: Path) -> None:
+    class Stubborn(Script):
+        def __call__(self, messages: Sequence[Message], shape: str) -> str:
+            return '{"prompt": "dog"}' if shape == "GenerationPrompt" else super().__call__(messages, shape)
+
+    record = World(tmp_path, Stubborn(moments((0, "a dog"))), lambda *_: 0.1).run()
+    (lost,) = record["dropped"]
+    assert lost["reason"].startswith("no other prompt was written: this very prompt was tried before")

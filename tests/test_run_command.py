@@ -10,7 +10,7 @@ import pytest
 from magid_agents import cli
 from magid_agents.models import found
 from magid_agents.models.fakes import FakeChat, FakePainter
-from tests.fake_run import fakes, script, write_input
+from tests.fake_run import SETS, fakes, script, write_input
 from tests.test_cli import magid
 
 
@@ -22,9 +22,7 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(
-        sys, "argv", ["magid", "run", *map(str, words), "--set", "scanner.prompt=scanner/zero_shot"]
-    )
+    monkeypatch.setattr(sys, "argv", ["magid", "run", *map(str, words), *(f"--set={s}" for s in SETS)])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert isinstance(ended.value.code, int)

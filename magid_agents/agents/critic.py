@@ -8,14 +8,13 @@ from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
-from magid_agents.agents.state import MomentState, Outcome, use
+from magid_agents.agents.state import MomentState, Outcome, dropped, use
 from magid_agents.agents.verdict import best, decide
 from magid_agents.dialogue import (
     Attempt,
     Candidate,
     Critique,
     Decision,
-    Dropped,
     Illustration,
     Question,
     Verdict,
@@ -114,8 +113,7 @@ def _outcome(state: MomentState, judged: Attempt, attempts: int) -> Outcome:
     moment, verdict = state["moment"], judged.verdict
     assert verdict is not None
     if verdict.decision is Decision.GIVE_UP:
-        dropped = Dropped(utterance=moment.utterance, description=moment.description, reason=verdict.reason)
-        return Outcome(utterance=moment.utterance, illustration=None, dropped=dropped)
+        return dropped(moment, verdict.reason)
     assert verdict.best is not None
     kept = judged.candidates[verdict.best]
     illustration = Illustration(

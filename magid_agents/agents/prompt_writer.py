@@ -6,16 +6,16 @@ a good one is the prompt file's.
 
 from langgraph.runtime import Runtime
 
-from magid_agents.agents.state import MomentState, use
+from magid_agents.agents.state import MomentState, dropped, use
 from magid_agents.dialogue import Attempt
 from magid_agents.schemas import GenerationPrompt
-from magid_agents.services import Services
+from magid_agents.services import InvalidAnswer, Services
 
 
-async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[str, Attempt]:
+async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
     """Write the first prompt, or rewrite with the last attempt's verdict at hand.
 
-    Raises InvalidAnswer where the corrected answer cannot be used either.
+    Where no other prompt comes, the moment is given up. Raises InvalidAnswer where no first one comes.
     """
     services, moment = runtime.context, state["moment"]
     earlier = state.get("attempts", [])
@@ -29,13 +29,19 @@ async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[
         "last": earlier[-1] if earlier else None,
     }
     writer = services.settings.writer
-    answer = await services.ask(
-        use(state, "write"),
-        writer.rewrite if earlier else writer.write,
-        values,
-        GenerationPrompt,
-        lambda found: problem(found.prompt, [a.prompt for a in earlier], services),
-    )
+    try:
+        answer = await services.ask(
+            use(state, "write"),
+            writer.rewrite if earlier else writer.write,
+            values,
+            GenerationPrompt,
+            lambda found: problem(found.prompt, [a.prompt for a in earlier], services),
+        )
+    except InvalidAnswer as error:
+        if not earlier:
+            raise
+        reason = f"no other prompt was written: {error.problem}"
+        return {"outcomes": [dropped(moment, reason)]}
     return {"draft": Attempt(prompt=" ".join(answer.prompt.split()))}
 
 

@@ -43,6 +43,12 @@ class MomentOutput(TypedDict):
     outcomes: Annotated[list[Outcome], operator.add]
 
 
+def dropped(moment: SharingMoment, reason: str) -> Outcome:
+    """The outcome of a moment that is given up."""
+    told = Dropped(utterance=moment.utterance, description=moment.description, reason=reason)
+    return Outcome(utterance=moment.utterance, illustration=None, dropped=told)
+
+
 def use(state: MomentState, what: str) -> Use:
     """Who asks, for the journal: utterance/attempt/what, so that steps sort as they happened."""
     utterance, attempt = state["moment"].utterance, len(state.get("attempts", [])) + 1

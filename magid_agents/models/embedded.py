@@ -14,6 +14,7 @@ import torch
 from PIL.Image import Image
 
 from magid_agents.models import torchvision_ops, weights
+from magid_agents.models.quiet import quiet
 
 torchvision_ops.ensure()  # before open_clip, transformers and diffusers
 
@@ -25,6 +26,8 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel
 
 TEXT_ENCODER = "minilm"
+EARLY = [0, 1, 2]  # trunk layers of 16, 24 and 40 channels
+FEATURES = 1280 + 2 * (16 + 24 + 40)
 
 
 @dataclass
@@ -37,9 +40,18 @@ class Matcher:
 
     @torch.inference_mode()
     def features(self, images: Sequence[Image]) -> torch.Tensor:
-        """Pooled trunk features of the embedded matcher, (n, 1280): what the quality head reads."""
+        """Features of the embedded matcher's trunk, (n, FEATURES): what the quality head reads.
+
+        The pooled last layer, and mean and deviation of the first ones: the last learned to overlook
+        noise and blur, the first still see it.
+        """
         batch = torch.stack([self.preprocess(image) for image in images])
-        return self.model.visual.trunk(batch)
+        trunk = self.model.visual.trunk
+        last, early = trunk.forward_intermediates(batch, indices=EARLY)
+        parts = [trunk.forward_head(last)]
+        for layer in early:
+            parts += [layer.mean((2, 3)), layer.std((2, 3))]
+        return torch.cat(parts, 1)
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
@@ -58,6 +70,7 @@ def load_matcher(folder: Path | None = None) -> Matcher:
 
     Raises WeightsError where the text encoder cannot be had, ValueError where the weights do not fit.
     """
+    quiet()
     folder = folder or weights.ensure("matcher")
     text_folder = str(weights.ensure(TEXT_ENCODER))
     config = json.loads((folder / "open_clip_config.json").read_text())
@@ -78,7 +91,7 @@ def load_matcher(folder: Path | None = None) -> Matcher:
 class QualityHead(torch.nn.Module):
     """A small head on the matcher's trunk: the probability that a drawing is clean, 0 to 1."""
 
-    def __init__(self, width: int = 1280, hidden: int = 64) -> None:
+    def __init__(self, width: int = FEATURES, hidden: int = 64) -> None:
         super().__init__()
         self.layers = torch.nn.Sequential(
             torch.nn.LayerNorm(width),
@@ -88,7 +101,7 @@ class QualityHead(torch.nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(n, 1280) trunk features to (n,) logits."""
+        """(n, FEATURES) trunk features to (n,) logits."""
         return self.layers(features).squeeze(-1)
 
 
@@ -102,6 +115,7 @@ def load_quality(folder: Path | None = None) -> QualityHead:
 
 def load_painter(folder: Path | None = None) -> DiffusionPipeline:
     """The shipped diffusers pipeline with MiniLM as its text encoder, on the CPU in fp32."""
+    quiet()
     folder = folder or weights.ensure("painter")
     text_encoder = AutoModel.from_pretrained(
         weights.ensure(TEXT_ENCODER),

@@ -17,6 +17,7 @@ from magid_agents.errors import MagidError
 from magid_agents.models import weights
 from magid_agents.models.batching import Batcher
 from magid_agents.models.lazy import Lazy
+from magid_agents.models.quiet import quiet
 from magid_agents.models.tokens import TokenCounter
 
 
@@ -113,6 +114,7 @@ def _loaded(settings: PainterSettings, folder: Path) -> Any:
     torchvision_ops.ensure()
     from diffusers import AutoPipelineForText2Image
 
+    quiet()
     dtype = getattr(torch, settings.dtype)
     if settings.model in weights.manifest():
         pipe = embedded.load_painter(folder).to(dtype=dtype)

@@ -16,6 +16,7 @@ from magid_agents.thresholds import Threshold
 _BACKENDS = {
     "open_clip": "MatchScorer",
     "quality": "QualityScorer",
+    "laion": "LaionScorer",
     "nsfw": "NsfwScorer",
 }
 

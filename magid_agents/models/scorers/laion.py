@@ -1,0 +1,88 @@
+"""Aesthetics by LAION's improved predictor: what people would rate a picture, 0 to 1 (their 0 to 10, by ten).
+
+CLIP ViT-L/14 and a small head trained on human ratings (SAC, Logos, AVA); the published pipeline keeps
+images from 0.51 (MAGID, section 3.4). Knows any hub id or folder that holds the tower and the head's
+`layers.N` together; says nothing of content.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magid_agents.config import ConfigError, Scorer
+from magid_agents.models.batching import Batcher
+from magid_agents.models.images import open_rgb
+from magid_agents.models.lazy import Lazy
+from magid_agents.models.quiet import quiet
+
+FILE = "model.safetensors"
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class _Predictor:
+    tower: Any
+    preprocess: Any
+    head: Any
+
+
+class LaionScorer:
+    """What people would rate the picture."""
+
+    reads_text = at_most = vital = False
+    limits = {"shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE": 0.51}  # noqa: RUF012
+
+    def __init__(self, settings: Scorer) -> None:
+        """Raises ConfigError where the model cannot be had."""
+        folder = _found(settings.model)
+        self._predictor = Lazy(lambda: _load(folder))
+        self.identity = f"{settings.model}@{folder.resolve().name}"
+        self._batched: Batcher[Path, float] = Batcher(self._score, BATCH)
+
+    async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
+        return await self._batched(image)
+
+    def _score(self, batch: Sequence[Path]) -> list[float]:
+        import torch
+
+        model = self._predictor()
+        pixels = model.preprocess(images=[open_rgb(path) for path in batch], return_tensors="pt").pixel_values
+        with torch.inference_mode():
+            seen = model.tower(pixels).image_embeds
+            ratings = model.head(seen / seen.norm(dim=-1, keepdim=True)).squeeze(-1)
+        return [round(float(rating) / 10, 5) for rating in ratings]
+
+
+def _found(model: str) -> Path:
+    """The folder with the model's files, fetched from the hub where it is none."""
+    if (Path(model) / FILE).exists():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=["*.json", FILE]))
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(f"scorer model {model} cannot be had: {first}") from error
+
+
+def _load(folder: Path) -> _Predictor:
+    from magid_agents.models import torchvision_ops
+
+    torchvision_ops.ensure()
+    import torch
+    from safetensors.torch import load_file
+    from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+
+    quiet()
+    state = load_file(folder / FILE)
+    numbers = sorted({int(key.split(".")[1]) for key in state if key.startswith("layers.")})
+    layers = []
+    for number in numbers:  # linear ones only: the dropout between them rests
+        weight, bias = state[f"layers.{number}.weight"], state[f"layers.{number}.bias"]
+        layer = torch.nn.Linear(weight.shape[1], weight.shape[0])
+        layer.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+        layers.append(layer)
+    tower = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32).eval()
+    return _Predictor(tower, CLIPImageProcessor.from_pretrained(folder), torch.nn.Sequential(*layers).eval())
