@@ -51,6 +51,8 @@ class RunDir:
             (self.path / "images").mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock")
             with lock.acquire(timeout=0):
+                for half in (*self.path.glob("*.tmp"), *self.path.glob("images/??/*.tmp")):
+                    half.unlink()  # left by a run that was killed while it wrote
                 yield
         except Timeout as error:
             raise RunDirError(

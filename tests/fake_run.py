@@ -31,7 +31,9 @@ def script(messages: Sequence[Message], shape: str) -> str:
         if thing == "nonsense" or "cannot be used" in text:
             return "nonsense"
         found = (
-            [] if thing == "silence" else [{"rationale": "r", "utterance": 0, "description": f"a {thing}"}]
+            []
+            if thing.startswith("silence")
+            else [{"rationale": "r", "utterance": 0, "description": f"a {thing}"}]
         )
         return json.dumps({"moments": found})
     if shape == "GenerationPrompt":
@@ -41,7 +43,7 @@ def script(messages: Sequence[Message], shape: str) -> str:
 
 
 def match(prompt: str, _: str) -> float:
-    return 0.2 if prompt == "cake" or prompt.startswith("fog") else 0.9
+    return 0.2 if prompt.startswith("fog") or ("cake" in prompt and "better" not in prompt) else 0.9
 
 
 def fakes(chat: FakeChat, painter: FakePainter) -> Callable[[Settings], AbstractContextManager[Models]]:

@@ -105,6 +105,25 @@ def test_an_answer_turned_down_is_computed_again(tmp_path: Path) -> None:
     assert with_journal(tmp_path / "j", ask) == [{"run": 2}, {"run": 2}]
 
 
+def test_a_check_that_raises_is_its_askers_own(tmp_path: Path) -> None:
+    model = Model()
+
+    def broken(_: object) -> bool:
+        raise LookupError("odd")
+
+    async def ask(journal: Journal) -> Any:
+        await journal.call(call(prompt="hi"), model)
+        return await asyncio.gather(
+            journal.call(call(prompt="hi"), model, valid=broken),
+            journal.call(call(prompt="other"), model),
+            return_exceptions=True,
+        )
+
+    failed, answered = with_journal(tmp_path / "j", ask)
+    assert isinstance(failed, LookupError)
+    assert answered.value == {"run": 2}
+
+
 def test_an_older_journal_is_read_and_copied_from(tmp_path: Path) -> None:
     model = Model()
 
