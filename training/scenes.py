@@ -109,13 +109,9 @@ class Sampler:
     def scene(self, rng: random.Random, concept: int | None = None) -> tuple[Scene, str]:
         """A random scene and one caption of it; about `concept` where one is given."""
         kind = rng.choices(self.KINDS, self.shares)[0]
-        if kind == "plain":
-            first = concept if concept is not None else rng.randrange(len(self.concepts))
-            size = (0.76, 1.0)
-        else:
-            # People and faces are hard to recolour or move about sensibly: things mostly.
-            first = concept if concept is not None else self._thing(rng)
-            size = (0.45, 0.85)
+        # Things mostly: dialogues ask for them, and people are hard to recolour or move about sensibly.
+        first = concept if concept is not None else self._thing(rng)
+        size = (0.76, 1.0) if kind == "plain" else (0.45, 0.85)
         style = self.sprites.choose(first, rng)
         objects = [_placed(first, style, rng, size)]
         if kind in ("colour", "mixed") and (kind == "colour" or rng.random() < 0.6):

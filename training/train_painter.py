@@ -21,6 +21,7 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
+from diffusers.models.attention_processor import AttnProcessor
 from transformers import AutoConfig, AutoTokenizer
 
 from magid_agents.models import weights
@@ -129,12 +130,17 @@ def main() -> None:
     states = np.load(args.work / "states.npy", mmap_mode="r")
     empty = TextEncoder(device).states([""]).float()
     unet = build().to(device)
+    if device.type == "cpu":
+        # The fused attention's backward pass is slow for short sequences: a third faster without it.
+        unet.set_attn_processor(AttnProcessor())
     ema = work.Ema(unet, 0.9995)
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=args.lr, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=args.lr, weight_decay=0.01, fused=True)
     keep, step, seen = work.Checkpoint(args.work / "painter.pt"), 0, 0
     if state := keep.load():
         unet.load_state_dict(state["unet"])
         optimizer.load_state_dict(state["optimizer"])
+        for group in optimizer.param_groups:
+            group["fused"] = True
         ema.values, step, seen = state["ema"], state["step"], state["seen"]
     rng = np.random.default_rng([args.seed, step])
     torch.manual_seed(args.seed + step)
