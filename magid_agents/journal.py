@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from magid_agents.errors import MagidError
+from magid_agents.errors import StopRun
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS uses (
 GROUP = 512  # requests in one transaction at most
 
 
-class JournalError(MagidError):
+class JournalError(StopRun):
     """The journal cannot be read or written; the message says why and what to do."""
 
 

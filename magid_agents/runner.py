@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from magid_agents.dialogue import Dialogue
-from magid_agents.errors import MagidError
+from magid_agents.errors import MagidError, StopRun
 from magid_agents.formats import BadRecord
-from magid_agents.journal import JournalError
 from magid_agents.rundir import replacing
 from magid_agents.services import InvalidAnswer, Services
 
@@ -66,7 +65,8 @@ async def run(
 ) -> Counts:
     """Run every dialogue and write both result files, each whole, in input order.
 
-    Raises JournalError where answers can no longer be kept; the result files then stay as they were.
+    Raises StopRun (JournalError and its kind) where going on is of no use; the result files then stay as
+    they were.
     """
     counts = Counts()
     slots = asyncio.Semaphore(services.settings.concurrency)
@@ -108,7 +108,7 @@ async def _one(
             state = await graph.ainvoke(
                 {"dialogue": record}, config={"recursion_limit": limit}, context=services
             )
-        except JournalError:
+        except StopRun:
             raise
         except Exception as error:
             text = str(error) if isinstance(error, MagidError) else f"{type(error).__name__}: {error}"

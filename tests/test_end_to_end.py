@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from magid_agents.models.weights import SHIPPED
+from magid_agents.models.manifest import SHIPPED
 from magid_agents.rundir import RunDir
 from magid_agents.trace import read, thresholds
 from tests.fake_run import lines

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.models.weights import SHIPPED
+from magid_agents.models.manifest import SHIPPED
 from tests.fake_run import lines
 
 pytestmark = [

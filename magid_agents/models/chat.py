@@ -1,41 +1,70 @@
 """Chat models: one client, ChatOpenAI of langchain-openai, for every OpenAI-compatible endpoint.
 
-Knows how to send messages and get the raw answer with its usage; judges no answer. The journal, the
-validation of structured output and the prompts are the callers'.
+Knows how to send messages and get the raw answer with its usage; judges no answer. When a call is tried
+again is endpoint.py's; the journal, the validation of answers and the prompts are the callers'.
 """
 
+import asyncio
 import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from magid_agents.config import Chat
-from magid_agents.errors import MagidError
+from magid_agents.models.endpoint import Endpoint, Rejected, Unusable
+from magid_agents.models.openai_errors import translated
 from magid_agents.models.protocols import Odds, Reply
+from magid_agents.models.structured import WAYS, Way, text_of
 from magid_agents.prompts import Message
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
 
 TOP = 20  # the most token probabilities that endpoints give
+# A white PNG of 32 x 32 pixels: what a model that can see is shown to find out whether it can.
+_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgAQAAAABbAUdZAAAAD0lEQVR42mP4DwQMg5cAANrpf4Em8vpjAAAAAElFTkSuQmCC"
+)
 
 
-class ChatError(MagidError):
+class ChatError(Unusable):
     """The chat model cannot be used; the message names the setting to change."""
 
 
-class OpenAIChat:
-    """ChatOpenAI of langchain-openai behind the protocol; retries 429, 5xx and time-outs by itself."""
+class Ready(BaseModel):
+    """What the endpoint is asked before anything else."""
 
-    def __init__(self, settings: Chat, *, base_url: str | None = None, identity: str | None = None) -> None:
+    ready: bool
+
+
+PROBE = (Message("system", "You answer in JSON."), Message("user", 'Are you ready? Say {"ready": true}.'))
+
+
+class OpenAIChat:
+    """ChatOpenAI of langchain-openai behind the protocol; `endpoint` bounds, delays and repeats its calls."""
+
+    def __init__(
+        self,
+        settings: Chat,
+        *,
+        section: str = "chat",
+        endpoint: Endpoint | None = None,
+        base_url: str | None = None,
+        identity: str | None = None,
+        way: Way | None = None,
+    ) -> None:
+        """`way` is how the endpoint is asked for JSON, found out at the first call where it is not given."""
         from langchain_openai import ChatOpenAI  # takes seconds to import: not for a run that asks nothing
 
         self.identity = identity or settings.model
         self.parameters = parameters(settings)
         self.vision = settings.vision
+        self._settings, self._section, self._way = settings, section, way
+        self._endpoint = endpoint or Endpoint(settings.concurrency, settings.retries)
+        self._finding = asyncio.Lock()
         self._client = ChatOpenAI(
             model=settings.model,
             base_url=base_url or settings.base_url,
@@ -43,8 +72,7 @@ class OpenAIChat:
             api_key=settings.key() or SecretStr("none"),
             temperature=settings.temperature,
             max_completion_tokens=settings.max_tokens,
-            timeout=settings.timeout,
-            max_retries=settings.retries,
+            max_retries=0,  # the endpoint's own
             # A client of its own: the library's shared one outlives the event loop it was first used in.
             http_async_client=httpx.AsyncClient(timeout=settings.timeout),
         )
@@ -54,39 +82,93 @@ class OpenAIChat:
     ) -> Reply:
         """One answer. Images (PNG bytes) go with the last message.
 
-        Raises the client's exceptions (openai.APIError and its kind) once its retries are spent.
+        Raises Unavailable once the retries are spent, Rejected where the endpoint will not have this
+        request, Unusable where it will have none.
         """
-        client: Any = self._client
-        if schema is not None:
-            client = client.bind(response_format=response_format(schema))
-        answer: AIMessage = await client.ainvoke(to_langchain(messages, images))
-        return Reply(str(answer.text), _usage(answer))
+        way = await self.check()
+        return await self._ask(way, messages, schema, images)
 
     async def odds(self, messages: Sequence[Message], words: Sequence[str]) -> Odds:
         """How likely the answer begins with each word; case and leading space aside, prefixes counted in.
 
-        An endpoint that gives no token probabilities answers in text, and its word gets all of it.
+        An endpoint that gives no token probabilities answers in text, and its word gets all of it. Raises
+        what `complete` raises.
         """
+        await self.check()
         client = self._client.bind(logprobs=True, top_logprobs=TOP, max_completion_tokens=1)
-        answer: AIMessage = await client.ainvoke(to_langchain(messages, ()))
+        answer = await self._endpoint.call(lambda: self._send(client, to_langchain(messages, ())))
         given = (answer.response_metadata.get("logprobs") or {}).get("content") or []
         tokens = (
             [(str(t["token"]), math.exp(t["logprob"])) for t in given[0]["top_logprobs"]] if given else []
         )
         return Odds(_shares(tokens or [(str(answer.text), 1.0)], words), _usage(answer))
 
+    async def check(self) -> Way:
+        """How the endpoint is asked for JSON; found out once, by asking it with all that settings name.
+
+        Raises ChatError that names the setting which the endpoint does not go with.
+        """
+        async with self._finding:
+            if self._way is None:
+                self._way = await self._found()
+            return self._way
+
+    async def _found(self) -> Way:
+        images = [_PIXEL] if self.vision else []
+        problem: Rejected | None = None
+        for way in WAYS:
+            try:
+                reply = await self._ask(way, PROBE, Ready, images)
+                Ready.model_validate_json(reply.text)
+                return way
+            except Rejected as error:
+                problem = problem or error
+            except ValidationError:  # taken, and not done
+                continue
+        if problem is None:
+            return WAYS[-1]
+        for name, fix, less, pictures in (
+            ("vision", "false", self._client, []),
+            ("temperature", "null", self._client.model_copy(update={"temperature": None}), images),
+        ):
+            try:
+                await self._send(less, to_langchain(PROBE, pictures))
+            except Rejected:
+                continue
+            key = f"{self._section}.{name}"
+            raise ChatError(f"{key}: {self.identity} cannot do that; set {key}={fix} ({problem})")
+        raise ChatError(f"{self.identity} takes no request at all: {problem}")
+
+    async def _ask(
+        self,
+        way: Way,
+        messages: Sequence[Message],
+        schema: type[BaseModel] | None,
+        images: Sequence[bytes],
+    ) -> Reply:
+        client: Any = self._client
+        if schema is not None:
+            client, messages = client.bind(**way.arguments(schema)), way.messages(messages, schema)
+        answer = await self._endpoint.call(lambda: self._send(client, to_langchain(messages, images)))
+        return Reply(text_of(answer), _usage(answer))
+
+    async def _send(self, client: Any, messages: list["BaseMessage"]) -> "AIMessage":
+        from langchain_core.messages import AIMessage
+        from openai import LengthFinishReasonError
+
+        with translated(self._section, self._settings.key()):
+            try:
+                # The client's own limit is between bytes; an answer that trickles would never end.
+                async with asyncio.timeout(self._settings.timeout):
+                    answer: AIMessage = await client.ainvoke(messages)
+                    return answer
+            except LengthFinishReasonError as error:  # an answer all the same, if half of one
+                return AIMessage(error.completion.choices[0].message.content or "")
+
 
 def parameters(settings: Chat) -> Mapping[str, Any]:
     """What decides an answer besides model and messages."""
     return {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
-
-
-def response_format(schema: type[BaseModel]) -> dict[str, Any]:
-    """The endpoint's way to ask for JSON of this shape."""
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": schema.__name__, "schema": schema.model_json_schema(), "strict": True},
-    }
 
 
 def to_langchain(messages: Sequence[Message], images: Sequence[bytes]) -> list["BaseMessage"]:

@@ -19,6 +19,7 @@ from magid_agents.config import Chat
 from magid_agents.models import llama_server, weights
 from magid_agents.models.chat import ChatError, OpenAIChat, parameters
 from magid_agents.models.protocols import Odds, Reply
+from magid_agents.models.structured import WAYS
 from magid_agents.prompts import Message
 
 CONTEXT = 4096  # tokens of one conversation
@@ -83,7 +84,7 @@ class EmbeddedServer:
             self._process.wait()
 
     def chat(self) -> OpenAIChat:
-        return OpenAIChat(self.settings, base_url=self.base_url, identity=self.identity)
+        return OpenAIChat(self.settings, base_url=self.base_url, identity=self.identity, way=WAYS[0])
 
 
 class EmbeddedChat:

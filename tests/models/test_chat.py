@@ -3,99 +3,157 @@
 import asyncio
 import json
 import math
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from magid_agents.config import Chat
 from magid_agents.models.chat import ChatError, OpenAIChat
 from magid_agents.models.embedded_chat import EmbeddedChat, EmbeddedServer
+from magid_agents.models.endpoint import Rejected, Unavailable
 from magid_agents.models.protocols import Reply
+from magid_agents.models.structured import WAYS
 from magid_agents.prompts import Message
+from tests.endpoint_server import Api, Fault, always, serving
+
+ANIMAL = '{"animal": "cat"}'
+ASK = [Message("system", "Be brief."), Message("user", "Which animal?")]
 
 
 class Animal(BaseModel):
     animal: str
 
 
-class Endpoint(BaseHTTPRequestHandler):
-    """Answers chat completions from a script of (status, content) and keeps what it was asked."""
-
-    logprobs: dict[str, Any] | None = None
-    script: list[tuple[int, str]] = []  # noqa: RUF012  (one subclass a test)
-    asked: list[dict[str, Any]] = []  # noqa: RUF012
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.asked.append(body | {"authorization": self.headers["Authorization"]})
-        status, content = self.script.pop(0)
-        answer = {
-            "id": "1",
-            "object": "chat.completion",
-            "created": 0,
-            "model": body["model"],
-            "choices": [
-                {
-                    "index": 0,
-                    "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": content},
-                    "logprobs": self.logprobs,
-                }
-            ],
-            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
-        }
-        data = json.dumps(answer if status == 200 else {"error": {"message": content}}).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        return
+def client(api: Api, **settings: Any) -> OpenAIChat:
+    """A client that knows how to ask, so that its first request is the test's."""
+    return OpenAIChat(Chat(provider="openai", model="m", base_url=api.url, **settings), way=WAYS[0])
 
 
-@pytest.fixture
-def endpoint() -> Iterator[tuple[type[Endpoint], str]]:
-    handler = type("Handler", (Endpoint,), {"script": [], "asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield handler, f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+async def twice(chat: OpenAIChat) -> list[Reply | BaseException]:
+    """One after the other, on one event loop."""
+    return [
+        *await asyncio.gather(chat.complete(ASK, Animal, []), return_exceptions=True),
+        *await asyncio.gather(chat.complete(ASK, Animal, []), return_exceptions=True),
+    ]
 
 
-def test_what_is_sent_and_what_comes_back(
-    endpoint: tuple[type[Endpoint], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handler, url = endpoint
+def ready(answer: str) -> Any:
+    """Answers the client's own question as well as the test's."""
+    return lambda body: '{"ready": true}' if "ready" in json.dumps(body["messages"]) else answer
+
+
+def test_what_is_sent_and_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-1")
-    handler.script = [(200, '{"animal": "cat"}')]
-    chat = OpenAIChat(Chat(provider="openai", model="m", base_url=url, api_key_env="MY_KEY", temperature=0.5))
-    messages = [Message("system", "Be brief."), Message("user", "Which animal?")]
-    reply = asyncio.run(chat.complete(messages, Animal, [b"\x89PNG"]))
-    assert reply.text == '{"animal": "cat"}'
+    with serving(Api(always(ANIMAL))) as api:
+        chat = client(api, api_key_env="MY_KEY", temperature=0.5)
+        reply = asyncio.run(chat.complete(ASK, Animal, [b"\x89PNG"]))
+    assert reply.text == ANIMAL
     assert reply.usage == {"input_tokens": 7, "output_tokens": 3}
-    (asked,) = handler.asked
+    (asked,) = api.asked
     assert asked["authorization"] == "Bearer sk-1"
     assert (asked["temperature"], asked["messages"][0]["content"]) == (0.5, "Be brief.")
     assert asked["messages"][1]["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
     assert asked["response_format"]["json_schema"]["schema"]["required"] == ["animal"]
 
 
-def test_a_busy_endpoint_is_asked_again(endpoint: tuple[type[Endpoint], str]) -> None:
-    handler, url = endpoint
-    handler.script = [(429, "slow down"), (500, "oops"), (200, "hello")]
-    chat = OpenAIChat(Chat(provider="openai", model="m", base_url=url, retries=2))
-    reply = asyncio.run(chat.complete([Message("user", "hi")], None, []))
-    assert (reply.text, len(handler.asked)) == ("hello", 3)
+@pytest.mark.parametrize(
+    "fault", ["429", "429 wait", "500", "slow", "dropped", "truncated", "misshapen", "not JSON"]
+)
+def test_what_may_pass_is_tried_again_and_then_said(fault: Fault) -> None:
+    with serving(Api(always(ANIMAL), iter([fault, None, fault, fault]))) as api:
+        first, second = asyncio.run(twice(client(api, retries=1, timeout=0.5)))
+    assert isinstance(first, Reply)
+    assert first.text == ANIMAL
+    assert isinstance(second, Unavailable)
+    assert str(second).startswith("chat: ")
+    assert len(api.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("refusal", "I cannot help with that."),
+        ("empty", ""),
+        ("cut short", ANIMAL[:8]),
+        ("nonsense", '{"weather'),
+    ],
+)
+def test_an_answer_that_is_none_comes_back_raw(fault: Fault, text: str) -> None:
+    with serving(Api(always(ANIMAL), iter([fault]))) as api:
+        reply = asyncio.run(client(api).complete(ASK, Animal, []))
+    assert reply.text.startswith(text)
+    assert len(api.asked) == 1
+
+
+def supports(*known: str) -> Any:
+    """A server that turns down every way to ask for JSON but these."""
+
+    def refused(body: dict[str, Any]) -> str | None:
+        kind = "function_calling" if "tools" in body else body.get("response_format", {}).get("type", "text")
+        return None if kind in known else f"{kind} is not supported"
+
+    return refused
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda w: w.name)
+def test_the_way_to_ask_for_json_is_found_out_once(way: Any) -> None:
+    async def main() -> list[Reply]:
+        chat = OpenAIChat(Chat(provider="openai", model="m", base_url=api.url))
+        return list(await asyncio.gather(*(chat.complete(ASK, Animal, []) for _ in range(3))))
+
+    with serving(Api(ready(ANIMAL), refused=supports(way.name))) as api:
+        assert [r.text for r in asyncio.run(main())] == [ANIMAL] * 3
+    assert len(api.asked) == WAYS.index(way) + 1 + 3
+    assert ("JSON schema" in api.asked[-1]["messages"][-1]["content"]) == way.stated
+
+
+def test_a_server_that_ignores_the_shape_is_told_it_in_words() -> None:
+    def prose(body: dict[str, Any]) -> str:
+        told = "schema" in body["messages"][-1]["content"] and "response_format" not in body
+        return f"Here it is:\n```json\n{ready(ANIMAL)(body)}\n```" if told else "Sure! Yes."
+
+    with serving(Api(prose)) as api:
+        reply = asyncio.run(
+            OpenAIChat(Chat(provider="openai", model="m", base_url=api.url)).complete(ASK, Animal, [])
+        )
+    assert reply.text == ANIMAL
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused", "message"),
+    [
+        ({"vision": True}, "image_url", r"chat\.vision: m cannot do that; set chat\.vision=false"),
+        ({"temperature": 0.3}, '"temperature"', r"chat\.temperature: .* set chat\.temperature=null"),
+        ({}, "messages", "takes no request at all"),
+    ],
+)
+def test_what_the_model_cannot_do_is_named_before_it_is_asked(
+    settings: dict[str, Any], refused: str, message: str
+) -> None:
+    with serving(Api(refused=lambda body: "unsupported" if refused in json.dumps(body) else None)) as api:
+        chat = OpenAIChat(Chat(provider="openai", model="m", base_url=api.url, **settings))
+        with pytest.raises(ChatError, match=message):
+            asyncio.run(chat.complete(ASK, Animal, []))
+
+
+def test_a_request_that_is_turned_down_is_not_repeated() -> None:
+    with (
+        serving(Api(refused=always("context too long"))) as api,
+        pytest.raises(Rejected, match="context too long"),
+    ):
+        asyncio.run(client(api).complete(ASK, Animal, []))
+    assert len(api.asked) == 1
+
+
+def test_a_key_is_not_repeated_with_the_endpoints_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = SecretStr("sk-very-secret")
+    monkeypatch.setenv("MY_KEY", key.get_secret_value())
+    with serving(Api(faults=iter(["500"]))) as api, pytest.raises(Unavailable) as raised:
+        asyncio.run(client(api, retries=0, api_key_env="MY_KEY").complete(ASK, Animal, []))
+    assert "***" in str(raised.value)
+    assert key.get_secret_value() not in repr(raised.value)
 
 
 @pytest.mark.slow
@@ -133,32 +191,18 @@ def test_an_unknown_embedded_model_is_named_with_the_known_ones() -> None:
         EmbeddedChat(Chat(model="minilm"))
 
 
-def test_odds_are_shares_of_the_words_asked_for(endpoint: tuple[type[Endpoint], str]) -> None:
-    handler, url = endpoint
+def test_odds_are_shares_of_the_words_asked_for() -> None:
     tops = [("Yes", 0.6), (" yes", 0.1), ("No", 0.2), ("Maybe", 0.1)]
-    handler.logprobs = {
-        "content": [
-            {
-                "token": "Yes",
-                "logprob": math.log(0.6),
-                "bytes": None,
-                "top_logprobs": [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in tops],
-            }
-        ]
-    }
-    handler.script = [(200, "Yes")]
-    chat = OpenAIChat(Chat(provider="openai", model="m", base_url=url))
-    odds = asyncio.run(chat.odds([Message("user", "?")], ["Yes", "No"]))
+    first = {"token": "Yes", "logprob": math.log(0.6), "bytes": None}
+    first["top_logprobs"] = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in tops]
+    with serving(Api(always("Yes"), logprobs={"content": [first]})) as api:
+        odds = asyncio.run(client(api).odds([Message("user", "?")], ["Yes", "No"]))
     assert odds.probabilities == {"Yes": pytest.approx(7 / 9, abs=1e-4), "No": pytest.approx(2 / 9, abs=1e-4)}
-    (asked,) = handler.asked
+    (asked,) = api.asked
     assert (asked["logprobs"], asked["top_logprobs"]) == (True, 20)
 
 
-def test_without_token_probabilities_the_word_that_was_said_gets_all(
-    endpoint: tuple[type[Endpoint], str],
-) -> None:
-    handler, url = endpoint
-    handler.script = [(200, "no")]
-    chat = OpenAIChat(Chat(provider="openai", model="m", base_url=url))
-    odds = asyncio.run(chat.odds([Message("user", "?")], ["Yes", "No"]))
+def test_without_token_probabilities_the_word_that_was_said_gets_all() -> None:
+    with serving(Api(always("no"))) as api:
+        odds = asyncio.run(client(api).odds([Message("user", "?")], ["Yes", "No"]))
     assert odds.probabilities == {"Yes": 0.0, "No": 1.0}

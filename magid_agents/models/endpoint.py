@@ -1,0 +1,95 @@
+"""One endpoint's calls: how many at once, and how often and when a failed one is tried again.
+
+The only layer that retries. Concurrency adapts as TCP's does: a call that ends well adds a little, one that
+is told to slow down halves it (additive increase, multiplicative decrease; Chiu and Jain 1989). Knows no
+protocol: clients say by the exception they raise what became of a call.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from magid_agents.errors import MagidError, StopRun
+
+Result = TypeVar("Result")
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds before the first repeat, doubled each time, and at most
+
+
+class Unavailable(MagidError):
+    """The endpoint failed in a way that may pass: 5xx, a time-out, a broken connection, no proper answer."""
+
+    def __init__(self, problem: str, after: float | None = None) -> None:
+        super().__init__(problem)
+        self.after = after  # seconds the endpoint asked to wait
+
+
+class Busy(Unavailable):
+    """The endpoint said to slow down (429)."""
+
+
+class Rejected(MagidError):
+    """The endpoint will not do what this request asks, however often it is asked (400)."""
+
+
+class Unusable(StopRun):
+    """The endpoint will do nothing for us: wrong key, unknown model, no quota left."""
+
+
+class Endpoint:
+    """Calls to one address; shared by all who call it. `wait` is in seconds, as FIRST_WAIT."""
+
+    def __init__(self, most: int, retries: int, wait: float = FIRST_WAIT) -> None:
+        self._most, self._retries, self._wait = most, retries, wait
+        self.limit = float(most)  # calls under way at once, as adapted
+        self._running = 0
+        self._halved = self._quiet_until = 0.0  # moments of the event loop's clock
+        self._turn = asyncio.Condition()
+
+    async def call(self, run: Callable[[], Awaitable[Result]]) -> Result:
+        """run()'s result. Raises the last Unavailable once the retries are spent, anything else at once."""
+        for repeat in range(self._retries):
+            try:
+                async with self._slot():
+                    return await run()
+            except Unavailable as error:
+                await asyncio.sleep(self._pause(error, repeat))
+        async with self._slot():
+            return await run()
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        clock = asyncio.get_running_loop().time
+        async with self._turn:
+            await self._turn.wait_for(lambda: self._running < max(1, int(self.limit)))
+            self._running += 1
+        try:
+            while (rest := self._quiet_until - clock()) > 0:
+                await asyncio.sleep(rest)
+            began = clock()
+            try:
+                yield
+            except Busy as error:
+                self._slow_down(began, clock(), error)
+                raise
+            self.limit = min(self._most, self.limit + 1 / self.limit)
+        finally:
+            async with self._turn:
+                self._running -= 1
+                self._turn.notify_all()
+
+    def _slow_down(self, began: float, now: float, error: Busy) -> None:
+        """Halve once for all the calls that were under way when the endpoint first said so."""
+        if began >= self._halved:
+            self.limit = max(1.0, self.limit / 2)
+            self._halved = now
+        if error.after is not None:
+            self._quiet_until = max(self._quiet_until, now + min(error.after, LONGEST_WAIT))
+
+    def _pause(self, error: Unavailable, repeat: int) -> float:
+        if error.after is not None:
+            return min(error.after, LONGEST_WAIT)
+        # Jitter, so that calls that failed together do not come back together; no answer depends on it.
+        return min(self._wait * 2**repeat, LONGEST_WAIT) * random.uniform(0.5, 1)

@@ -1,0 +1,75 @@
+"""What the openai client raises, in our own words: worth another try, this request's fault, or hopeless.
+
+Knows HTTP statuses and the client's exceptions; decides nothing about retries. A key that an endpoint
+repeats in its message is blotted out here, before any text leaves.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+
+from pydantic import SecretStr
+
+from magid_agents.errors import MagidError
+from magid_agents.models.endpoint import Busy, Rejected, Unavailable, Unusable
+
+LONGEST = 300  # characters kept of an endpoint's own message
+# Statuses that say more than their class: not the request's fault but the setting's.
+HOPELESS = {401: "turns the key down", 403: "turns the key down", 404: "does not know the model or path"}
+PASSING = {408, 409, 425}  # 4xx that may pass
+# What client and parser raise on an answer that is none: no JSON, or JSON of another shape.
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+
+@contextmanager
+def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
+    """Raise Busy, Unavailable, Rejected or Unusable for what the client raises in the block.
+
+    `section` names the settings that describe the endpoint, such as chat.
+    """
+    import openai
+
+    def say(what: object) -> str:
+        text = " ".join(str(what).split())
+        if key is not None:
+            text = text.replace(key.get_secret_value(), "***")
+        return f"{section}: {text[:LONGEST]}"
+
+    try:
+        yield
+    except MagidError:
+        raise
+    except openai.RateLimitError as error:
+        if error.code == "insufficient_quota":
+            raise Unusable(say(f"the account has no quota left: {error.message}")) from None
+        raise Busy(say(error.message), retry_after(error.response.headers)) from None
+    except (openai.APITimeoutError, TimeoutError):
+        raise Unavailable(say(f"no answer in time; see {section}.timeout")) from None
+    except openai.APIConnectionError as error:
+        raise Unavailable(say(f"connection failed: {error.__cause__ or error}")) from None
+    except openai.APIStatusError as error:
+        status, message = error.status_code, error.message
+        if status in HOPELESS:
+            fix = f"see {section}.model, {section}.base_url and {section}.api_key_env"
+            raise Unusable(say(f"the endpoint {HOPELESS[status]} ({status}); {fix}: {message}")) from None
+        if status >= 500 or status in PASSING:
+            raise Unavailable(say(f"{status}: {message}"), retry_after(error.response.headers)) from None
+        raise Rejected(say(f"{status}: {message}")) from None
+    except openai.ContentFilterFinishReasonError:
+        raise Rejected(say("the endpoint's content filter stopped the answer")) from None
+    except (openai.OpenAIError, *MALFORMED) as error:
+        raise Unavailable(say(f"the answer is not what the API defines: {error!r}")) from None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from Retry-After as a number or a date (RFC 9110, 10.2.3), or None."""
+    if text := headers.get("retry-after"):
+        try:
+            return max(0.0, float(text))
+        except ValueError:
+            try:
+                return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+            except ValueError:
+                return None
+    return None

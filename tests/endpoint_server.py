@@ -1,0 +1,197 @@
+"""A real HTTP server on 127.0.0.1 that speaks the chat and images API and fails as it is told to.
+
+For tests of what a run makes of real endpoints. A fault is named; `None` is a proper answer.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+from PIL import Image
+
+Fault = Literal[
+    "429",
+    "429 wait",
+    "500",
+    "slow",
+    "dropped",
+    "truncated",
+    "misshapen",
+    "not JSON",
+    "refusal",
+    "empty",
+    "cut short",
+    "nonsense",
+    "not an image",
+]
+SLOW = 30.0  # seconds: longer than any client in these tests waits
+
+
+def always(text: str) -> Callable[[dict[str, Any]], str]:
+    return lambda _: text
+
+
+@dataclass
+class Api:
+    """What the server says: `answer` gives the content of a chat answer for the request's body."""
+
+    answer: Callable[[dict[str, Any]], str] = lambda _: "hello"
+    faults: Iterator[Fault | None] = field(default_factory=lambda: iter(()))
+    refused: Callable[[dict[str, Any]], str | None] = lambda _: None  # a 400's message
+    logprobs: dict[str, Any] | None = None
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+    most: int = 0  # requests under way at once, at the most
+    _running: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def next_fault(self) -> Fault | None:
+        with self._lock:
+            return next(self.faults, None)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        with self._lock:
+            self._running += 1
+            self.most = max(self.most, self._running)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def sleep(self, seconds: float) -> None:
+        self._stopped.wait(seconds)
+
+
+@contextmanager
+def serving(api: Api) -> Iterator[Api]:
+    """The server, for as long as the block lasts; its address is api.url."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": api}))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    api.url = f"http://127.0.0.1:{server.server_port}/v1"
+    try:
+        yield api
+    finally:
+        api._stopped.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    api: Api
+
+    def do_GET(self) -> None:
+        self._send(200, json.dumps({"object": "list", "data": []}).encode())
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.api.counted():
+            self.api.asked.append(body | {"authorization": self.headers["Authorization"]})
+            if problem := self.api.refused(body):
+                self._send(400, json.dumps({"error": {"message": problem}}).encode())
+                return
+            fault = self.api.next_fault()
+            if not self._failed(fault):
+                made = (
+                    _image(body, fault)
+                    if self.path.endswith("images/generations")
+                    else self._chat(body, fault)
+                )
+                self._send(200, json.dumps(made).encode())
+
+    def _failed(self, fault: Fault | None) -> bool:
+        """Answer with a fault of the transport, if it is one."""
+        key = self.headers["Authorization"] or ""
+        said = json.dumps({"error": {"message": f"cannot now, {key}"}}).encode()
+        if fault == "429":
+            self._send(429, said)
+        elif fault == "429 wait":
+            self._send(429, said, {"Retry-After": "0.1"})
+        elif fault == "500":
+            self._send(500, said)
+        elif fault == "slow":
+            self.api.sleep(SLOW)
+            self.close_connection = True
+        elif fault == "dropped":
+            self.close_connection = True
+        elif fault == "truncated":
+            self._send(200, b'{"id": "1", "choices": [{"mess', claimed=200)
+            self.close_connection = True
+        elif fault == "misshapen":
+            self._send(200, b'{"weather": "fine"}')
+        elif fault == "not JSON":
+            self._send(200, b"<html>gateway</html>")
+        else:
+            return False
+        return True
+
+    def _chat(self, body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": None}
+        reason = "stop"
+        if fault == "refusal":
+            message["refusal"] = "I cannot help with that."
+        elif fault == "empty":
+            message["content"] = ""
+        elif fault == "nonsense":
+            message["content"] = '{"weather": "fine"}'
+        else:
+            message["content"] = self.api.answer(body)
+            if fault == "cut short":
+                message["content"], reason = message["content"][: len(message["content"]) // 2], "length"
+            if "tools" in body:
+                call = {"name": body["tool_choice"]["function"]["name"], "arguments": message["content"]}
+                message["content"] = None
+                message["tool_calls"] = [{"id": "1", "type": "function", "function": call}]
+        choice = {"index": 0, "finish_reason": reason, "message": message, "logprobs": self.api.logprobs}
+        return {
+            "id": "1",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": body["model"],
+            "choices": [choice],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+        }
+
+    def _send(
+        self, status: int, data: bytes, headers: dict[str, str] | None = None, claimed: int | None = None
+    ) -> None:
+        try:
+            self.send_response(status)
+            kind = "text/html" if data.startswith(b"<") else "application/json"
+            for name, value in {"Content-Type": kind, **(headers or {})}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(claimed or len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+        except (BrokenPipeError, ConnectionResetError):  # the client had waited long enough
+            self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+def _image(body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
+    """A picture of two colours that prompt and seed decide."""
+    r, g, b = hashlib.sha256(f"{body['prompt']}/{body.get('seed')}".encode()).digest()[:3]
+    width, height = map(int, body["size"].split("x"))
+    picture = Image.new("RGB", (width, height), (r, g, b))
+    picture.paste((255 - r, 255 - g, 255 - b), (0, 0, width // 2, height))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    data = b"no image" if fault == "not an image" else file.getvalue()
+    if fault in ("empty", "refusal", "nonsense"):
+        return {"created": 0, "data": []}
+    return {"created": 0, "data": [{"b64_json": base64.b64encode(data).decode()}]}
