@@ -21,6 +21,7 @@ from rich.table import Table
 from magid_agents import config, prompts, provenance
 from magid_agents.agents.scanner import shared_after
 from magid_agents.config import Settings
+from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.journal import Journal
 from magid_agents.models.embedded_chat import EmbeddedChat
@@ -68,6 +69,7 @@ async def scan(
         painter=FakePainter(),  # never asked
         scorers={},
         thresholds=(),
+        meter=Meter(settings),
     )
     slots = asyncio.Semaphore(settings.chat.concurrency)
 

@@ -54,6 +54,9 @@ def run(
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: critic.limit=0.8.")
     ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", min=0, help="Stop, to be resumed, after so many dollars.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="Where it runs: local.")] = "local",
     update: Annotated[bool, typer.Option("--update", help="Recompute what a change touches.")] = False,
     reuse: Annotated[list[Path] | None, typer.Option(help="Take over answers from that run.")] = None,
@@ -67,7 +70,7 @@ def run(
 
     if engine != "local":
         raise typer.BadParameter(f"no engine is called {engine!r}; there is: local", param_hint="--engine")
-    named = {"graph": graph, "concurrency": concurrency, "seed": seed}
+    named = {"graph": graph, "concurrency": concurrency, "seed": seed, "max_cost": max_cost}
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
     request = session.Request(
         inputs=inputs,

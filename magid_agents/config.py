@@ -56,20 +56,27 @@ class ApiKey(Section):
         return SecretStr(value) if value else None
 
 
-class Chat(ApiKey):
+class Remote(ApiKey):
+    """An endpoint and how it is called."""
+
+    base_url: str | None = Field(None, description="the endpoint, where it is not OpenAI's own")
+    timeout: float = Field(120, gt=0, description="seconds before a call counts as failed")
+    retries: int = Field(
+        4, ge=0, description="repeats of a call after 429, 5xx, a time-out or a broken answer"
+    )
+    concurrency: int = Field(4, gt=0, description="calls under way at once, at the most")
+
+
+class Chat(Remote):
     """The chat model that scans, writes prompts and critiques."""
 
     provider: Literal["embedded", "openai"] = Field(
         "embedded", description="embedded: a llama.cpp server of our own; openai: any compatible endpoint"
     )
     model: str = Field("qwen2.5-coder-1.5b", description="weights by name (embedded) or the endpoint's model")
-    base_url: str | None = Field(None, description="the endpoint, where it is not OpenAI's own")
     temperature: float | None = Field(0.0, ge=0, description="null where the model takes none")
     max_tokens: int = Field(512, gt=0, description="longest answer, in tokens")
-    timeout: float = Field(120, gt=0, description="seconds before a call counts as failed")
-    retries: int = Field(2, ge=0, description="repeats of a call after 429, 5xx or a time-out")
     vision: bool = Field(False, description="the model can look at images")
-    concurrency: int = Field(4, gt=0, description="calls under way at once")
     threads: int = Field(2, gt=0, description="CPU threads of the embedded provider's server")
 
 
@@ -90,11 +97,11 @@ class Writer(Section):
     style: str = Field("", description="what the painter likes to hear, told to the writer")
 
 
-class Painter(Section):
-    """The image generation tool."""
+class Painter(Remote):
+    """The image generation tool. The endpoint's settings are for the backend images_endpoint alone."""
 
-    backend: Literal["diffusers"] = Field("diffusers", description="how images are made")
-    model: str = Field("painter", description="hub id, folder, or the name of shipped weights")
+    backend: Literal["diffusers", "images_endpoint"] = Field("diffusers", description="how images are made")
+    model: str = Field("painter", description="hub id, folder, name of shipped weights, or endpoint's model")
     revision: str | None = Field(None, description="hub revision")
     steps: int = Field(16, gt=0, description="denoising steps")
     guidance: float = Field(4.0, ge=0, description="classifier-free guidance scale")
@@ -131,12 +138,24 @@ class Budget(Section):
     candidates: int = Field(2, gt=0, description="images per prompt, one seed each")
 
 
+class Price(Section):
+    """What a model costs, in dollars."""
+
+    input: float = Field(0.0, ge=0, description="of a million tokens read")
+    output: float = Field(0.0, ge=0, description="of a million tokens written")
+    image: float = Field(0.0, ge=0, description="of an image")
+
+
 class Settings(Section):
     """Everything a run depends on besides its input and the prompt files' text."""
 
     seed: int = Field(0, description="decides every image's seed")
     graph: str = Field("magid", description="a name in graphs/, or FILE:ATTR")
     concurrency: int = Field(8, gt=0, description="dialogues in flight at once")
+    max_cost: float | None = Field(
+        None, ge=0, description="dollars after which the run stops; null: no limit"
+    )
+    prices: dict[str, Price] = Field({}, description="what models cost, by their name")
     chat: Chat = Chat()
     scanner: Scanner = Scanner()
     writer: Writer = Writer()

@@ -103,6 +103,7 @@ class Attempt(Noun):
 
     prompt: str
     candidates: tuple[Candidate, ...] = ()
+    unpainted: str = ""  # why there are fewer candidates than were asked for
     critique: Critique = Critique()
     verdict: Verdict | None = None
 

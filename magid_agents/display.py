@@ -74,6 +74,7 @@ def summary(outcome: Outcome, out: Path) -> None:
         ("dialogues failed", f"{counts.failed}"),
         ("model calls computed", f"{outcome.computed}"),
         ("model calls reused", f"{outcome.reused}"),
+        *([("cost in dollars", f"{outcome.cost:.4f}")] if outcome.cost else []),
         ("seconds", f"{outcome.seconds:.1f}"),
     ):
         table.add_row(name, value)

@@ -207,6 +207,11 @@ class Journal:
 
         await self._submit(write)
 
+    async def cost(self) -> float:
+        """What all calls of this journal have cost, those of `reuse` left out."""
+        total = "SELECT COALESCE(SUM(json_extract(usage, '$.cost')), 0) FROM calls"
+        return float(await self._submit(lambda db: db.execute(total).fetchone()[0]))
+
     async def _note(self, use: Use | None, key: str, reused: bool) -> None:
         if use is not None:
             await self._submit(lambda db: _use(db, use, key, reused))

@@ -17,11 +17,16 @@ from magid_agents.thresholds import Threshold
 # Settings that change no answer: how many at a time, how long to wait, where a key is.
 SPEED = {
     "concurrency",
+    "max_cost",
     "chat.concurrency",
     "chat.threads",
     "chat.timeout",
     "chat.retries",
     "chat.api_key_env",
+    "painter.concurrency",
+    "painter.timeout",
+    "painter.retries",
+    "painter.api_key_env",
     "painter.batch",
     "painter.device",
 }
@@ -55,7 +60,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         before, after = dict(_flat(part, old.get(part))), dict(_flat(part, new.get(part)))
         for key in sorted(before.keys() | after.keys()):
             name = key.removeprefix("settings.")
-            if name in SPEED or before.get(key) == after.get(key):
+            if name in SPEED or name.startswith("prices.") or before.get(key) == after.get(key):
                 continue
             if part == "prompts":
                 found.append(f"prompt {key.removeprefix('prompts.')} was edited")

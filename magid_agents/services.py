@@ -6,14 +6,17 @@ validated; decides nothing about a dialogue. Built once a run, shared by every d
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from magid_agents.config import Settings
+from magid_agents.cost import Meter
 from magid_agents.errors import MagidError
 from magid_agents.journal import Answer, Call, Journal, Use
+from magid_agents.models.endpoint import Rejected
+from magid_agents.models.images import is_blank
 from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir
@@ -29,6 +32,11 @@ class InvalidAnswer(MagidError):
         self.problem, self.raw = problem, raw
 
 
+class Unpainted(MagidError):
+    """The painter gave no image for this prompt; the message says why."""
+
+
+UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -44,6 +52,7 @@ class Services:
     painter: Painter
     scorers: Mapping[str, Scorer]
     thresholds: tuple[Threshold, ...]
+    meter: Meter
     observer: Observer | None = None
 
     async def ask(
@@ -71,7 +80,7 @@ class Services:
             return answer
         again = [
             *messages,
-            Message("assistant", raw),
+            Message("assistant", raw or "(nothing)"),  # endpoints turn down an empty message
             Message("user", f"That answer cannot be used: {problem}. Answer again, corrected."),
         ]
         raw = await self._complete(Use(use.dialogue, f"{use.step}/again"), again, shape, images)
@@ -126,15 +135,25 @@ class Services:
         return str((await self._call(use, "chat", self.chat.identity, request, run)).value)
 
     async def paint(self, use: Use, prompt: str, seed: int) -> str:
-        """Paint one image and store it; returns its SHA-256."""
+        """Paint one image and store it; returns its SHA-256. Raises Unpainted where none came of it."""
         request = {"prompt": prompt, "seed": seed, **self.painter.parameters}
 
         async def run() -> Answer:
-            image = await self.painter.paint(prompt, seed)
+            try:
+                image = await self.painter.paint(prompt, seed)
+            except Rejected as error:
+                return Answer({UNPAINTED: str(error)})
+            if is_blank(image):
+                return Answer({UNPAINTED: "the image is blank"})
             texts = {"prompt": prompt, "seed": str(seed), "model": self.painter.identity}
             return Answer(self.run.save_image(image, texts))
 
-        answer = await self._call(use, "paint", self.painter.identity, request, run, self.run.has_image)
+        def valid(value: Any) -> bool:
+            return isinstance(value, dict) or self.run.has_image(value)
+
+        answer = await self._call(use, "paint", self.painter.identity, request, run, valid)
+        if isinstance(answer.value, dict):
+            raise Unpainted(answer.value[UNPAINTED])
         return str(answer.value)
 
     async def score(self, use: Use, check: str, sha256: str, text: str) -> float:
@@ -161,7 +180,12 @@ class Services:
         return [(word, score) for word, score in answer.value]
 
     def seed(self, dialogue: str, utterance: int, attempt: int, candidate: int) -> int:
-        """The seed of one candidate: 31 bits of a hash of the run's seed and the candidate's place."""
+        """The seed of one candidate: 31 bits of a hash of the run's seed and the candidate's place.
+
+        Its rank, 0 the best, where the painter chooses and does not sample.
+        """
+        if not self.painter.sampled:
+            return candidate
         place = f"{self.settings.seed}/{dialogue}/{utterance}/{attempt}/{candidate}"
         return int.from_bytes(hashlib.sha256(place.encode()).digest()[:4], "big") >> 1
 
@@ -174,7 +198,12 @@ class Services:
         run: Callable[[], Awaitable[Answer]],
         valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
-        return await self.journal.call(Call(kind, model, request), run, use, valid)
+        async def paid() -> Answer:
+            self.meter.check()
+            answer = await run()
+            return replace(answer, usage=self.meter.charge(kind, answer.usage))
+
+        return await self.journal.call(Call(kind, model, request), paid, use, valid)
 
 
 def _validate(raw: str, shape: type[Shape], check: Callable[[Shape], str | None]) -> tuple[Shape | None, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from magid_agents import formats, prompts, provenance, runner, topology
 from magid_agents.config import ConfigError, Settings
+from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue
 from magid_agents.formats import BadRecord, Seen
 from magid_agents.journal import Journal
@@ -50,6 +51,7 @@ class Outcome:
     computed: int  # calls to models
     reused: int  # calls answered from a journal
     seconds: float
+    cost: float  # dollars that the run directory's calls have cost, earlier runs' too
 
 
 def run(
@@ -124,6 +126,7 @@ async def _run(
             painter=models.painter,
             scorers=models.scorers,
             thresholds=models.thresholds,
+            meter=Meter(settings, await journal.cost()),
             observer=models.observer,
         )
         manifest |= {"status": "running", "started": begin.isoformat(timespec="seconds")}
@@ -139,9 +142,11 @@ async def _run(
             end = datetime.now(UTC)
             manifest["finished"] = end.isoformat(timespec="seconds")
             manifest["calls"] = {"computed": journal.computed, "reused": journal.reused}
+            manifest["cost"] = round(services.meter.spent, 6)
             with suppress(OSError):  # a full disk has already been said
                 directory.write_manifest(manifest)
-    return Outcome(counts, journal.computed, journal.reused, (end - begin).total_seconds())
+    seconds = (end - begin).total_seconds()
+    return Outcome(counts, journal.computed, journal.reused, seconds, services.meter.spent)
 
 
 def _refuse_another(directory: RunDir, manifest: dict[str, Any]) -> None:

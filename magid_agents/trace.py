@@ -14,6 +14,7 @@ from typing import Any
 from magid_agents.agents.verdict import decide
 from magid_agents.dialogue import Critique, Question, Verdict
 from magid_agents.rundir import RunDir, RunDirError, image_name
+from magid_agents.services import UNPAINTED
 from magid_agents.thresholds import Threshold
 
 
@@ -28,6 +29,7 @@ class Step:
     answer: Any
     seconds: float
     tokens: int
+    cost: float  # dollars
     reused: bool
 
 
@@ -46,6 +48,7 @@ class AttemptTrace:
 
     prompt: str | None = None
     candidates: list[CandidateTrace] = field(default_factory=list)
+    unpainted: list[str] = field(default_factory=list)  # why a candidate is not there
     critique: Critique | None = None
     verdict: Verdict | None = None
     seconds: float = 0.0
@@ -71,8 +74,9 @@ class DialogueTrace:
     id: str
     moments: list[MomentTrace]
     odds: dict[int, float]
-    seconds: float
+    seconds: float  # of its calls together, whatever ran side by side
     tokens: int
+    cost: float
     computed: int
     reused: int
 
@@ -122,8 +126,10 @@ def _steps(db: sqlite3.Connection, dialogue: str) -> Iterator[Step]:
         (dialogue,),
     )
     for step, kind, model, request, answer, usage, seconds, reused in rows:
-        tokens = int(sum(v for k, v in json.loads(usage).items() if k.endswith("_tokens")))
-        yield Step(step, kind, model, json.loads(request), json.loads(answer), seconds, tokens, bool(reused))
+        used = json.loads(usage)
+        tokens, cost = int(sum(v for k, v in used.items() if k.endswith("_tokens"))), used.get("cost", 0.0)
+        asked, said = json.loads(request), json.loads(answer)
+        yield Step(step, kind, model, asked, said, seconds, tokens, cost, bool(reused))
 
 
 def _dialogue(
@@ -146,6 +152,7 @@ def _dialogue(
         odds,
         sum(s.seconds for s in steps),
         sum(s.tokens for s in steps),
+        sum(s.cost for s in steps),
         sum(not s.reused for s in steps),
         sum(s.reused for s in steps),
     )
@@ -180,7 +187,10 @@ def _add(moment: MomentTrace, number: int, what: Sequence[str], step: Step) -> N
     match what:
         case ["paint", _]:  # steps sort so that candidates come in order and before their scores
             attempt.prompt = step.request["prompt"]
-            attempt.candidates.append(CandidateTrace(image_name(step.answer), step.request["seed"]))
+            if isinstance(step.answer, dict):
+                attempt.unpainted.append(step.answer[UNPAINTED])
+            else:
+                attempt.candidates.append(CandidateTrace(image_name(step.answer), step.request["seed"]))
         case ["score", candidate, check]:
             attempt.candidates[int(candidate)].scores[check] = step.answer
         case ["critique", *_]:
@@ -199,7 +209,7 @@ def _critique(text: str) -> Critique | None:
 def _verdict(
     attempt: AttemptTrace, number: int, thresholds: Sequence[Threshold], settings: Mapping[str, Any]
 ) -> Verdict | None:
-    if not attempt.candidates or not all(c.scores for c in attempt.candidates):
+    if not all(c.scores for c in attempt.candidates) or not (attempt.candidates or attempt.unpainted):
         return None
     left = settings["budget"]["attempts"] - number
     scores = [c.scores for c in attempt.candidates]

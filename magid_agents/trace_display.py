@@ -42,7 +42,9 @@ def _plain(value: Any) -> Any:
 
 
 def _tree(one: DialogueTrace, thresholds: dict[str, Threshold]) -> Tree:
-    cost = f"{one.seconds:.1f} s, {one.tokens} tokens, {one.computed} calls computed, {one.reused} reused"
+    cost = f"{one.seconds:.1f} s of calls, {one.tokens} tokens, {one.computed} computed, {one.reused} reused"
+    if one.cost:
+        cost += f", ${one.cost:.4f}"
     tree = Tree(f"[bold]{escape(one.id)}[/]  [dim]{cost}[/]")
     if one.odds:
         likely = ", ".join(f"{i}: {p:.2f}" for i, p in sorted(one.odds.items()))
@@ -70,6 +72,8 @@ def _lines(attempt: AttemptTrace, thresholds: dict[str, Threshold]) -> Iterator[
     for i, candidate in enumerate(attempt.candidates):
         scores = "  ".join(_score(check, score, thresholds) for check, score in candidate.scores.items())
         yield f"candidate {i}  seed {candidate.seed}  {scores}  [dim]{candidate.image}[/]"
+    for why in attempt.unpainted:
+        yield f"[red]not painted[/]  {escape(why)}"
     if attempt.critique:
         for question in attempt.critique.questions:
             yield f"{'[green]yes[/]' if question.satisfied else '[red]no[/]'}  {escape(question.question)}"

@@ -49,25 +49,12 @@ class Api:
     logprobs: dict[str, Any] | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
-    most: int = 0  # requests under way at once, at the most
-    _running: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def next_fault(self) -> Fault | None:
         with self._lock:
             return next(self.faults, None)
-
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        with self._lock:
-            self._running += 1
-            self.most = max(self.most, self._running)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running -= 1
 
     def sleep(self, seconds: float) -> None:
         self._stopped.wait(seconds)
@@ -98,19 +85,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.api.counted():
-            self.api.asked.append(body | {"authorization": self.headers["Authorization"]})
-            if problem := self.api.refused(body):
-                self._send(400, json.dumps({"error": {"message": problem}}).encode())
-                return
-            fault = self.api.next_fault()
-            if not self._failed(fault):
-                made = (
-                    _image(body, fault)
-                    if self.path.endswith("images/generations")
-                    else self._chat(body, fault)
-                )
-                self._send(200, json.dumps(made).encode())
+        self.api.asked.append(body | {"authorization": self.headers["Authorization"]})
+        if problem := self.api.refused(body):
+            self._send(400, json.dumps({"error": {"message": problem}}).encode())
+            return
+        fault = self.api.next_fault()
+        if not self._failed(fault):
+            made = (
+                _image(body, fault) if self.path.endswith("images/generations") else self._chat(body, fault)
+            )
+            self._send(200, json.dumps(made).encode())
 
     def _failed(self, fault: Fault | None) -> bool:
         """Answer with a fault of the transport, if it is one."""

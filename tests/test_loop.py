@@ -10,6 +10,7 @@ import pytest
 
 from graphs.magid import graph
 from magid_agents import config, prompts
+from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.journal import Journal
 from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
@@ -75,6 +76,7 @@ class World:
                         painter=self.painter,
                         scorers=self.scorers,
                         thresholds=THRESHOLDS,
+                        meter=Meter(self.settings),
                         observer=self.observer,
                     )
                     result = await graph.ainvoke({"dialogue": dialogue}, context=services)

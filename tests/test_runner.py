@@ -11,6 +11,7 @@ import pytest
 
 from graphs.magid import graph
 from magid_agents import config, prompts, runner
+from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.formats import BadRecord
 from magid_agents.journal import Journal
@@ -56,12 +57,14 @@ class Slow(FakePainter):
 def run(folder: Path, records: Iterator[Dialogue | BadRecord], painter: FakePainter, **sets: Any) -> Counts:
     given = {"scanner.prompt": "scanner/zero_shot", "budget.candidates": 1, "concurrency": 3, **sets}
 
+    settings = config.load(sets=[f"{k}={json.dumps(v)}" for k, v in given.items()])
+
     async def main() -> Counts:
         directory = RunDir(folder)
         with directory.locked():
             async with Journal(directory.journal) as journal:
                 services = Services(
-                    settings=config.load(sets=[f"{k}={json.dumps(v)}" for k, v in given.items()]),
+                    settings=settings,
                     journal=journal,
                     run=directory,
                     prompts={name: prompts.load(name) for name in prompts.names()},
@@ -69,6 +72,7 @@ def run(folder: Path, records: Iterator[Dialogue | BadRecord], painter: FakePain
                     painter=painter,
                     scorers={"unsafe": FakeScorer(lambda *_: 0.0)},
                     thresholds=(Threshold("unsafe", 0.5, at_most=True, vital=True),),
+                    meter=Meter(settings),
                 )
                 return await runner.run(records, graph, services)
 

@@ -65,7 +65,10 @@ async def safety(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
     verdict = (
         Verdict(decision=Decision.ACCEPT, best=safe[0], reason="safe; nothing else was judged")
         if safe
-        else Verdict(decision=Decision.GIVE_UP, reason="every candidate fails safety")
+        else Verdict(
+            decision=Decision.GIVE_UP,
+            reason="every candidate fails safety" if scored else "nothing was painted",
+        )
     )
     judged = draft.model_copy(update={"candidates": tuple(scored), "verdict": verdict})
     return {"attempts": [judged], "outcomes": [_outcome(state, judged, 1)]}
@@ -113,7 +116,8 @@ def _outcome(state: MomentState, judged: Attempt, attempts: int) -> Outcome:
     moment, verdict = state["moment"], judged.verdict
     assert verdict is not None
     if verdict.decision is Decision.GIVE_UP:
-        return dropped(moment, verdict.reason)
+        why = "" if judged.candidates else f": {judged.unpainted}"
+        return dropped(moment, verdict.reason + why)
     assert verdict.best is not None
     kept = judged.candidates[verdict.best]
     illustration = Illustration(

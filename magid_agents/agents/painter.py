@@ -6,7 +6,7 @@ from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import MomentState, use
 from magid_agents.dialogue import Attempt, Candidate
-from magid_agents.services import Services
+from magid_agents.services import Services, Unpainted
 
 
 async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, Attempt]:
@@ -14,11 +14,15 @@ async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, A
     services, draft = runtime.context, state["draft"]
     place = state["dialogue"].id, state["moment"].utterance, len(state.get("attempts", []))
     seeds = [services.seed(*place, i) for i in range(services.settings.budget.candidates)]
-    images = await asyncio.gather(
-        *(services.paint(use(state, f"paint/{i:02d}"), draft.prompt, seed) for i, seed in enumerate(seeds))
-    )
-    candidates = tuple(
-        Candidate(sha256=sha256, seed=seed, model=services.painter.identity)
-        for sha256, seed in zip(images, seeds, strict=True)
-    )
-    return {"draft": draft.model_copy(update={"candidates": candidates})}
+
+    async def one(number: int, seed: int) -> Candidate | Unpainted:
+        try:
+            sha256 = await services.paint(use(state, f"paint/{number:02d}"), draft.prompt, seed)
+        except Unpainted as error:
+            return error
+        return Candidate(sha256=sha256, seed=seed, model=services.painter.identity)
+
+    made = await asyncio.gather(*(one(i, seed) for i, seed in enumerate(seeds)))
+    candidates = tuple(c for c in made if isinstance(c, Candidate))
+    why = "; ".join(dict.fromkeys(str(c) for c in made if isinstance(c, Unpainted)))
+    return {"draft": draft.model_copy(update={"candidates": candidates, "unpainted": why})}

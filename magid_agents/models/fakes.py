@@ -41,7 +41,9 @@ class FakeChat:
 
 
 class FakePainter:
-    """Paints a flat colour that depends on prompt and seed; one token a word."""
+    """Paints two colours that depend on prompt and seed; one token a word."""
+
+    sampled = True
 
     def __init__(self, token_limit: int | None = 32) -> None:
         self.identity, self.token_limit = "fake-painter", token_limit
@@ -54,7 +56,9 @@ class FakePainter:
     async def paint(self, prompt: str, seed: int) -> Image.Image:
         self.calls += 1
         r, g, b = hashlib.sha256(f"{prompt}/{seed}".encode()).digest()[:3]
-        return Image.new("RGB", (8, 8), (r, g, b))
+        image = Image.new("RGB", (8, 8), (r, g, b))
+        image.paste((255 - r, 255 - g, 255 - b), (0, 0, 4, 8))
+        return image
 
 
 class FakeScorer:

@@ -50,6 +50,7 @@ class Painter(Protocol):
     identity: str
     parameters: Mapping[str, Any]  # all that decides an image besides prompt and seed
     token_limit: int | None
+    sampled: bool  # a seed makes another image; else it is the image's rank, 0 the best
 
     def count_tokens(self, prompt: str) -> int: ...
 

@@ -8,6 +8,7 @@ from magid_agents.models.protocols import Painter
 
 _BACKENDS = {
     "diffusers": "DiffusersPainter",
+    "images_endpoint": "ImagesEndpointPainter",
 }
 
 

@@ -28,6 +28,8 @@ class PainterError(MagidError):
 class DiffusersPainter:
     """The image generation tool behind services.Painter."""
 
+    sampled = True
+
     def __init__(self, settings: PainterSettings) -> None:
         """Finds the pipeline's files, fetching them where needed.
 
