@@ -20,13 +20,15 @@ BLOCK = 1000
 # One artist's hand: where a prompt has one look, the painter learns shapes; where it has three, it first
 # learns their average. Twemoji's flat shapes stay readable at 64 pixels.
 STYLES = {"twemoji": 1.0}
+# Each thing at nearly one size and place: a small painter otherwise paints the mean of all of them.
+JITTER = 0.2
 SHARES = (0.48, 0.13, 0.16, 0.14, 0.09)
 
 
 @lru_cache(maxsize=1)
 def _makers(folder: Path) -> tuple[scenes.Sampler, scenes.Sprites, backgrounds.Bank]:
     sprites = scenes.Sprites(folder, STYLES)
-    sampler = scenes.Sampler(concepts.load(folder / "concepts.json"), sprites, SHARES)
+    sampler = scenes.Sampler(concepts.load(folder / "concepts.json"), sprites, SHARES, JITTER)
     return sampler, sprites, backgrounds.Bank()
 
 
@@ -47,7 +49,7 @@ def block(job: tuple[Path, int, int]) -> tuple[int, np.ndarray, list[str]]:
 
 def main() -> None:
     parser = work.parser(__doc__ or "")
-    parser.add_argument("--scenes", type=int, default=80_000)
+    parser.add_argument("--scenes", type=int, default=60_000)
     args = parser.parse_args()
     work.start(args)
     blocks = args.scenes // BLOCK

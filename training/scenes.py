@@ -83,27 +83,24 @@ def draw(scene: Scene, sprites: Sprites, grounds: backgrounds.Bank) -> Image.Ima
     return canvas
 
 
-def _placed(concept: int, style: str, rng: random.Random, size: tuple[float, float]) -> Placed:
-    side = rng.uniform(*size)
-    slack = max(0.0, 1 - side) / 2
-    return Placed(
-        concept,
-        style,
-        None,
-        0.5 + rng.uniform(-slack, slack) * 0.6,
-        0.5 + rng.uniform(-slack, slack) * 0.6,
-        side,
-        rng.random() < 0.2,
-    )
+def _near(low: float, high: float, jitter: float, rng: random.Random) -> float:
+    """A number around the middle of the range; all of the range where jitter is 1."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    return middle + rng.uniform(-half, half) * jitter
 
 
 class Sampler:
-    """Draws scenes and their captions. Kinds and their shares are given as weights."""
+    """Draws scenes and their captions. Kinds and their shares are given as weights.
+
+    `jitter`, 0 to 1, is how freely objects of one kind of scene differ in size and place.
+    """
 
     KINDS = ("plain", "colour", "place", "pair", "mixed")
 
-    def __init__(self, concepts: list[Concept], sprites: Sprites, shares: tuple[float, ...]) -> None:
-        self.concepts, self.sprites, self.shares = concepts, sprites, shares
+    def __init__(
+        self, concepts: list[Concept], sprites: Sprites, shares: tuple[float, ...], jitter: float = 1.0
+    ) -> None:
+        self.concepts, self.sprites, self.shares, self.jitter = concepts, sprites, shares, jitter
         self.things = [i for i, c in enumerate(concepts) if c.group in THINGS]
 
     def scene(self, rng: random.Random, concept: int | None = None) -> tuple[Scene, str]:
@@ -113,7 +110,7 @@ class Sampler:
         first = concept if concept is not None else self._thing(rng)
         size = (0.76, 1.0) if kind == "plain" else (0.45, 0.85)
         style = self.sprites.choose(first, rng)
-        objects = [_placed(first, style, rng, size)]
+        objects = [self._placed(first, style, rng, size)]
         if kind in ("colour", "mixed") and (kind == "colour" or rng.random() < 0.6):
             objects[0] = _with_colour(objects[0], rng)
         if kind == "pair" or (kind == "mixed" and rng.random() < 0.5):
@@ -141,26 +138,32 @@ class Sampler:
     def _pair(self, first: Placed, rng: random.Random) -> list[Placed]:
         second = self._thing(rng)
         style = self.sprites.choose(second, rng)
-        left, right = rng.uniform(0.24, 0.32), rng.uniform(0.68, 0.76)
+        j = self.jitter
         a = Placed(
             first.concept,
             first.style,
             first.colour,
-            left,
-            rng.uniform(0.4, 0.6),
-            rng.uniform(0.42, 0.58),
+            _near(0.24, 0.32, j, rng),
+            _near(0.4, 0.6, j, rng),
+            _near(0.42, 0.58, j, rng),
             first.flip,
         )
         b = Placed(
             second,
             style,
             _colour(rng) if rng.random() < 0.15 else None,
-            right,
-            rng.uniform(0.4, 0.6),
-            rng.uniform(0.42, 0.58),
-            rng.random() < 0.3,
+            _near(0.68, 0.76, j, rng),
+            _near(0.4, 0.6, j, rng),
+            _near(0.42, 0.58, j, rng),
+            rng.random() < 0.3 * j,
         )
         return [a, b]
+
+    def _placed(self, concept: int, style: str, rng: random.Random, size: tuple[float, float]) -> Placed:
+        side = _near(*size, self.jitter, rng)
+        slack = max(0.0, 1 - side) / 2 * 0.6
+        x, y = (0.5 + _near(-slack, slack, self.jitter, rng) for _ in range(2))
+        return Placed(concept, style, None, x, y, side, rng.random() < 0.2 * self.jitter)
 
 
 def _colour(rng: random.Random) -> str:

@@ -133,7 +133,7 @@ def main() -> None:
     if device.type == "cpu":
         # The fused attention's backward pass is slow for short sequences: a third faster without it.
         unet.set_attn_processor(AttnProcessor())
-    ema = work.Ema(unet, 0.9995)
+    ema = work.Ema(unet, 0.999)
     optimizer = torch.optim.AdamW(unet.parameters(), lr=args.lr, weight_decay=0.01, fused=True)
     keep, step, seen = work.Checkpoint(args.work / "painter.pt"), 0, 0
     if state := keep.load():
