@@ -102,13 +102,25 @@ class Painter(Remote):
 
     backend: Literal["diffusers", "images_endpoint"] = Field("diffusers", description="how images are made")
     model: str = Field("painter", description="hub id, folder, name of shipped weights, or endpoint's model")
-    revision: str | None = Field(None, description="hub revision")
+    preset: str | None = Field(None, description="a name in profiles/painters, whose settings these go over")
+    revision: str | None = Field(None, description="hub revision; null takes the newest, and records it")
+    variant: str | None = Field(None, description="hub files of this kind, such as fp16")
+    pipeline: str | None = Field(None, description="diffusers class, where its automatic choice knows none")
+    scheduler: dict[str, Any] = Field({}, description="its options; `class` takes another one")
+    arguments: dict[str, Any] = Field({}, description="more arguments of the pipeline's call")
+    guidance_argument: str = Field("guidance_scale", description="what the pipeline calls guidance")
+    token_limit: int | None = Field(None, gt=0, description="tokens of a prompt, where no file states it")
+    compile: bool = Field(False, description="compile the denoiser: slow to start, then faster")
+    attention: str | None = Field(None, description="attention backend, such as flash or _native_cudnn")
+    quantise: Literal["float8", "int8", "int4"] | None = Field(
+        None, description="weights in fewer bits; int8 and int4 need bitsandbytes"
+    )
     steps: int = Field(16, gt=0, description="denoising steps")
     guidance: float = Field(4.0, ge=0, description="classifier-free guidance scale")
     width: int = Field(64, gt=0, description="pixels")
     height: int = Field(64, gt=0, description="pixels")
     batch: int = Field(4, gt=0, description="images in one forward pass at most")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    device: str = Field("auto", description="auto (every GPU, else the CPU), cpu, mps, or cuda:0,cuda:1")
     dtype: Literal["float32", "float16", "bfloat16"] = Field("float32", description="number format")
     negative_prompt: str = Field("", description="what the image must not show")
 
@@ -193,8 +205,8 @@ def load(profile: str = "embedded", preset: str = "default", sets: Iterable[str]
         raise ConfigError(f"no preset is named {preset!r}; there are: {', '.join(PRESETS)}")
     values = merge(_defaults(), merge(_profile(profile), PRESETS[preset]))
     try:
-        values = merge(values, EnvSettingsSource(_Environment)())
-        return Settings.model_validate(merge(values, _parse(sets)))
+        values = merge(merge(values, EnvSettingsSource(_Environment)()), _parse(sets))
+        return Settings.model_validate(_with_painter(values))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"settings: {wrong}") from error
@@ -216,13 +228,27 @@ def _defaults() -> dict[str, Any]:
     return {"scorers": {name: s.model_dump() for name, s in scorers.items()}}
 
 
+def _with_painter(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings over those of the painter's preset, which go over the defaults alone."""
+    painter = values.get("painter", {})
+    name = painter.get("preset") if isinstance(painter, Mapping) else None
+    return (
+        merge({"painter": _table(PROFILES / "painters", name, "painter.preset")}, values) if name else values
+    )
+
+
 def _profile(name: str) -> dict[str, Any]:
-    path = PROFILES / f"{name}.toml"
+    return _table(PROFILES, name, "profile")
+
+
+def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
+    """The settings in one of the folder's files, by name, or in a user's own, by path."""
+    path = folder / f"{name}.toml"
     if not path.exists():
         path = Path(name)
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
-        raise ConfigError(f"no profile or file is named {name!r}; profiles are: {known}")
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
+        raise ConfigError(f"no {what} or file is named {name!r}; there are: {known}")
     try:
         text = path.read_text(encoding="utf-8")
         table = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)

@@ -29,6 +29,8 @@ SPEED = {
     "painter.api_key_env",
     "painter.batch",
     "painter.device",
+    "painter.compile",
+    "painter.attention",
 }
 PACKAGES = ("magid-agents", "torch", "diffusers", "transformers", "open_clip_torch", "langgraph", "xllamacpp")
 

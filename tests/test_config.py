@@ -56,7 +56,7 @@ def test_what_cannot_be_set_is_named(sets: list[str], message: str) -> None:
 
 
 def test_unknown_profiles_and_presets_list_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"profiles are: .*embedded"):
+    with pytest.raises(ConfigError, match=r"there are: .*embedded"):
         load("nope")
     with pytest.raises(ConfigError, match="there are: default, paper"):
         load(preset="nope")

@@ -91,7 +91,7 @@ def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--profile", "moon"], "no profile or file is named 'moon'; profiles are: embedded"),
+        (["--profile", "moon"], "no profile or file is named 'moon'; there are: embedded"),
         (["--preset", "moon"], "no preset is named 'moon'; there are: default, paper"),
         (["--set", "budgit.attempts=2"], "settings: budgit: Extra inputs are not permitted"),
         (["--set", "budget.attempts=many"], "settings: budget.attempts: "),

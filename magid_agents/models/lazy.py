@@ -22,6 +22,8 @@ class Lazy(Generic[Model]):
         self._made: list[Model] = []
 
     def __call__(self) -> Model:
+        if self._made:
+            return self._made[0]
         with _ONE_AT_A_TIME:
             if not self._made:
                 self._made.append(self._make())

@@ -37,7 +37,7 @@ class MatcherObserver:
         self._matcher = open_clip.matcher(MATCHER)
         self._vocabulary = Lazy(self._load)
         self.identity = open_clip.identity(MATCHER)
-        self._batched: Batcher[Path, list[tuple[str, float]]] = Batcher(self._look, open_clip.BATCH)
+        self._batched: Batcher[Path, list[tuple[str, float]]] = Batcher([self._look], open_clip.BATCH)
 
     async def look(self, image: Path) -> list[tuple[str, float]]:
         """(word, cosine): the likeliest things first, then the likeliest places."""

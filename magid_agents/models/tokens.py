@@ -14,12 +14,13 @@ UNLIMITED = 100_000  # transformers writes 1e30 where a tokenizer has no limit o
 class TokenCounter:
     """The tokenizer of a diffusers pipeline folder, special tokens counted."""
 
-    def __init__(self, pipeline: Path) -> None:
+    def __init__(self, pipeline: Path, limit: int | None = None) -> None:
+        """`limit` is the pipeline's own where its tokenizer states none, or one too high."""
         folder = pipeline / "tokenizer"
         config = folder / "tokenizer_config.json"
         stated = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
         length = stated.get("model_max_length")
-        self.limit: int | None = int(length) if length and length < UNLIMITED else None
+        self.limit = limit or (int(length) if length and length < UNLIMITED else None)
         self._tokenizer = _load(folder) if self.limit is not None else None
 
     def count(self, text: str) -> int:

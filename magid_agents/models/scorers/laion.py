@@ -38,7 +38,7 @@ class LaionScorer:
         folder = _found(settings.model)
         self._predictor = Lazy(lambda: _load(folder))
         self.identity = f"{settings.model}@{folder.resolve().name}"
-        self._batched: Batcher[Path, float] = Batcher(self._score, BATCH)
+        self._batched: Batcher[Path, float] = Batcher([self._score], BATCH)
 
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)

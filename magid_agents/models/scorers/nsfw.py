@@ -26,7 +26,7 @@ class NsfwScorer:
     def __init__(self, settings: Scorer) -> None:  # noqa: ARG002  (there is one model)
         self._classifier = Lazy(_load)
         self.identity = f"{PACKAGE}@{version(PACKAGE)}"
-        self._batched: Batcher[Path, float] = Batcher(self._score, 8)
+        self._batched: Batcher[Path, float] = Batcher([self._score], 8)
 
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)

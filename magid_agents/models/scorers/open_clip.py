@@ -38,7 +38,7 @@ class MatchScorer:
         self.identity = identity(settings.model)
         if settings.model not in weights.manifest():
             self._matcher()
-        self._batched: Batcher[tuple[Path, str], float] = Batcher(self._score, BATCH)
+        self._batched: Batcher[tuple[Path, str], float] = Batcher([self._score], BATCH)
 
     async def score(self, image: Path, text: str) -> float:
         return await self._batched((image, text))

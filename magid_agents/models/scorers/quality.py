@@ -34,7 +34,7 @@ class QualityScorer:
         folder = weights.ensure(settings.model)
         self._head = Lazy(lambda: _load(folder))
         self.identity = f"{weights.identity(settings.model)}+{open_clip.identity(TRUNK)}"
-        self._batched: Batcher[Path, float] = Batcher(self._score, open_clip.BATCH)
+        self._batched: Batcher[Path, float] = Batcher([self._score], open_clip.BATCH)
 
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)

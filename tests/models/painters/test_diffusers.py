@@ -1,59 +1,26 @@
 """The diffusers painter on a tiny pipeline of a real class, made here with random weights."""
 
 import asyncio
+import inspect
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from magid_agents.config import Painter
-from magid_agents.models.painters.diffusers import DiffusersPainter, PainterError
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "dog", "cat", "red", "on", "the", "beach"]
+from magid_agents.models.painters.diffusers import DiffusersPainter, PromptTooLong
+from magid_agents.models.painters.pipeline import PainterError
+from tests.models.painters import tiny
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A StableDiffusionPipeline of 8-pixel latents, written as any hub model is."""
-    import torch
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    words = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, unk_token="[UNK]", pad_token="[PAD]", model_max_length=8
-    )
-    text = CLIPTextConfig(
-        vocab_size=len(WORDS), hidden_size=16, intermediate_size=16, num_hidden_layers=1,
-        num_attention_heads=2, max_position_embeddings=8, bos_token_id=2, eos_token_id=3,
-    )  # fmt: skip
-    unet = UNet2DConditionModel(
-        sample_size=8, block_out_channels=(8, 8), layers_per_block=1, norm_num_groups=4, in_channels=4,
-        cross_attention_dim=16, attention_head_dim=2, out_channels=4,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8), norm_num_groups=4, latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-    )  # fmt: skip
-    pipe = StableDiffusionPipeline(
-        vae=vae, text_encoder=CLIPTextModel(text), tokenizer=tokenizer, unet=unet,
-        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False), safety_checker=None,
-        feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
-    out = tmp_path_factory.mktemp("pipe")
-    pipe.save_pretrained(out)
-    return out
+    """A StableDiffusionPipeline that reads eight tokens."""
+    return tiny.write(tiny.sd, tmp_path_factory.mktemp("pipe"))
 
 
 def test_it_can_be_imported_first_of_all() -> None:
@@ -89,7 +56,7 @@ def test_seed_and_prompt_decide_the_image_whatever_batch_it_rides_in(folder: Pat
 def test_a_prompt_over_the_token_limit_is_refused_not_cut(folder: Path) -> None:
     tool = painter(folder)
     assert (tool.token_limit, tool.count_tokens("a red dog")) == (8, 5)
-    with pytest.raises(PainterError, match=r"prompt of 9 tokens, .* reads 8"):
+    with pytest.raises(PromptTooLong, match=r"prompt of 9 tokens, .* reads 8"):
         paint(tool, ("a red dog on the beach dog", 1))
 
 
@@ -109,3 +76,34 @@ def test_what_cannot_be_loaded_is_one_line_that_names_the_setting(tmp_path: Path
     with pytest.raises(PainterError, match=r"painter\.model=.* holds no model_index") as caught:
         painter(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_batch_too_large_for_the_gpu_is_split(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    real, sizes = StableDiffusionPipeline.__call__, list[int]()
+
+    def small(self: StableDiffusionPipeline, *, prompt: list[str], **given: Any) -> Any:
+        sizes.append(len(prompt))
+        if len(prompt) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, prompt=prompt, **given)
+
+    alone = paint(painter(folder), ("a dog", 3))[0]
+    small.__signature__ = inspect.signature(real)  # type: ignore[attr-defined]
+    monkeypatch.setattr(StableDiffusionPipeline, "__call__", small)
+    images = paint(painter(folder, batch=4), *(("a dog", seed) for seed in range(4)))
+    assert sizes == [4, 2, 2]
+    assert np.abs(images[3] - alone).max() <= 1
+
+
+def test_what_the_pipeline_cannot_take_is_named(folder: Path) -> None:
+    with pytest.raises(PainterError, match="StableDiffusionPipeline takes no true_cfg_scale"):
+        paint(painter(folder, guidance_argument="true_cfg_scale"), ("a dog", 1))
+    with pytest.raises(PainterError, match="has no attribute"):
+        paint(painter(folder, pipeline="NoSuchPipeline"), ("a dog", 1))
+
+
+def test_weights_in_fewer_bits_still_paint(folder: Path) -> None:
+    assert paint(painter(folder, quantise="float8"), ("a dog", 1))[0].shape == (16, 16, 3)

@@ -1,0 +1,163 @@
+"""A diffusers text-to-image pipeline from the settings that describe it: found, loaded, placed on a device.
+
+Knows pipeline classes, schedulers, number formats and attention backends; paints nothing. What a preset's
+model needs is profiles/painters/*.toml's to say.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from magid_agents.config import Painter as Settings
+from magid_agents.errors import StopRun
+from magid_agents.models import weights
+from magid_agents.models.quiet import quiet
+
+
+class PainterError(StopRun):
+    """The painter cannot be used; the message names the setting to change."""
+
+
+def found(settings: Settings) -> Path:
+    """The folder with the pipeline's files, fetched where needed.
+
+    Raises PainterError or WeightsError where they cannot be had.
+    """
+    if settings.model in weights.manifest():
+        return weights.ensure(settings.model)
+    folder = Path(settings.model)
+    if folder.is_dir():
+        if not (folder / "model_index.json").exists():
+            raise PainterError(
+                f"painter.model={folder}: holds no model_index.json; name a diffusers pipeline's folder"
+            )
+        return folder
+    diffusers = _diffusers()
+    try:
+        path = diffusers.DiffusionPipeline.download(
+            settings.model, revision=settings.revision, variant=settings.variant
+        )
+    except (OSError, ValueError) as error:
+        raise PainterError(f"painter.model={settings.model} cannot be had: {_first(error)}") from error
+    return Path(path)
+
+
+def identity(settings: Settings, folder: Path) -> str:
+    """Name and revision: the hub's commit, or for files on this machine a digest of what lies there."""
+    if settings.model in weights.manifest():
+        return weights.identity(settings.model)
+    if not Path(settings.model).is_dir():
+        return f"{settings.model}@{folder.name}"  # the hub's cache names a snapshot's folder by its commit
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors", ".txt")):
+        digest.update(str(path.relative_to(folder)).encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"{folder.name}@{digest.hexdigest()[:16]}"
+
+
+def load(settings: Settings, folder: Path, device: str) -> Any:
+    """The pipeline on the device, ready to be called.
+
+    Raises PainterError where the files, or this machine, cannot do what the settings ask.
+    """
+    diffusers = _diffusers()
+    try:
+        pipe = _built(diffusers, settings, folder)
+        if settings.scheduler:
+            options = dict(settings.scheduler)
+            kind = getattr(diffusers, options.pop("class", type(pipe.scheduler).__name__))
+            pipe.scheduler = kind.from_config(pipe.scheduler.config, **options)
+        pipe.set_progress_bar_config(disable=True)
+        pipe = pipe.to(device)
+        _tune(pipe, settings)
+    except (OSError, ValueError, ImportError, AttributeError) as error:
+        raise PainterError(f"painter.model={settings.model} cannot be loaded: {_first(error)}") from error
+    known = inspect.signature(pipe.__call__).parameters
+    for name in arguments(settings):
+        if name not in known:
+            kind = type(pipe).__name__
+            raise PainterError(f"painter: {kind} takes no {name}; see painter.arguments and negative_prompt")
+    return pipe
+
+
+def arguments(settings: Settings) -> dict[str, Any]:
+    """What every call gets besides prompts and generators; the negative prompt once an image."""
+    given: dict[str, Any] = {
+        "num_inference_steps": settings.steps,
+        settings.guidance_argument: settings.guidance,
+        "width": settings.width,
+        "height": settings.height,
+        **settings.arguments,
+    }
+    if settings.negative_prompt:
+        given["negative_prompt"] = settings.negative_prompt
+    return given
+
+
+def devices(named: str) -> list[str]:
+    """The devices to paint on, one replica each: `auto` takes every GPU, else the CPU."""
+    import torch
+
+    if named != "auto":
+        return [device.strip() for device in named.split(",")]
+    if count := torch.cuda.device_count():
+        return [f"cuda:{i}" for i in range(count)]
+    return ["mps" if torch.backends.mps.is_available() else "cpu"]
+
+
+def _built(diffusers: Any, settings: Settings, folder: Path) -> Any:
+    import torch
+
+    dtype = getattr(torch, settings.dtype)
+    if settings.model in weights.manifest():
+        from magid_agents.models import embedded
+
+        return embedded.load_painter(folder).to(dtype=dtype)
+    options: dict[str, Any] = {"dtype": dtype, "variant": settings.variant}
+    if settings.quantise in ("int8", "int4"):
+        bits = {"int8": 8, "int4": 4}[settings.quantise]
+        options["quantization_config"] = diffusers.PipelineQuantizationConfig(
+            quant_backend=f"bitsandbytes_{bits}bit",
+            quant_kwargs={f"load_in_{bits}bit": True},
+            components_to_quantize=_large(folder),
+        )
+    kind = getattr(diffusers, settings.pipeline or "AutoPipelineForText2Image")
+    return kind.from_pretrained(folder, **options)
+
+
+def _large(folder: Path) -> list[str]:
+    """The parts of a pipeline worth quantising, as far as it has them."""
+    return [name for name in ("transformer", "unet", "text_encoder") if (folder / name).is_dir()]
+
+
+def _tune(pipe: Any, settings: Settings) -> None:
+    """Options that change speed and memory, of the part that does the denoising."""
+    import torch
+
+    denoiser = getattr(pipe, "transformer", None) or pipe.unet
+    if settings.attention:
+        denoiser.set_attention_backend(settings.attention)
+    if settings.quantise == "float8":
+        denoiser.enable_layerwise_casting(
+            storage_dtype=torch.float8_e4m3fn, compute_dtype=getattr(torch, settings.dtype)
+        )
+    if settings.compile:
+        denoiser.compile()
+
+
+def _diffusers() -> Any:
+    from magid_agents.models import torchvision_ops
+
+    torchvision_ops.ensure()
+    import diffusers
+
+    quiet()
+    return diffusers
+
+
+def _first(error: Exception) -> str:
+    lines: Sequence[str] = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
