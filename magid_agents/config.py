@@ -140,7 +140,20 @@ class Critic(Section):
     """The judgement beyond the scores."""
 
     critique: str | None = Field("critic/text", description="prompt file; null asks for no critique")
+    answer: str = Field("critic/answer", description="prompt file, where the critique is a list of questions")
+    chat: Chat | None = Field(None, description="a model that looks at images; null takes the chat model")
     limit: float = Field(0.6, ge=0, le=1, description="share of the questions that must be satisfied")
+
+
+class Safety(Section):
+    """What is checked besides the classifier that sees every image."""
+
+    prompt: str | None = Field(None, description="prompt file that checks a prompt before it is painted")
+    limit: float = Field(0.5, ge=0, le=1, description="odds of unsafe from which a prompt is not painted")
+    policy: Chat | None = Field(None, description="a vision model that judges doubtful images and a sample")
+    judge: str = Field("safety/policy", description="prompt file it judges by")
+    doubt: float = Field(0.1, ge=0, le=1, description="unsafe score from which an image is doubtful")
+    sample: float = Field(0.02, ge=0, le=1, description="share of all images that is judged too")
 
 
 class Budget(Section):
@@ -181,6 +194,7 @@ class Settings(Section):
         description="checks by name",
     )
     critic: Critic = Critic()
+    safety: Safety = Safety()
     budget: Budget = Budget()
 
     @model_validator(mode="after")

@@ -60,6 +60,7 @@ class Question(Noun):
 
     question: str
     satisfied: bool
+    odds: float | None = None  # how likely the answer is yes, where a model gave that
 
 
 class Critique(Noun):

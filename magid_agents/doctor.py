@@ -1,8 +1,10 @@
-"""What this machine can run with given settings, and what is missing; it fetches and loads nothing.
+"""What this machine can run with given settings, and what is missing.
 
-Knows where each part of a run comes from; a key is said to be there or not and never shown.
+It fetches and loads nothing; remote chat models are asked one question, which tells what they can do. Knows
+where each part of a run comes from; a key is said to be there or not and never shown.
 """
 
+import asyncio
 import importlib.util
 import os
 import platform
@@ -12,9 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from magid_agents.config import Scorer, Settings
+from magid_agents.config import Chat, Remote, Scorer, Settings
 from magid_agents.errors import MagidError
 from magid_agents.models import found, scorers, weights
+from magid_agents.models.chat import OpenAIChat
 from magid_agents.prompts import mistakes
 from magid_agents.topology import load
 
@@ -41,7 +44,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from _packages()
     yield _device(settings)
     yield from _weights(settings)
-    yield _chat(settings)
+    yield from _endpoints(settings)
     for check, scorer in settings.scorers.items():
         yield _tried(f"scorers.{check}", partial(_limit, check, scorer))
     yield _tried("graph", lambda: load(settings.graph).identity)
@@ -90,27 +93,41 @@ def _weights(settings: Settings) -> Iterator[Check]:
         ok = state in ("shipped", "cached")
         yield Check(f"weights {name}", ok, state if ok else f"{state}; magid models fetch {name}")
     model = settings.painter.model
-    if model not in known:
+    if model not in known and settings.painter.backend == "diffusers":
         here = Path(model).is_dir()
         yield Check(
             "painter.model", True, f"{model}: {'a folder' if here else 'from the hub at the first run'}"
         )
 
 
-def _chat(settings: Settings) -> Check:
-    chat = settings.chat
-    if chat.provider == "embedded":
+def _endpoints(settings: Settings) -> Iterator[Check]:
+    """Every chat model: the embedded one's package, a remote one's address, key and abilities."""
+    if settings.chat.provider == "embedded":
         there = importlib.util.find_spec("xllamacpp") is not None
-        return Check(
-            "chat", there, f"{chat.model} by llama.cpp" if there else "missing; pip install xllamacpp"
-        )
-    key = f"{chat.api_key_env} is {'set' if chat.key() else 'not set'}"
+        says = f"{settings.chat.model} by llama.cpp" if there else "missing; pip install xllamacpp"
+        yield Check("chat", there, says)
+    named = {
+        "chat": settings.chat,
+        "critic.chat": settings.critic.chat,
+        "safety.policy": settings.safety.policy,
+    }
+    for section, chat in named.items():
+        if chat is not None and chat.provider != "embedded":
+            yield _tried(section, partial(_asked, section, chat))
+    if settings.painter.backend == "images_endpoint":
+        yield _tried("painter", partial(_reached, "painter", settings.painter))
 
-    def reached() -> str:
-        found.reach(chat)
-        return f"{chat.model} at {chat.base_url or 'OpenAI'}; {key}"
 
-    return _tried("chat", reached)
+def _reached(section: str, remote: Remote) -> str:
+    found.reach(remote, section)
+    key = f"{remote.api_key_env} is {'set' if remote.key() else 'not set'}"
+    return f"{remote.base_url or 'OpenAI'} answers; {key}"
+
+
+def _asked(section: str, chat: Chat) -> str:
+    says = _reached(section, chat)
+    way = asyncio.run(OpenAIChat(chat, section=section).check())
+    return f"{chat.model} at {says}; JSON by {way.name}, vision {'on' if chat.vision else 'off'}"
 
 
 def _tried(name: str, what: Callable[[], str]) -> Check:

@@ -16,22 +16,13 @@ from magid_agents.thresholds import Threshold
 
 # Settings that change no answer: how many at a time, how long to wait, where a key is.
 SPEED = {
-    "concurrency",
     "max_cost",
-    "chat.concurrency",
-    "chat.threads",
-    "chat.timeout",
-    "chat.retries",
-    "chat.api_key_env",
-    "painter.concurrency",
-    "painter.timeout",
-    "painter.retries",
-    "painter.api_key_env",
     "painter.batch",
     "painter.device",
     "painter.compile",
     "painter.attention",
 }
+SPEED_ANYWHERE = {"concurrency", "threads", "timeout", "retries", "api_key_env"}
 PACKAGES = ("magid-agents", "torch", "diffusers", "transformers", "open_clip_torch", "langgraph", "xllamacpp")
 
 
@@ -62,7 +53,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         before, after = dict(_flat(part, old.get(part))), dict(_flat(part, new.get(part)))
         for key in sorted(before.keys() | after.keys()):
             name = key.removeprefix("settings.")
-            if name in SPEED or name.startswith("prices.") or before.get(key) == after.get(key):
+            if _speed(name) or before.get(key) == after.get(key):
                 continue
             if part == "prompts":
                 found.append(f"prompt {key.removeprefix('prompts.')} was edited")
@@ -73,9 +64,17 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 def used_prompts(settings: Settings) -> list[str]:
     """The prompts that the settings name."""
-    scanner, writer, critic = settings.scanner, settings.writer, settings.critic
-    named = [scanner.prompt, scanner.describe, writer.write, writer.rewrite, critic.critique]
+    scanner, writer, critic, safety = settings.scanner, settings.writer, settings.critic, settings.safety
+    named = [scanner.prompt, scanner.describe, writer.write, writer.rewrite, critic.critique, safety.prompt]
+    if critic.critique is not None:
+        named.append(critic.answer)
+    if safety.policy is not None:
+        named.append(safety.judge)
     return [name for name in named if name is not None]
+
+
+def _speed(name: str) -> bool:
+    return name in SPEED or name.startswith("prices.") or name.rpartition(".")[2] in SPEED_ANYWHERE
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:

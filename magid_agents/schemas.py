@@ -26,7 +26,7 @@ class SharingMoments(_Shape):
 
 
 class YesOrNo(_Shape):
-    """No answer in JSON: the scanner reads how likely the next word is Yes."""
+    """No answer in JSON: how likely the next word is Yes is read instead."""
 
 
 class Description(_Shape):
@@ -49,6 +49,12 @@ class CheckedQuestion(_Shape):
     answer: bool
 
 
+class Questions(_Shape):
+    """What an image must show, as yes/no questions that are answered one by one."""
+
+    questions: list[str]
+
+
 class CritiqueAnswer(_Shape):
     """The critic's answer."""
 
@@ -58,5 +64,5 @@ class CritiqueAnswer(_Shape):
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     shape.__name__: shape
-    for shape in (SharingMoments, YesOrNo, Description, GenerationPrompt, CritiqueAnswer)
+    for shape in (SharingMoments, YesOrNo, Description, GenerationPrompt, Questions, CritiqueAnswer)
 }

@@ -20,7 +20,7 @@ from magid_agents.models.images import is_blank
 from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir
-from magid_agents.schemas import SCHEMAS
+from magid_agents.schemas import SCHEMAS, Questions
 from magid_agents.thresholds import Threshold
 
 
@@ -36,6 +36,8 @@ class Unpainted(MagidError):
     """The painter gave no image for this prompt; the message says why."""
 
 
+YES, NO = "Yes", "No"
+UNSAFE = "unsafe"  # the check that no settings can leave out
 UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -54,6 +56,8 @@ class Services:
     thresholds: tuple[Threshold, ...]
     meter: Meter
     observer: Observer | None = None
+    eyes: ChatModel | None = None  # looks at images, where the chat model is not the one to
+    policy: ChatModel | None = None  # judges images by a safety policy
 
     async def ask(
         self,
@@ -66,8 +70,8 @@ class Services:
     ) -> Shape:
         """The chat model's validated answer. An invalid one is sent back once with what is wrong with it.
 
-        `check` tells what is wrong with a well-formed answer, or None. Raises InvalidAnswer where the
-        second answer is invalid too.
+        Where there are images (their SHA-256), it is the critic's. `check` tells what is wrong with a
+        well-formed answer, or None. Raises InvalidAnswer where the second answer is invalid too.
         """
         template = self.prompts[prompt]
         expected = self.shape(prompt)
@@ -90,49 +94,69 @@ class Services:
         return answer
 
     @property
+    def critic(self) -> ChatModel:
+        """The model that looks at images, where one can."""
+        return self.eyes or self.chat
+
+    @property
     def can_critique(self) -> bool:
-        """A critique is wanted, and the chat model can look at an image or be told what is seen in it."""
-        return self.settings.critic.critique is not None and (self.chat.vision or self.observer is not None)
+        """A critique is wanted, and the critic can look at an image or be told what is seen in it."""
+        prompt = self.settings.critic.critique
+        if prompt is None or self.critic.vision:
+            return prompt is not None
+        return self.observer is not None and self.shape(prompt) is not Questions
 
     def shape(self, prompt: str) -> type[BaseModel] | None:
         """The schema of the answer that a prompt file names."""
         output = self.prompts[prompt].front.output
         return SCHEMAS[output] if output else None
 
-    async def odds(
-        self, use: Use, prompt: str, values: Mapping[str, Any], words: Sequence[str]
-    ) -> dict[str, float]:
-        """How likely the chat model's answer begins with each word, as shares of all of them."""
+    async def yes(
+        self,
+        use: Use,
+        prompt: str,
+        values: Mapping[str, Any],
+        images: Sequence[str] = (),
+        model: ChatModel | None = None,
+    ) -> float:
+        """How likely the answer is Yes and not No, 0 to 1.
+
+        Asks the chat model, the critic where there are images, or the model that is given.
+        """
+        asked = model or (self.critic if images else self.chat)
         messages = self.prompts[prompt].render(values)
         request = {
             "messages": [[m.role, m.text] for m in messages],
-            "words": list(words),
-            **self.chat.parameters,
+            "words": [YES, NO],
+            **({"images": list(images)} if images else {}),
+            **asked.parameters,
         }
 
         async def run() -> Answer:
-            odds = await self.chat.odds(messages, words)
+            odds = await asked.odds(messages, (YES, NO), self._pictures(images))
             return Answer(dict(odds.probabilities), odds.usage)
 
-        answer = await self._call(use, "chat", self.chat.identity, request, run)
-        return dict(answer.value)
+        return float((await self._call(use, "chat", asked.identity, request, run)).value[YES])
+
+    def _pictures(self, images: Sequence[str]) -> list[bytes]:
+        return [self.run.image_path(sha256).read_bytes() for sha256 in images]
 
     async def _complete(
         self, use: Use, messages: Sequence[Message], shape: type[BaseModel], images: Sequence[str]
     ) -> str:
+        asked = self.critic if images else self.chat
         request = {
             "messages": [[m.role, m.text] for m in messages],
             "schema": shape.model_json_schema(),
             "images": list(images),
-            **self.chat.parameters,
+            **asked.parameters,
         }
 
         async def run() -> Answer:
-            pictures = [self.run.image_path(sha256).read_bytes() for sha256 in images]
-            reply = await self.chat.complete(messages, shape, pictures)
+            reply = await asked.complete(messages, shape, self._pictures(images))
             return Answer(reply.text, reply.usage)
 
-        return str((await self._call(use, "chat", self.chat.identity, request, run)).value)
+        return str((await self._call(use, "chat", asked.identity, request, run)).value)
 
     async def paint(self, use: Use, prompt: str, seed: int) -> str:
         """Paint one image and store it; returns its SHA-256. Raises Unpainted where none came of it."""
@@ -165,6 +189,16 @@ class Services:
             return Answer(await scorer.score(self.run.image_path(sha256), text))
 
         return float((await self._call(use, "score", scorer.identity, request, run)).value)
+
+    def to_be_judged(self, sha256: str, unsafe: float) -> bool:
+        """Whether the policy model sees this image: the classifier doubts it, or it is of the sample."""
+        safety = self.settings.safety
+        drawn = int(sha256[:8], 16) / 2**32 < safety.sample  # by content: the same images on every run
+        return self.policy is not None and (unsafe >= safety.doubt or drawn)
+
+    async def judge(self, use: Use, sha256: str) -> float:
+        """How likely the policy model finds the image unsafe."""
+        return await self.yes(use, self.settings.safety.judge, {}, [sha256], self.policy)
 
     async def look(self, use: Use, sha256: str) -> list[tuple[str, float]]:
         """What the observer sees in a stored image; empty where there is no observer."""

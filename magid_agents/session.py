@@ -128,6 +128,8 @@ async def _run(
             thresholds=models.thresholds,
             meter=Meter(settings, await journal.cost()),
             observer=models.observer,
+            eyes=models.eyes,
+            policy=models.policy,
         )
         manifest |= {"status": "running", "started": begin.isoformat(timespec="seconds")}
         directory.write_manifest(manifest)

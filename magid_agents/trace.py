@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magid_agents.agents.verdict import decide
+from magid_agents.agents.verdict import LIKELY, decide
 from magid_agents.dialogue import Critique, Question, Verdict
 from magid_agents.rundir import RunDir, RunDirError, image_name
-from magid_agents.services import UNPAINTED
+from magid_agents.services import UNPAINTED, UNSAFE, YES
 from magid_agents.thresholds import Threshold
 
 
@@ -49,6 +49,7 @@ class AttemptTrace:
     prompt: str | None = None
     candidates: list[CandidateTrace] = field(default_factory=list)
     unpainted: list[str] = field(default_factory=list)  # why a candidate is not there
+    asked: list[str] = field(default_factory=list)  # the critique's questions, where it asks first
     critique: Critique | None = None
     verdict: Verdict | None = None
     seconds: float = 0.0
@@ -140,7 +141,7 @@ def _dialogue(
     for step in steps:
         match step.step.split("/"):
             case ["scan", "odds", utterance]:
-                odds[int(utterance)] = step.answer["Yes"]
+                odds[int(utterance)] = step.answer[YES]
             case [utterance, attempt, *what] if utterance.isdigit():
                 _add(moments[int(utterance)], int(attempt), what, step)
     for moment in moments.values():
@@ -193,8 +194,25 @@ def _add(moment: MomentTrace, number: int, what: Sequence[str], step: Step) -> N
                 attempt.candidates.append(CandidateTrace(image_name(step.answer), step.request["seed"]))
         case ["score", candidate, check]:
             attempt.candidates[int(candidate)].scores[check] = step.answer
+        case ["policy", candidate]:
+            scores = attempt.candidates[int(candidate)].scores
+            scores[UNSAFE] = max(scores[UNSAFE], step.answer[YES])
+        case ["critique", "questions", *_]:
+            attempt.asked = _asked(step.answer) or attempt.asked
+        case ["critique", "yes", question]:
+            asked, odds = attempt.asked[int(question)], step.answer[YES]
+            known = attempt.critique or Critique()
+            answered = Question(question=asked, satisfied=odds >= LIKELY, odds=odds)
+            attempt.critique = Critique(questions=(*known.questions, answered))
         case ["critique", *_]:
             attempt.critique = _critique(step.answer) or attempt.critique
+
+
+def _asked(text: str) -> list[str]:
+    try:
+        return [str(question) for question in json.loads(text)["questions"]]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def _critique(text: str) -> Critique | None:

@@ -76,7 +76,9 @@ def _lines(attempt: AttemptTrace, thresholds: dict[str, Threshold]) -> Iterator[
         yield f"[red]not painted[/]  {escape(why)}"
     if attempt.critique:
         for question in attempt.critique.questions:
-            yield f"{'[green]yes[/]' if question.satisfied else '[red]no[/]'}  {escape(question.question)}"
+            said = "[green]yes[/]" if question.satisfied else "[red]no[/]"
+            odds = "" if question.odds is None else f" {question.odds:.2f}"
+            yield f"{said}{odds}  {escape(question.question)}"
         if attempt.critique.comment:
             yield f"critique: {escape(attempt.critique.comment)}"
     if attempt.verdict:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from graphs.magid import graph
 from magid_agents import config, prompts
 from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.journal import Journal
+from magid_agents.models.endpoint import Rejected
 from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
 from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
@@ -59,6 +61,8 @@ class World:
         self.folder, self.script = folder, script
         self.chat, self.painter = FakeChat(script), FakePainter()
         self.observer: FakeObserver | None = FakeObserver()
+        self.eyes: FakeChat | None = None
+        self.policy: FakeChat | None = None
         self.scorers = {"image_text_match": FakeScorer(match), "unsafe": FakeScorer(lambda *_: 0.0)}
         self.settings = config.load(sets=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in sets.items())])
 
@@ -78,6 +82,8 @@ class World:
                         thresholds=THRESHOLDS,
                         meter=Meter(self.settings),
                         observer=self.observer,
+                        eyes=self.eyes,
+                        policy=self.policy,
                     )
                     result = await graph.ainvoke({"dialogue": dialogue}, context=services)
             record: dict[str, Any] = result["record"]
@@ -256,3 +262,95 @@ def test_a_writer_that_repeats_itself_ends_the_moment_and_not_the_dialogue(tmp_p
     record = World(tmp_path, Stubborn(moments((0, "a dog"))), lambda *_: 0.1).run()
     (lost,) = record["dropped"]
     assert lost["reason"].startswith("no other prompt was written: this very prompt was tried before")
+
+
+QUESTIONS = {"critic.critique": "critic/questions"}
+
+
+class Eyes:
+    """A vision model that finds no cat, whatever it is asked."""
+
+    def __call__(self, messages: Sequence[Message], shape: str) -> str:
+        assert shape == "Odds"
+        return "No" if "cat" in messages[-1].text else "Yes"
+
+
+def test_questions_are_answered_one_by_one_and_the_rewriter_hears_which_failed(tmp_path: Path) -> None:
+    class Asking(Script):
+        def __call__(self, messages: Sequence[Message], shape: str) -> str:
+            if shape == "Questions":
+                return '{"questions": ["Is there a dog?", "Is there a cat?"]}'
+            return super().__call__(messages, shape)
+
+    world = World(
+        tmp_path, Asking(moments((0, "a dog"))), lambda *_: 0.9, **QUESTIONS, **{"budget.attempts": 2}
+    )
+    world.eyes = FakeChat(Eyes(), vision=True)
+    (lost,) = world.run()["dropped"]
+    assert lost["reason"] == "critique 0.500 against 0.600"
+    rewrite = next(text for text in world.script.heard if "turned down" in text)
+    assert "- not satisfied: Is there a cat?" in rewrite
+    assert "Is there a dog?" not in rewrite
+    assert (world.eyes.calls, world.eyes.looked) == (4, 4)  # the better candidate of each attempt
+
+
+def test_questions_need_a_model_that_sees(tmp_path: Path) -> None:
+    world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9, **QUESTIONS)
+    assert world.run()["utterances"][0]["images"]
+    assert world.chat.calls == 2
+
+
+def test_an_unsafe_prompt_is_not_painted_and_is_written_again(tmp_path: Path) -> None:
+    class Careful(Script):
+        def __call__(self, messages: Sequence[Message], shape: str) -> str:
+            if shape == "Odds":
+                return "Yes" if messages[-1].text.endswith("prompt 1") else "No"
+            return super().__call__(messages, shape)
+
+    safety = {"safety.prompt": "safety/prompt"}
+    world = World(tmp_path, Careful(moments((0, "a dog"))), lambda *_: 0.9, **safety)
+    image = world.run()["utterances"][0]["images"][0]
+    assert (image["prompt"], image["attempts"]) == ("prompt 2", 2)
+    assert world.painter.calls == world.settings.budget.candidates
+    assert any(
+        "gave no image: the prompt is unsafe (1.00, at most 0.5)" in text for text in world.script.heard
+    )
+
+
+def test_an_image_the_policy_model_finds_unsafe_is_never_kept(tmp_path: Path) -> None:
+    world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9, **{"safety.sample": 1.0})
+    world.policy = FakeChat(lambda *_: "Yes", vision=True)
+    assert "fails safety" in world.run()["dropped"][0]["reason"]
+    assert world.policy.looked == world.painter.calls
+
+
+def test_the_policy_model_sees_what_the_classifier_doubts(tmp_path: Path) -> None:
+    world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9, **{"safety.sample": 0.0})
+    world.policy = FakeChat(lambda *_: "No", vision=True)
+    world.run()
+    assert world.policy.calls == 0
+    world = World(tmp_path / "doubt", Script(moments((0, "a dog"))), lambda *_: 0.9, **{"safety.sample": 0.0})
+    world.scorers["unsafe"] = FakeScorer(lambda *_: 0.3)
+    world.policy = FakeChat(lambda *_: "No", vision=True)
+    image = world.run()["utterances"][0]["images"][0]
+    assert world.policy.calls == world.settings.budget.candidates
+    assert image["scores"]["unsafe"] == 0.3
+
+
+def test_blank_and_refused_images_are_no_candidates(tmp_path: Path) -> None:
+    class Moody(FakePainter):
+        async def paint(self, prompt: str, seed: int) -> Image.Image:
+            await super().paint(prompt, seed)
+            if prompt == "prompt 1":
+                return Image.new("RGB", (8, 8))
+            raise Rejected("painter: 400: not that")
+
+    world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9, **{"budget.attempts": 2})
+    world.painter = Moody()
+    (lost,) = world.run()["dropped"]
+    assert lost["reason"] == "nothing was painted: painter: 400: not that"
+    assert any("gave no image: the image is blank" in text for text in world.script.heard)
+    assert not list(tmp_path.glob("images/*/*.png"))
+    again = World(tmp_path, Script(), lambda *_: 0.9, **{"budget.attempts": 2})
+    assert again.run()["dropped"] == [lost]
+    assert again.calls == (0, 0, 0)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import MomentState, Outcome, dropped, use
-from magid_agents.agents.verdict import best, decide
+from magid_agents.agents.verdict import LIKELY, best, decide
 from magid_agents.dialogue import (
     Attempt,
     Candidate,
@@ -20,8 +20,10 @@ from magid_agents.dialogue import (
     Verdict,
 )
 from magid_agents.rundir import image_name
-from magid_agents.schemas import CritiqueAnswer
-from magid_agents.services import Services
+from magid_agents.schemas import CritiqueAnswer, Questions
+from magid_agents.services import UNSAFE, Services
+
+MOST = 8  # questions that are asked of one image
 
 
 async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
@@ -43,7 +45,7 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
         # Words cost more than scores: a candidate that fails the scores is talked about only by a model
         # that can look at it and so may tell the rewriter more than the scores do.
         passes = decide(scores, services.thresholds, None, limit, left).decision is Decision.ACCEPT
-        if passes or services.chat.vision:
+        if passes or services.critic.vision:
             critique = await _critique(state, services, scored[chosen])
     verdict = decide(scores, services.thresholds, critique, limit, left)
     judged = draft.model_copy(update={"candidates": tuple(scored), "critique": critique, "verdict": verdict})
@@ -93,23 +95,46 @@ async def _scored(
             for check in checks
         )
     )
-    return candidate.model_copy(update={"scores": dict(zip(checks, values, strict=True))})
+    scores = dict(zip(checks, values, strict=True))
+    if UNSAFE in scores and services.to_be_judged(candidate.sha256, scores[UNSAFE]):
+        odds = await services.judge(use(state, f"policy/{number:02d}"), candidate.sha256)
+        scores[UNSAFE] = max(scores[UNSAFE], odds)  # the stricter of the two has its way
+    return candidate.model_copy(update={"scores": scores})
 
 
 async def _critique(state: MomentState, services: Services, candidate: Candidate) -> Critique:
     """Atomic yes/no questions about the description, answered by who can look, or told what is seen."""
     prompt = services.settings.critic.critique
     assert prompt is not None
+    if services.shape(prompt) is Questions:
+        return await _by_questions(state, services, prompt, candidate)
     seen = await services.look(use(state, "look"), candidate.sha256)
     answer = await services.ask(
         use(state, "critique"),
         prompt,
         {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen},
         CritiqueAnswer,
-        images=[candidate.sha256] if services.chat.vision else [],
+        images=[candidate.sha256] if services.critic.vision else [],
     )
     questions = tuple(Question(question=q.question, satisfied=q.answer) for q in answer.questions)
     return Critique(questions=questions, comment=answer.comment)
+
+
+async def _by_questions(
+    state: MomentState, services: Services, prompt: str, candidate: Candidate
+) -> Critique:
+    """Questions from the description alone, the same for every attempt, then how likely each is satisfied
+    (TIFA, Hu et al. 2023; the odds of Yes as VQAScore has them, Lin et al. 2024)."""
+    values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": []}
+    asked = await services.ask(use(state, "critique/questions"), prompt, values, Questions)
+
+    async def answered(number: int, question: str) -> Question:
+        step, template = use(state, f"critique/yes/{number:02d}"), services.settings.critic.answer
+        odds = await services.yes(step, template, {"question": question}, [candidate.sha256])
+        return Question(question=question, satisfied=odds >= LIKELY, odds=odds)
+
+    questions = await asyncio.gather(*(answered(i, q) for i, q in enumerate(asked.questions[:MOST])))
+    return Critique(questions=tuple(questions))
 
 
 def _outcome(state: MomentState, judged: Attempt, attempts: int) -> Outcome:

@@ -10,8 +10,17 @@ from magid_agents.services import Services, Unpainted
 
 
 async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, Attempt]:
-    """Paint the draft's candidates, all at once: the batch is the painter's to form."""
+    """Paint the draft's candidates, all at once: the batch is the painter's to form.
+
+    A prompt that the text check takes for unsafe is not painted.
+    """
     services, draft = runtime.context, state["draft"]
+    safety = services.settings.safety
+    if safety.prompt is not None:
+        odds = await services.yes(use(state, "check"), safety.prompt, {"prompt": draft.prompt})
+        if odds >= safety.limit:
+            why = f"the prompt is unsafe ({odds:.2f}, at most {safety.limit:g})"
+            return {"draft": draft.model_copy(update={"candidates": (), "unpainted": why})}
     place = state["dialogue"].id, state["moment"].utterance, len(state.get("attempts", []))
     seeds = [services.seed(*place, i) for i in range(services.settings.budget.candidates)]
 

@@ -15,8 +15,6 @@ from magid_agents.journal import Use
 from magid_agents.schemas import Description, Moment, SharingMoments, YesOrNo
 from magid_agents.services import Services
 
-YES, NO = "Yes", "No"
-
 
 async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str, list[SharingMoment]]:
     """The sharing moments in order. Raises InvalidAnswer where a corrected answer is invalid too."""
@@ -76,8 +74,7 @@ async def _odds(dialogue: Dialogue, services: Services) -> dict[int, float]:
     async def one(i: int) -> float:
         values = {"utterances": dialogue.utterances, "utterance": i}
         prompt = services.settings.scanner.prompt
-        odds = await services.odds(Use(dialogue.id, f"scan/odds/{i:04d}"), prompt, values, (YES, NO))
-        return odds[YES]
+        return await services.yes(Use(dialogue.id, f"scan/odds/{i:04d}"), prompt, values)
 
     said = [i for i, u in enumerate(dialogue.utterances) if u.text.strip()]
     return dict(zip(said, await asyncio.gather(*map(one, said)), strict=True))

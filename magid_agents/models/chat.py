@@ -88,7 +88,9 @@ class OpenAIChat:
         way = await self.check()
         return await self._ask(way, messages, schema, images)
 
-    async def odds(self, messages: Sequence[Message], words: Sequence[str]) -> Odds:
+    async def odds(
+        self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
+    ) -> Odds:
         """How likely the answer begins with each word; case and leading space aside, prefixes counted in.
 
         An endpoint that gives no token probabilities answers in text, and its word gets all of it. Raises
@@ -96,7 +98,7 @@ class OpenAIChat:
         """
         await self.check()
         client = self._client.bind(logprobs=True, top_logprobs=TOP, max_completion_tokens=1)
-        answer = await self._endpoint.call(lambda: self._send(client, to_langchain(messages, ())))
+        answer = await self._endpoint.call(lambda: self._send(client, to_langchain(messages, images)))
         given = (answer.response_metadata.get("logprobs") or {}).get("content") or []
         tokens = (
             [(str(t["token"]), math.exp(t["logprob"])) for t in given[0]["top_logprobs"]] if given else []

@@ -106,8 +106,10 @@ class EmbeddedChat:
     ) -> Reply:
         return await (await self._started()).complete(messages, schema, images)
 
-    async def odds(self, messages: Sequence[Message], words: Sequence[str]) -> Odds:
-        return await (await self._started()).odds(messages, words)
+    async def odds(
+        self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
+    ) -> Odds:
+        return await (await self._started()).odds(messages, words, images)
 
     def __enter__(self) -> Self:
         return self

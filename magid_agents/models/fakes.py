@@ -33,9 +33,12 @@ class FakeChat:
         text = self.script(messages, schema.__name__ if schema else "")
         return Reply(text, {"input_tokens": sum(len(m.text) for m in messages), "output_tokens": len(text)})
 
-    async def odds(self, messages: Sequence[Message], words: Sequence[str]) -> Odds:
+    async def odds(
+        self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
+    ) -> Odds:
         """The script's answer for the shape "Odds" is the word that gets all of it."""
         self.calls += 1
+        self.looked += len(images)
         said = self.script(messages, Odds.__name__)
         return Odds({word: float(word == said) for word in words})
 

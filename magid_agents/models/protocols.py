@@ -41,7 +41,9 @@ class ChatModel(Protocol):
         self, messages: Sequence[Message], schema: type[BaseModel] | None, images: Sequence[bytes]
     ) -> Reply: ...
 
-    async def odds(self, messages: Sequence[Message], words: Sequence[str]) -> Odds: ...
+    async def odds(
+        self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
+    ) -> Odds: ...
 
 
 class Painter(Protocol):
