@@ -100,8 +100,11 @@ class Writer(Section):
 class Painter(Remote):
     """The image generation tool. The endpoint's settings are for the backend images_endpoint alone."""
 
-    backend: Literal["diffusers", "images_endpoint"] = Field("diffusers", description="how images are made")
+    backend: Literal["diffusers", "images_endpoint", "retrieval"] = Field(
+        "diffusers", description="how images are made"
+    )
     model: str = Field("painter", description="hub id, folder, name of shipped weights, or endpoint's model")
+    folder: Path | None = Field(None, description="images to choose from (retrieval), by `model`")
     preset: str | None = Field(None, description="a name in profiles/painters, whose settings these go over")
     revision: str | None = Field(None, description="hub revision; null takes the newest, and records it")
     variant: str | None = Field(None, description="hub files of this kind, such as fp16")
@@ -130,6 +133,7 @@ class Scorer(Section):
 
     backend: str = Field(description="a name in models/scorers")
     model: str = Field(description="weights by name, or what the backend takes")
+    device: str = Field("auto", description="auto (the first GPU, else the CPU), cpu, cuda:1, mps")
     limit: float | None = Field(None, description="threshold; null takes the one known for this model")
     against: Literal["description", "utterance", "prompt"] = Field(
         "description", description="the text a match is scored against"

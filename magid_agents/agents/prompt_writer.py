@@ -45,6 +45,11 @@ async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[
     return {"draft": Attempt(prompt=" ".join(answer.prompt.split()))}
 
 
+async def verbatim(state: MomentState) -> dict[str, Attempt]:
+    """The description itself, unwritten: what a baseline searches for."""
+    return {"draft": Attempt(prompt=" ".join(state["moment"].description.split()))}
+
+
 def problem(prompt: str, earlier: list[str], services: Services) -> str | None:
     """What is wrong with a prompt, in words the writer can act on."""
     words = " ".join(prompt.split())

@@ -37,6 +37,13 @@ class Matcher:
     model: Any  # open_clip's CLIP or CustomTextCLIP
     preprocess: Any
     tokenizer: Any
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        self.model = self.model.eval().to(self.device)
+
+    def _batch(self, images: Sequence[Image]) -> torch.Tensor:
+        return torch.stack([self.preprocess(image) for image in images]).to(self.device)
 
     @torch.inference_mode()
     def features(self, images: Sequence[Image]) -> torch.Tensor:
@@ -45,27 +52,25 @@ class Matcher:
         The pooled last layer, and mean and deviation of the first ones: the last learned to overlook
         noise and blur, the first still see it.
         """
-        batch = torch.stack([self.preprocess(image) for image in images])
         trunk = self.model.visual.trunk
-        last, early = trunk.forward_intermediates(batch, indices=EARLY)
+        last, early = trunk.forward_intermediates(self._batch(images), indices=EARLY)
         parts = [trunk.forward_head(last)]
         for layer in early:
             parts += [layer.mean((2, 3)), layer.std((2, 3))]
-        return torch.cat(parts, 1)
+        return torch.cat(parts, 1).cpu()
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
         """Unit vectors of pictures, (n, width of the shared space)."""
-        batch = torch.stack([self.preprocess(image) for image in images])
-        return self.model.encode_image(batch, normalize=True)
+        return self.model.encode_image(self._batch(images), normalize=True).cpu()
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors of texts, (n, width of the shared space)."""
-        return self.model.encode_text(self.tokenizer(list(texts)), normalize=True)
+        return self.model.encode_text(self.tokenizer(list(texts)).to(self.device), normalize=True).cpu()
 
 
-def load_matcher(folder: Path | None = None) -> Matcher:
+def load_matcher(folder: Path | None = None, device: str = "cpu") -> Matcher:
     """Build the matcher from its config and weights; folder defaults to the shipped one.
 
     Raises WeightsError where the text encoder cannot be had, ValueError where the weights do not fit.
@@ -85,7 +90,7 @@ def load_matcher(folder: Path | None = None) -> Matcher:
         PreprocessCfg(**config["preprocess_cfg"], interpolation="bicubic"), is_train=False
     )
     tokenizer = HFTokenizer(text_folder, context_length=config["model_cfg"]["text_cfg"]["context_length"])
-    return Matcher(model.eval(), preprocess, tokenizer)
+    return Matcher(model, preprocess, tokenizer, device)
 
 
 class QualityHead(torch.nn.Module):

@@ -9,6 +9,7 @@ from magid_agents.models.protocols import Painter
 _BACKENDS = {
     "diffusers": "DiffusersPainter",
     "images_endpoint": "ImagesEndpointPainter",
+    "retrieval": "RetrievalPainter",
 }
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from magid_agents.config import Painter as Settings
 from magid_agents.errors import MagidError
+from magid_agents.models import devices
 from magid_agents.models.batching import Batcher, OutOfMemory
 from magid_agents.models.lazy import Lazy
 from magid_agents.models.painters import pipeline
@@ -72,7 +73,7 @@ class DiffusersPainter:
         return await batched((prompt, seed))
 
     def _loaded(self) -> Batcher[Asked, Image.Image]:
-        places = pipeline.devices(self.settings.device)
+        places = devices.every(self.settings.device)
         pipes = [pipeline.load(self.settings, self._folder, place) for place in places]
         return Batcher([partial(self._paint, pipe) for pipe in pipes], self.settings.batch)
 

@@ -97,17 +97,6 @@ def arguments(settings: Settings) -> dict[str, Any]:
     return given
 
 
-def devices(named: str) -> list[str]:
-    """The devices to paint on, one replica each: `auto` takes every GPU, else the CPU."""
-    import torch
-
-    if named != "auto":
-        return [device.strip() for device in named.split(",")]
-    if count := torch.cuda.device_count():
-        return [f"cuda:{i}" for i in range(count)]
-    return ["mps" if torch.backends.mps.is_available() else "cpu"]
-
-
 def _built(diffusers: Any, settings: Settings, folder: Path) -> Any:
     import torch
 

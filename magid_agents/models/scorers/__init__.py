@@ -17,6 +17,7 @@ _BACKENDS = {
     "open_clip": "MatchScorer",
     "quality": "QualityScorer",
     "laion": "LaionScorer",
+    "pick": "PickScorer",
     "nsfw": "NsfwScorer",
 }
 

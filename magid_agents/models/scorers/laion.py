@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magid_agents.config import ConfigError, Scorer
+from magid_agents.config import Scorer
+from magid_agents.models import devices
 from magid_agents.models.batching import Batcher
+from magid_agents.models.hub import WEIGHTS, fetched
 from magid_agents.models.images import open_rgb
 from magid_agents.models.lazy import Lazy
 from magid_agents.models.quiet import quiet
 
-FILE = "model.safetensors"
 BATCH = 8
 
 
@@ -25,6 +26,7 @@ class _Predictor:
     tower: Any
     preprocess: Any
     head: Any
+    device: str
 
 
 class LaionScorer:
@@ -35,8 +37,8 @@ class LaionScorer:
 
     def __init__(self, settings: Scorer) -> None:
         """Raises ConfigError where the model cannot be had."""
-        folder = _found(settings.model)
-        self._predictor = Lazy(lambda: _load(folder))
+        folder = fetched(settings.model)
+        self._predictor = Lazy(lambda: _load(folder, settings.device))
         self.identity = f"{settings.model}@{folder.resolve().name}"
         self._batched: Batcher[Path, float] = Batcher([self._score], BATCH)
 
@@ -47,27 +49,15 @@ class LaionScorer:
         import torch
 
         model = self._predictor()
-        pixels = model.preprocess(images=[open_rgb(path) for path in batch], return_tensors="pt").pixel_values
+        images = [open_rgb(path) for path in batch]
+        pixels = model.preprocess(images=images, return_tensors="pt").pixel_values.to(model.device)
         with torch.inference_mode():
             seen = model.tower(pixels).image_embeds
             ratings = model.head(seen / seen.norm(dim=-1, keepdim=True)).squeeze(-1)
         return [round(float(rating) / 10, 5) for rating in ratings]
 
 
-def _found(model: str) -> Path:
-    """The folder with the model's files, fetched from the hub where it is none."""
-    if (Path(model) / FILE).exists():
-        return Path(model)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=["*.json", FILE]))
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(f"scorer model {model} cannot be had: {first}") from error
-
-
-def _load(folder: Path) -> _Predictor:
+def _load(folder: Path, device: str) -> _Predictor:
     from magid_agents.models import torchvision_ops
 
     torchvision_ops.ensure()
@@ -76,7 +66,7 @@ def _load(folder: Path) -> _Predictor:
     from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
     quiet()
-    state = load_file(folder / FILE)
+    state = load_file(folder / WEIGHTS)
     numbers = sorted({int(key.split(".")[1]) for key in state if key.startswith("layers.")})
     layers = []
     for number in numbers:  # linear ones only: the dropout between them rests
@@ -85,4 +75,5 @@ def _load(folder: Path) -> _Predictor:
         layer.load_state_dict({"weight": weight.float(), "bias": bias.float()})
         layers.append(layer)
     tower = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32).eval()
-    return _Predictor(tower, CLIPImageProcessor.from_pretrained(folder), torch.nn.Sequential(*layers).eval())
+    place, head = devices.first(device), torch.nn.Sequential(*layers).eval()
+    return _Predictor(tower.to(place), CLIPImageProcessor.from_pretrained(folder), head.to(place), place)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magid_agents.config import ConfigError, Scorer
-from magid_agents.models import weights
+from magid_agents.models import devices, weights
 from magid_agents.models.batching import Batcher
 from magid_agents.models.images import open_rgb
 from magid_agents.models.lazy import Lazy
@@ -34,7 +34,7 @@ class MatchScorer:
 
     def __init__(self, settings: Scorer) -> None:
         """Raises ConfigError where open_clip does not know the model, WeightsError where it cannot be had."""
-        self._matcher = matcher(settings.model)
+        self._matcher = matcher(settings.model, settings.device)
         self.identity = identity(settings.model)
         if settings.model not in weights.manifest():
             self._matcher()
@@ -56,25 +56,26 @@ def identity(model: str) -> str:
 
 
 @cache
-def matcher(model: str) -> Lazy[Matcher]:
+def matcher(model: str, device: str = devices.AUTO) -> Lazy[Matcher]:
     """The dual encoder, loaded once however many scorers share it; the embedded one's files are found now."""
     if model in weights.manifest():
         weights.ensure(model)
         weights.ensure("minilm")
-    return Lazy(lambda: _load(model))
+    return Lazy(lambda: _load(model, device))
 
 
-def _load(model: str) -> Matcher:
+def _load(model: str, device: str) -> Matcher:
     from magid_agents.models import embedded  # makes torchvision importable before open_clip
 
+    place = devices.first(device)
     if model in weights.manifest():
-        return embedded.load_matcher(weights.ensure(model))
+        return embedded.load_matcher(weights.ensure(model), place)
     import open_clip
 
     architecture, _, tag = model.partition(":")
     try:
         network, preprocess = open_clip.create_model_from_pretrained(architecture, pretrained=tag)
-        return embedded.Matcher(network.eval(), preprocess, open_clip.get_tokenizer(architecture))
+        return embedded.Matcher(network, preprocess, open_clip.get_tokenizer(architecture), place)
     except (RuntimeError, OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
         raise ConfigError(f"scorer model {model} cannot be loaded: {first}") from error

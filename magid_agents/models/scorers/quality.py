@@ -30,7 +30,7 @@ class QualityScorer:
 
     def __init__(self, settings: Scorer) -> None:
         """Raises WeightsError where the weights cannot be had."""
-        self._matcher = open_clip.matcher(TRUNK)
+        self._matcher = open_clip.matcher(TRUNK, settings.device)
         folder = weights.ensure(settings.model)
         self._head = Lazy(lambda: _load(folder))
         self.identity = f"{weights.identity(settings.model)}+{open_clip.identity(TRUNK)}"
