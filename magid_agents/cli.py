@@ -49,6 +49,7 @@ def run(
     prompts: PromptFolder = None,
     format: Annotated[str, typer.Option(help="auto, or the name of a format.")] = "auto",  # noqa: A002
     limit: Annotated[int | None, typer.Option(min=0, help="Only the first so many dialogues.")] = None,
+    shard: Annotated[str | None, typer.Option(help="Only part i/n; see magid merge.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Dialogues in flight at once.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every image's seed.")] = None,
     sets: Annotated[
@@ -67,6 +68,7 @@ def run(
     The same command resumes what was interrupted; where all is done it changes nothing.
     """
     from magid_agents import config, display, rundir, session
+    from magid_agents.shards import Shard
 
     if engine != "local":
         raise typer.BadParameter(f"no engine is called {engine!r}; there is: local", param_hint="--engine")
@@ -78,6 +80,7 @@ def run(
         settings=config.load(profile, preset, [*given, *(sets or [])]),
         format=format,
         limit=limit,
+        shard=Shard.parse(shard) if shard else None,
         prompts=prompts,
         update=update,
         fresh=fresh,
@@ -90,6 +93,18 @@ def run(
         return 0
     display.failures(rundir.RunDir(out))
     return 3
+
+
+@app.command()
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="The parts' run directories.", metavar="DIR...")],
+    out: Annotated[Path, typer.Option("--out", help="The run directory of the whole.")],
+) -> None:
+    """Put the parts of a run made with --shard together, in input order."""
+    from magid_agents import merge as whole
+
+    counts = whole.merge(parts, out)
+    typer.echo(f"{counts.dialogues} dialogues, {counts.accepted} images, {counts.failed} failed: {out}")
 
 
 @app.command()

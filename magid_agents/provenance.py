@@ -49,7 +49,7 @@ def describe(
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What would change the dataset, each as `name: old -> new`; prompts by name only."""
     found = []
-    for part in ("settings", "prompts", "models", "thresholds", "graph", "inputs"):
+    for part in ("settings", "prompts", "models", "thresholds", "graph", "inputs", "shard"):
         before, after = dict(_flat(part, old.get(part))), dict(_flat(part, new.get(part)))
         for key in sorted(before.keys() | after.keys()):
             name = key.removeprefix("settings.")

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,10 @@ from filelock import FileLock, Timeout
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from magid_agents.errors import MagidError
+from magid_agents.errors import StopRun
 
 
-class RunDirError(MagidError):
+class RunDirError(StopRun):
     """The directory cannot be used; the message says what to do."""
 
 
@@ -105,7 +106,8 @@ class RunDir:
     def save_image(self, image: Image.Image, text: Mapping[str, str]) -> str:
         """Store a picture with its PNG text chunks durably; returns the SHA-256 of the file's bytes.
 
-        The same picture with the same texts is the same file, stored once.
+        The same picture with the same texts is the same file, stored once. May be called in any thread.
+        Raises RunDirError where it cannot be written.
         """
         chunks = PngInfo()
         for key in sorted(text):
@@ -116,8 +118,14 @@ class RunDir:
         sha256 = hashlib.sha256(data).hexdigest()
         target = self.image_path(sha256)
         if not target.exists():
-            target.parent.mkdir(exist_ok=True)
-            write_atomically(target, data)
+            try:
+                target.parent.mkdir(exist_ok=True)
+                write_atomically(target, data)
+            except OSError as error:
+                raise RunDirError(
+                    f"{target}: cannot be written ({error.strerror}); nothing is lost, mend that and run the "
+                    "same command again"
+                ) from error
         return sha256
 
 
@@ -136,7 +144,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with beside.open("wb") as out:
             yield out

@@ -1,4 +1,5 @@
-"""Many dialogues through a graph: bounded concurrency, input order, failures kept, flat memory.
+"""Many dialogues through a graph: bounded concurrency, input order, failures kept, flat memory; an end where
+going on is of no use.
 
 Knows how to keep dialogues in flight and where their results go; knows no agent and no model.
 """
@@ -14,12 +15,14 @@ from typing import Any
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError, StopRun
 from magid_agents.formats import BadRecord
+from magid_agents.models.endpoint import Unavailable
 from magid_agents.rundir import replacing
 from magid_agents.services import InvalidAnswer, Services
 
 # Finished dialogues that wait for an older one, as a multiple of those in flight: results are written in
 # input order, and one slow dialogue must neither stop the rest at once nor let them pile up without end.
 WINDOW = 4
+LAST, DOWN = 20, 0.9  # of so many dialogues, this share without an answer is an outage
 NODES = 3  # of one attempt: prompt writer, painter, critic
 
 
@@ -57,6 +60,31 @@ class Failure:
 Progress = Callable[[Counts], None]
 
 
+class Outage:
+    """Whether going on is of use; create it within the event loop.
+
+    `stop` gets the error that ends the run: one that no other dialogue can escape, or the endpoint's own
+    where hardly any of the last dialogues that finished got an answer from it.
+    """
+
+    def __init__(self) -> None:
+        self.stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unanswered: deque[bool] = deque(maxlen=LAST)
+
+    def count(self, error: Exception | None) -> None:
+        """A dialogue ended, with this error or well."""
+        self._unanswered.append(isinstance(error, Unavailable))
+        if len(self._unanswered) == LAST and sum(self._unanswered) >= DOWN * LAST:
+            without = f"{sum(self._unanswered)} of the last {LAST} dialogues got no answer"
+            told = "nothing is lost, run the same command again when it is up"
+            self.end(StopRun(f"the endpoint is down: {without}; {told} ({error})"))
+
+    def end(self, error: StopRun) -> None:
+        """End the run with this error, unless another came first."""
+        if not self.stop.done():
+            self.stop.set_exception(error)
+
+
 async def run(
     records: Iterable[Dialogue | BadRecord],
     graph: Any,
@@ -68,7 +96,7 @@ async def run(
     Raises StopRun (JournalError and its kind) where going on is of no use; the result files then stay as
     they were.
     """
-    counts = Counts()
+    counts, outage = Counts(), Outage()
     slots = asyncio.Semaphore(services.settings.concurrency)
     source, window = iter(records), deque[asyncio.Task[dict[str, Any] | Failure]]()
     directory = services.run
@@ -76,9 +104,13 @@ async def run(
         try:
             while True:
                 for record in _up_to(source, services.settings.concurrency * WINDOW - len(window)):
-                    window.append(asyncio.create_task(_one(record, graph, services, slots)))
+                    window.append(asyncio.create_task(_one(record, graph, services, slots, outage)))
                 if not window:
                     return counts
+                ends: list[asyncio.Future[Any]] = [window[0], outage.stop]
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if outage.stop.done():
+                    outage.stop.result()
                 done = await window.popleft()
                 counts.dialogues += 1
                 if isinstance(done, Failure):
@@ -93,10 +125,12 @@ async def run(
             for task in window:
                 task.cancel()
             await asyncio.gather(*window, return_exceptions=True)
+            if outage.stop.done():
+                outage.stop.exception()  # looked at, or it is complained of where another error came first
 
 
 async def _one(
-    record: Dialogue | BadRecord, graph: Any, services: Services, slots: asyncio.Semaphore
+    record: Dialogue | BadRecord, graph: Any, services: Services, slots: asyncio.Semaphore, outage: "Outage"
 ) -> dict[str, Any] | Failure:
     """The finished record of one dialogue, or why there is none."""
     if isinstance(record, BadRecord):
@@ -108,12 +142,15 @@ async def _one(
             state = await graph.ainvoke(
                 {"dialogue": record}, config={"recursion_limit": limit}, context=services
             )
-        except StopRun:
+        except StopRun as error:
+            outage.end(error)
             raise
         except Exception as error:
+            outage.count(error)
             text = str(error) if isinstance(error, MagidError) else f"{type(error).__name__}: {error}"
             raw = error.raw if isinstance(error, InvalidAnswer) else ""
             return Failure(record.id, _stage(error), text, raw)
+        outage.count(None)
         finished: dict[str, Any] = state["record"]
         return finished
 

@@ -4,6 +4,7 @@ LangGraph's typed runtime context. Knows how a request becomes a journaled call 
 validated; decides nothing about a dialogue. Built once a run, shared by every dialogue.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -170,7 +171,7 @@ class Services:
             if is_blank(image):
                 return Answer({UNPAINTED: "the image is blank"})
             texts = {"prompt": prompt, "seed": str(seed), "model": self.painter.identity}
-            return Answer(self.run.save_image(image, texts))
+            return Answer(await asyncio.to_thread(self.run.save_image, image, texts))
 
         def valid(value: Any) -> bool:
             return isinstance(value, dict) or self.run.has_image(value)

@@ -23,6 +23,7 @@ from magid_agents.models.found import Models
 from magid_agents.rundir import RunDir, RunDirError
 from magid_agents.runner import Counts, Progress
 from magid_agents.services import Services
+from magid_agents.shards import Shard
 from magid_agents.topology import Topology
 
 COUNTED = 32 << 20  # bytes of input that are read once more to count the dialogues
@@ -37,6 +38,7 @@ class Request:
     settings: Settings
     format: str = "auto"
     limit: int | None = None
+    shard: Shard | None = None  # only this part of the dialogues
     prompts: Path | None = None  # a folder that goes before the prompts that ship
     update: bool = False
     fresh: bool = False
@@ -67,7 +69,7 @@ def run(
     """
     if request.update and request.fresh:
         raise ConfigError("--update keeps what --fresh removes; give one of them")
-    records = read(request)
+    todo = read(request)
     texts = {name: prompts.load(name, request.prompts) for name in provenance.used_prompts(request.settings)}
     graph = topology.load(request.settings.graph)
     others = [_other(path) for path in request.reuse]
@@ -78,26 +80,31 @@ def run(
         manifest = provenance.describe(
             request.settings, texts, models.identities, models.thresholds, graph.identity, request.inputs
         )
+        manifest["shard"] = str(request.shard) if request.shard else None
         if not request.update:
             _refuse_another(directory, manifest)
         manifest |= {"format": request.format, "limit": request.limit}
-        return asyncio.run(
-            _run(request.settings, directory, manifest, records, texts, models, graph, progress)
-        )
+        return asyncio.run(_run(request.settings, directory, manifest, todo, texts, models, graph, progress))
 
 
 def read(request: Request) -> Iterator[Dialogue | BadRecord]:
+    """The records to be done, in order. Raises FormatError at once where a file cannot be used."""
+    everything, shard = records(request.inputs, request.format, request.limit), request.shard
+    return everything if shard is None else filter(shard.holds, everything)
+
+
+def records(inputs: Sequence[Path], format: str, limit: int | None) -> Iterator[Dialogue | BadRecord]:  # noqa: A002
     """The records of all inputs, in order. Raises FormatError at once where a file cannot be used."""
     seen = Seen()
-    files = [formats.read(path, request.format, seen) for path in request.inputs]
-    return itertools.islice(itertools.chain.from_iterable(files), request.limit)
+    files = [formats.read(path, format, seen) for path in inputs]
+    return itertools.islice(itertools.chain.from_iterable(files), limit)
 
 
 def count(request: Request) -> int | None:
     """How many records the inputs hold, or None where counting them would take long."""
     try:
         if sum(path.stat().st_size if path.is_file() else COUNTED + 1 for path in request.inputs) > COUNTED:
-            return request.limit
+            return request.limit if request.shard is None else None
     except OSError:  # the run itself says what is wrong with the file
         return None
     return sum(1 for _ in read(request))

@@ -95,7 +95,7 @@ def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
         (["--preset", "moon"], "no preset is named 'moon'; there are: default, paper"),
         (["--set", "budgit.attempts=2"], "settings: budgit: Extra inputs are not permitted"),
         (["--set", "budget.attempts=many"], "settings: budget.attempts: "),
-        (["--graph", "rhombus"], "graph=rhombus: no such graph; give magid, no_qa or FILE:ATTR"),
+        (["--graph", "rhombus"], "graph=rhombus: no such graph; give magid, no_qa, retrieval or FILE:ATTR"),
         (["--format", "docx"], "no format is called 'docx'; choose auto or native"),
         (["--engine", "steam"], "no engine is called 'steam'; there is: local"),
         (["--set", "scanner.prompt=scanner/nope"], "no prompt is named 'scanner/nope'"),

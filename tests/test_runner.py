@@ -1,6 +1,7 @@
 """The runner: input order, failures kept with their cause, bounded flight, and a stop that loses nothing."""
 
 import asyncio
+import errno
 import json
 import signal
 from collections.abc import Iterator, Sequence
@@ -10,14 +11,16 @@ from typing import Any
 import pytest
 
 from graphs.magid import graph
-from magid_agents import config, prompts, runner
+from magid_agents import config, prompts, rundir, runner
 from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
+from magid_agents.errors import StopRun
 from magid_agents.formats import BadRecord
 from magid_agents.journal import Journal
+from magid_agents.models.endpoint import Unavailable
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
 from magid_agents.prompts import Message
-from magid_agents.rundir import RunDir
+from magid_agents.rundir import RunDir, RunDirError
 from magid_agents.runner import Counts
 from magid_agents.services import Services
 from magid_agents.thresholds import Threshold
@@ -149,3 +152,51 @@ def test_an_interrupted_run_goes_on_from_what_was_paid_for(tmp_path: Path) -> No
     assert counts.accepted == 12
     assert 0 < first.calls < 12
     assert first.calls + rest.calls == 12
+
+
+def test_an_endpoint_that_is_down_for_all_ends_the_run(tmp_path: Path) -> None:
+    class Down(FakePainter):
+        async def paint(self, prompt: str, seed: int) -> Any:
+            await super().paint(prompt, seed)
+            raise Unavailable("painter: connection failed")
+
+    painter = Down()
+    with pytest.raises(StopRun, match=r"20 of the last 20 .* run the same command again .*connection failed"):
+        run(tmp_path, (dialogue(f"d{i}") for i in range(1000)), painter)
+    assert painter.calls < 30
+    assert not (tmp_path / "dialogues.jsonl").exists()
+
+
+def test_one_dialogues_bad_luck_ends_no_run(tmp_path: Path) -> None:
+    class Flaky(FakePainter):
+        async def paint(self, prompt: str, seed: int) -> Any:
+            image = await super().paint(prompt, seed)
+            if self.calls % 5:
+                raise Unavailable("painter: connection failed")
+            return image
+
+    counts = run(tmp_path, (dialogue(f"d{i}") for i in range(60)), Flaky())
+    assert (counts.dialogues, counts.failed) == (60, 48)
+
+
+def test_what_no_dialogue_can_escape_ends_the_run_at_once(tmp_path: Path) -> None:
+    class Full(FakePainter):
+        async def paint(self, prompt: str, seed: int) -> Any:
+            await super().paint(prompt, seed)
+            if prompt == "first":
+                await asyncio.sleep(60)
+            raise StopRun("the disk is full")
+
+    with pytest.raises(StopRun, match="the disk is full"):
+        run(tmp_path, iter([dialogue("first"), dialogue("second")]), Full())
+
+
+def test_an_image_that_cannot_be_written_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rundir, "write_atomically", full)
+    with pytest.raises(RunDirError, match=r"images/.*No space left on device.*run the same command again"):
+        run(tmp_path, iter([dialogue("d")]), FakePainter())

@@ -112,7 +112,9 @@ def test_an_image_that_is_gone_is_painted_again(tmp_path: Path) -> None:
 def test_a_stop_is_said_in_the_manifest_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
     class Stopped(FakePainter):
         async def paint(self, prompt: str, seed: int) -> Image.Image:
-            signal.raise_signal(signal.SIGINT)
+            self.calls += 1
+            if self.calls == 1:
+                signal.raise_signal(signal.SIGINT)
             await asyncio.sleep(60)
             return await super().paint(prompt, seed)
 

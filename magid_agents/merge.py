@@ -1,0 +1,156 @@
+"""The parts of a sharded run, put together as if it had been one.
+
+Knows that every part is in input order, so that one pass over the inputs and the parts suffices, whatever
+their size; asks no model.
+"""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from magid_agents import provenance, session
+from magid_agents.dialogue import Dialogue
+from magid_agents.errors import MagidError
+from magid_agents.formats import BadRecord
+from magid_agents.journal import SCHEMA
+from magid_agents.rundir import RunDir, replacing
+from magid_agents.runner import Counts
+from magid_agents.shards import Shard, number
+
+
+class MergeError(MagidError):
+    """The parts are not one run; the message says which and why."""
+
+
+class _Lines:
+    """The lines of a result file, one ahead."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = _read(path)
+        self.head = next(self._lines, None)
+
+    def take(self, name: str) -> bytes | None:
+        """The next line, if it is that record's."""
+        if self.head is None or self.head[0] != name:
+            return None
+        line = self.head[1]
+        self.head = next(self._lines, None)
+        return line
+
+
+def _read(path: Path) -> Iterator[tuple[str, bytes]]:
+    with path.open("rb") as file:
+        for line in file:
+            yield json.loads(line.decode(errors="surrogatepass"))["id"], line
+
+
+def merge(parts: Sequence[Path], out: Path) -> Counts:
+    """Write dialogues, failures, images, journal and manifest of all parts to `out`, in input order.
+
+    Raises MergeError where the parts are not all of one finished run, or their inputs are not there any more;
+    RunDirError where `out` cannot be written.
+    """
+    directories = [RunDir(path) for path in parts]
+    manifests = [_manifest(directory) for directory in directories]
+    shards = _complete(manifests, directories)
+    first = manifests[0]
+    target = RunDir(out)
+    with target.locked():
+        if target.manifest.exists() or target.journal.exists():
+            raise MergeError(f"{out}: holds a run already; choose another --out")
+        _images(directories, target)
+        _journals(directories, target)
+        with replacing(target.dialogues) as results, replacing(target.failures) as failures:
+            _results(_records(first), dict(zip(shards, directories, strict=True)), results, failures)
+        counts = sum((Counter(m["counts"]) for m in manifests), Counter())
+        merged = {key: value for key, value in first.items() if key != "shard"}
+        merged["counts"] = asdict(Counts(**counts))
+        merged["calls"] = dict(sum((Counter(m["calls"]) for m in manifests), Counter()))
+        merged["cost"] = round(sum(m.get("cost", 0.0) for m in manifests), 6)
+        merged["merged"] = [str(path.resolve()) for path in parts]
+        target.write_manifest(merged)
+    return Counts(**counts)
+
+
+def _manifest(directory: RunDir) -> dict[str, Any]:
+    manifest = directory.read_manifest()
+    if manifest is None or manifest.get("shard") is None:
+        raise MergeError(f"{directory.path}: holds no part of a run; parts are made by magid run --shard i/n")
+    if manifest["status"] != "finished":
+        raise MergeError(f"{directory.path}: is {manifest['status']}; run its command again first")
+    return manifest
+
+
+def _complete(manifests: Sequence[dict[str, Any]], directories: Sequence[RunDir]) -> list[int]:
+    """The number of each part. Raises MergeError where one is missing, there twice, or made otherwise."""
+    shards = [Shard.parse(m["shard"]) for m in manifests]
+    wanted = {Shard(i + 1, shards[0].of) for i in range(shards[0].of)}
+    if missing := sorted(wanted - set(shards)):
+        raise MergeError(f"part {missing[0]} is missing; give all {shards[0].of} directories")
+    if len(shards) != len(wanted):
+        double = next(s for s, count in Counter(shards).items() if count > 1 or s not in wanted)
+        raise MergeError(f"part {double} is there twice, or belongs to another run")
+    for other, directory in zip(manifests[1:], directories[1:], strict=True):
+        differ = provenance.differences(manifests[0] | {"shard": None}, other | {"shard": None})
+        differ += [f"--{key}" for key in ("format", "limit") if manifests[0][key] != other[key]]
+        if differ:
+            raise MergeError(f"{directory.path}: was made otherwise ({'; '.join(differ)})")
+    return [shard.number for shard in shards]
+
+
+def _records(manifest: dict[str, Any]) -> Iterator[Dialogue | BadRecord]:
+    """The inputs' records again: only they know the order across the parts."""
+    inputs = [Path(path) for path in manifest["inputs"]]
+    if gone := [path for path in inputs if not path.exists()]:
+        raise MergeError(f"{gone[0]}: the input of the parts is not there; it gives the order of the whole")
+    return session.records(inputs, manifest["format"], manifest["limit"])
+
+
+def _results(
+    records: Iterator[Dialogue | BadRecord],
+    parts: Mapping[int, RunDir],
+    results: IO[bytes],
+    failures: IO[bytes],
+) -> None:
+    finished = {i: _Lines(part.dialogues) for i, part in parts.items()}
+    failed = {i: _Lines(part.failures) for i, part in parts.items()}
+    for record in records:
+        part = number(record, len(parts))
+        name = record.id if isinstance(record, Dialogue) else f"{record.file}:{record.line}"
+        if line := finished[part].take(name):
+            results.write(line)
+        elif line := failed[part].take(name):
+            failures.write(line)
+        else:
+            raise MergeError(f"{parts[part].path}: holds no result for {name}; was the input changed since?")
+
+
+def _images(parts: Sequence[RunDir], target: RunDir) -> None:
+    for part in parts:
+        for path in part.path.glob("images/??/*.png"):
+            here = target.image_path(path.stem)
+            if here.exists():  # the same image in two parts
+                continue
+            here.parent.mkdir(exist_ok=True)
+            try:
+                os.link(path, here)
+            except OSError:  # another file system
+                shutil.copy2(path, here)
+
+
+def _journals(parts: Sequence[RunDir], target: RunDir) -> None:
+    with closing(sqlite3.connect(target.journal)) as db:
+        db.executescript(SCHEMA)
+        for part in parts:
+            db.execute("ATTACH DATABASE ? AS part", (str(part.journal),))
+            for table in ("calls", "uses"):
+                db.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM part.{table}")
+            db.commit()
+            db.execute("DETACH DATABASE part")
