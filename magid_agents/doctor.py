@@ -74,7 +74,10 @@ def _packages() -> Iterator[Check]:
 def _device(settings: Settings) -> Check:
     import torch
 
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    gpus = [
+        f"{properties.name} ({properties.total_memory / 2**30:.0f} GiB)"
+        for properties in map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    ]
     wanted = settings.painter.device
     if wanted.startswith("cuda") and not gpus:
         return Check("painter.device", False, f"{wanted}, but there is no CUDA GPU; set painter.device=auto")

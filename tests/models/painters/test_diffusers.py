@@ -3,6 +3,8 @@
 import asyncio
 import inspect
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,3 +109,27 @@ def test_what_the_pipeline_cannot_take_is_named(folder: Path) -> None:
 
 def test_weights_in_fewer_bits_still_paint(folder: Path) -> None:
     assert paint(painter(folder, quantise="float8"), ("a dog", 1))[0].shape == (16, 16, 3)
+
+
+def test_a_hub_model_is_known_by_the_commit_it_came_from(folder: Path, tmp_path: Path) -> None:
+    """From a hub cache as the hub's own library lays it out, with no network."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    model = tmp_path / "hub" / "models--tiny--sd"
+    shutil.copytree(folder, model / "snapshots" / commit)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(commit)
+    code = """
+import asyncio
+from magid_agents.config import Painter
+from magid_agents.models.painters import build
+painter = build(Painter(model="tiny/sd", steps=1, width=16, height=16, device="cpu"))
+print(painter.identity, asyncio.run(painter.paint("a dog", 1)).size)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.stdout.strip() == f"tiny/sd@{commit} (16, 16)", done.stderr
