@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -148,7 +149,7 @@ class Services:
         asked = self.critic if images else self.chat
         request = {
             "messages": [[m.role, m.text] for m in messages],
-            "schema": shape.model_json_schema(),
+            "schema": _schema(shape),
             "images": list(images),
             **asked.parameters,
         }
@@ -239,6 +240,11 @@ class Services:
             return replace(answer, usage=self.meter.charge(kind, answer.usage))
 
         return await self.journal.call(Call(kind, model, request), paid, use, valid)
+
+
+@cache
+def _schema(shape: type[BaseModel]) -> dict[str, Any]:
+    return shape.model_json_schema()
 
 
 def _validate(raw: str, shape: type[Shape], check: Callable[[Shape], str | None]) -> tuple[Shape | None, str]:
