@@ -8,12 +8,10 @@ Rows are ratios to the bare one; seconds are CPU seconds of the process, all thr
 
 import argparse
 import asyncio
-import json
 import operator
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -23,16 +21,11 @@ from langgraph.types import Send
 from rich.console import Console
 from rich.table import Table
 
-from magid_agents import config, session
-from magid_agents.config import Settings
-from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
-from magid_agents.models.found import Models
-from magid_agents.prompts import Message
-from magid_agents.session import Request
-from magid_agents.thresholds import Threshold
+from benchmarks import worlds
+from magid_agents import session
+from magid_agents.models.fakes import FakePainter
 
-MOMENTS, ATTEMPTS, IN_FLIGHT = 2, 2, 64
-TEXT = "We took the boat out to the island and this is what we saw there in the morning"
+ATTEMPTS, IN_FLIGHT = 2, 64
 
 
 class Bare(TypedDict, total=False):
@@ -46,15 +39,15 @@ class Result(TypedDict):
     outcomes: Annotated[list[int], operator.add]
 
 
-async def scan(_: Bare) -> Bare:
+async def scan(state: Bare) -> Bare:  # noqa: ARG001  (LangGraph wants the name)
     return {}
 
 
-async def write(_: Bare) -> Bare:
+async def write(state: Bare) -> Bare:  # noqa: ARG001  (LangGraph wants the name)
     return {}
 
 
-async def paint(_: Bare) -> Bare:
+async def paint(state: Bare) -> Bare:  # noqa: ARG001  (LangGraph wants the name)
     return {}
 
 
@@ -66,8 +59,12 @@ async def judge(state: Bare) -> Bare:
     return done
 
 
-async def assemble(_: Bare) -> Bare:
+async def assemble(state: Bare) -> Bare:  # noqa: ARG001  (LangGraph wants the name)
     return {}
+
+
+def each_moment(state: Bare) -> list[Send]:
+    return [Send("illustrate", {"dialogue": state["dialogue"], "moment": m}) for m in range(worlds.MOMENTS)]
 
 
 def bare() -> StateGraph[Any, Any, Any, Any]:
@@ -91,7 +88,7 @@ def bare() -> StateGraph[Any, Any, Any, Any]:
         .add_edge(START, "scan")
         .add_conditional_edges(
             "scan",
-            lambda s: [Send("illustrate", {"dialogue": s["dialogue"], "moment": m}) for m in range(MOMENTS)],
+            each_moment,
             ["illustrate"],
         )
         .add_edge("illustrate", "assemble")
@@ -115,39 +112,10 @@ async def saved(folder: Path, dialogues: Sequence[dict[str, Any]]) -> None:
         await through(bare().compile(checkpointer=saver), dialogues)
 
 
-def script(messages: Sequence[Message], shape: str) -> str:
-    """Two moments a dialogue, and prompts that differ by attempt."""
-    if shape == "SharingMoments":
-        found = [{"rationale": "r", "utterance": i, "description": f"a boat, {i}"} for i in range(MOMENTS)]
-        return json.dumps({"moments": found})
-    if shape == "GenerationPrompt":
-        return json.dumps({"prompt": f"boat {'again' if 'tried' in messages[-1].text else 'first'}"})
-    return '{"questions": [{"question": "is it there?", "answer": true}], "comment": "good"}'
-
-
-def match(prompt: str, _: str) -> float:
-    return 0.9 if "again" in prompt else 0.2
-
-
-@contextmanager
-def fakes(_: Settings) -> Iterator[Models]:
-    thresholds = (Threshold("image_text_match", 0.5), Threshold("unsafe", 0.5, at_most=True, vital=True))
-    scorers = {"image_text_match": FakeScorer(match), "unsafe": FakeScorer(lambda *_: 0.0)}
-    yield Models(FakeChat(script), FakePainter(), scorers, thresholds, FakeObserver())
-
-
-def ours(folder: Path, dialogues: Sequence[dict[str, Any]]) -> None:
-    source = folder / "in.jsonl"
-    source.write_text("".join(json.dumps(d) + "\n" for d in dialogues))
-    sets = [
-        "scanner.prompt=scanner/zero_shot",
-        "writer.write=prompt_writer/write",
-        f"concurrency={IN_FLIGHT}",
-    ]
-    sets += ["writer.rewrite=prompt_writer/rewrite", f"budget.attempts={ATTEMPTS}", "budget.candidates=1"]
-    request = Request(inputs=[source], out=folder / "out", settings=config.load(sets=sets))
-    counts = session.run(request, find=fakes).counts
-    assert counts.rewritten == MOMENTS * len(dialogues), counts
+def ours(folder: Path, dialogues: int) -> None:
+    request = worlds.request(folder, dialogues, **{"budget.candidates": 1, "concurrency": IN_FLIGHT})
+    counts = session.run(request, find=worlds.fakes(FakePainter, attempts=ATTEMPTS)).counts
+    assert counts.rewritten == worlds.MOMENTS * dialogues, counts
 
 
 def cpu(work: Any) -> float:
@@ -162,16 +130,15 @@ def main() -> None:
     )
     parser.add_argument("--dialogues", type=int, default=2000)
     args = parser.parse_args()
-    dialogues = [
-        {"id": f"d{i}", "utterances": [{"speaker": s, "text": f"{TEXT}, {i}"} for s in "ABAB"]}
-        for i in range(args.dialogues)
-    ]
+    dialogues = [{"id": f"d{i}", "utterances": [worlds.TEXT] * 4} for i in range(args.dialogues)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        (folder / "first").mkdir()
+        ours(folder / "first", 10)  # imports are a run's cost, not a dialogue's
         rows = {
             "bare LangGraph": cpu(lambda: asyncio.run(through(bare().compile(), dialogues))),
             "with AsyncSqliteSaver": cpu(lambda: asyncio.run(saved(folder, dialogues))),
-            "magid with its journal": cpu(lambda: ours(folder, dialogues)),
+            "magid with its journal": cpu(lambda: ours(folder, args.dialogues)),
         }
     table = Table("", "CPU ms a dialogue", "ratio", title=f"{args.dialogues} dialogues, 2 images, 2 attempts")
     first = next(iter(rows.values()))

@@ -1,20 +1,17 @@
-"""The loop: scan a dialogue, then write, paint and judge for each sharing moment until it is accepted
-or its budget is spent.
+"""The loop: write, paint and judge for each sharing moment until it is accepted or its budget is spent.
 
-    START -> scanner -> one loop per sharing moment -> assemble -> END
-                        [ prompt_writer -> painter -> critic ]
-                                ^------- rewrite -------'
+START -> scanner -> one loop per sharing moment -> assemble -> END
+                    [ prompt_writer -> painter -> critic ]
+                            ^------- rewrite -------'
 """
 
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send
 
-from magid_agents.agents.assemble import assemble
 from magid_agents.agents.critic import critic
+from magid_agents.agents.outer import around
 from magid_agents.agents.painter import painter
 from magid_agents.agents.prompt_writer import prompt_writer
-from magid_agents.agents.scanner import scanner
-from magid_agents.agents.state import DialogueState, MomentOutput, MomentState
+from magid_agents.agents.state import MomentOutput, MomentState
 from magid_agents.dialogue import Decision
 from magid_agents.services import Services
 
@@ -26,11 +23,6 @@ def rewrite_or_end(state: MomentState) -> str:
 
 def paint_or_end(state: MomentState) -> str:
     return END if state.get("outcomes") else "painter"
-
-
-def each_moment(state: DialogueState) -> list[Send] | str:
-    moments = [Send("illustrate", {"dialogue": state["dialogue"], "moment": m}) for m in state["moments"]]
-    return moments or "assemble"
 
 
 illustrate = (
@@ -45,14 +37,4 @@ illustrate = (
     .compile(name="illustrate")
 )
 
-graph = (
-    StateGraph(DialogueState, context_schema=Services)
-    .add_node(scanner)
-    .add_node("illustrate", illustrate)
-    .add_node(assemble)
-    .add_edge(START, "scanner")
-    .add_conditional_edges("scanner", each_moment, ["illustrate", "assemble"])
-    .add_edge("illustrate", "assemble")
-    .add_edge("assemble", END)
-    .compile(name="magid")
-)
+graph = around(illustrate, "magid")

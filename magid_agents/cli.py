@@ -58,7 +58,9 @@ def run(
     max_cost: Annotated[
         float | None, typer.Option("--max-cost", min=0, help="Stop, to be resumed, after so many dollars.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="Where it runs: local.")] = "local",
+    engine: Annotated[str, typer.Option(help="Where it runs: local, or ray for a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="The Ray cluster's; none starts one here.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; else one a GPU.")] = None,
     update: Annotated[bool, typer.Option("--update", help="Recompute what a change touches.")] = False,
     reuse: Annotated[list[Path] | None, typer.Option(help="Take over answers from that run.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the run directory holds.")] = False,
@@ -70,8 +72,9 @@ def run(
     from magid_agents import config, display, rundir, session
     from magid_agents.shards import Shard
 
-    if engine != "local":
-        raise typer.BadParameter(f"no engine is called {engine!r}; there is: local", param_hint="--engine")
+    if engine not in (known := ("local", "ray")):
+        said = f"no engine is called {engine!r}; there are: {', '.join(known)}"
+        raise typer.BadParameter(said, param_hint="--engine")
     named = {"graph": graph, "concurrency": concurrency, "seed": seed, "max_cost": max_cost}
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
     request = session.Request(
@@ -87,7 +90,12 @@ def run(
         reuse=reuse or [],
     )
     with display.bar(session.count(request)) as progress:
-        outcome = session.run(request, progress)
+        if engine == "ray":
+            from magid_agents.engines import ray
+
+            outcome = ray.run(request, progress, workers=workers, address=address)
+        else:
+            outcome = session.run(request, progress)
     display.summary(outcome, out)
     if not outcome.counts.failed:
         return 0

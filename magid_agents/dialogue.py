@@ -4,9 +4,13 @@ Pure data, checked on construction; knows no file, no model and no graph. Images
 of their PNG file only, never as pixels.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+LIKELY = 0.5  # odds of Yes from which a question counts as satisfied
 
 
 class Noun(BaseModel):
@@ -62,12 +66,23 @@ class Question(Noun):
     satisfied: bool
     odds: float | None = None  # how likely the answer is yes, where a model gave that
 
+    @classmethod
+    def by_odds(cls, question: str, odds: float) -> Self:
+        return cls(question=question, satisfied=odds >= LIKELY, odds=odds)
+
 
 class Critique(Noun):
     """The judgement in words of one candidate against the image description."""
 
     questions: tuple[Question, ...] = ()
     comment: str = ""
+
+    @classmethod
+    def by_odds(cls, description: str, odds: float, seen: Sequence[tuple[str, float]]) -> Self:
+        """One question about the whole, answered from what is seen, which is the comment."""
+        words = ", ".join(word for word, _ in seen[:3])
+        question = Question.by_odds(f"Does it show {description}?", odds)
+        return cls(questions=(question,), comment=f"It looks like: {words}." if words else "")
 
     @property
     def failed(self) -> tuple[str, ...]:

@@ -51,8 +51,10 @@ def _read(path: Path) -> Iterator[tuple[str, bytes]]:
             yield json.loads(line.decode(errors="surrogatepass"))["id"], line
 
 
-def merge(parts: Sequence[Path], out: Path) -> Counts:
+def merge(parts: Sequence[Path], out: Path, *, again: bool = False) -> Counts:
     """Write dialogues, failures, images, journal and manifest of all parts to `out`, in input order.
+
+    `again` renews what an earlier merge of the same parts has written there.
 
     Raises MergeError where the parts are not all of one finished run, or their inputs are not there any more;
     RunDirError where `out` cannot be written.
@@ -63,20 +65,22 @@ def merge(parts: Sequence[Path], out: Path) -> Counts:
     first = manifests[0]
     target = RunDir(out)
     with target.locked():
-        if target.manifest.exists() or target.journal.exists():
+        if not again and (target.manifest.exists() or target.journal.exists()):
             raise MergeError(f"{out}: holds a run already; choose another --out")
         _images(directories, target)
         _journals(directories, target)
         with replacing(target.dialogues) as results, replacing(target.failures) as failures:
             _results(_records(first), dict(zip(shards, directories, strict=True)), results, failures)
-        counts = sum((Counter(m["counts"]) for m in manifests), Counter())
+        counts = Counts()
+        for manifest in manifests:
+            counts.combine(manifest["counts"])
         merged = {key: value for key, value in first.items() if key != "shard"}
-        merged["counts"] = asdict(Counts(**counts))
-        merged["calls"] = dict(sum((Counter(m["calls"]) for m in manifests), Counter()))
+        merged["counts"] = asdict(counts)
+        merged["calls"] = {key: sum(m["calls"][key] for m in manifests) for key in ("computed", "reused")}
         merged["cost"] = round(sum(m.get("cost", 0.0) for m in manifests), 6)
         merged["merged"] = [str(path.resolve()) for path in parts]
         target.write_manifest(merged)
-    return Counts(**counts)
+    return counts
 
 
 def _manifest(directory: RunDir) -> dict[str, Any]:
@@ -151,6 +155,6 @@ def _journals(parts: Sequence[RunDir], target: RunDir) -> None:
         for part in parts:
             db.execute("ATTACH DATABASE ? AS part", (str(part.journal),))
             for table in ("calls", "uses"):
-                db.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM part.{table}")
+                db.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM part.{table}")
             db.commit()
             db.execute("DETACH DATABASE part")

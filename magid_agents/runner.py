@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,6 +45,11 @@ class Counts:
         self.rewritten += sum(image["attempts"] > 1 for image in images)
         self.dropped += len(record["dropped"])
         self.bare += not images
+
+    def combine(self, other: Mapping[str, int]) -> None:
+        """Add another run's counts, as a manifest has them."""
+        for name, value in other.items():
+            setattr(self, name, getattr(self, name) + value)
 
 
 @dataclass(frozen=True)

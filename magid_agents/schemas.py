@@ -49,6 +49,12 @@ class CheckedQuestion(_Shape):
     answer: bool
 
 
+class GenerationPrompts(_Shape):
+    """Several, the best first; the first that can be used is."""
+
+    prompts: list[str]
+
+
 class Questions(_Shape):
     """What an image must show, as yes/no questions that are answered one by one."""
 
@@ -64,5 +70,13 @@ class CritiqueAnswer(_Shape):
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     shape.__name__: shape
-    for shape in (SharingMoments, YesOrNo, Description, GenerationPrompt, Questions, CritiqueAnswer)
+    for shape in (
+        SharingMoments,
+        YesOrNo,
+        Description,
+        GenerationPrompt,
+        GenerationPrompts,
+        Questions,
+        CritiqueAnswer,
+    )
 }

@@ -29,6 +29,9 @@ from magid_agents.topology import Topology
 COUNTED = 32 << 20  # bytes of input that are read once more to count the dialogues
 
 
+Find = Callable[[Settings], AbstractContextManager[Models]]
+
+
 @dataclass(frozen=True)
 class Request:
     """What a user asked for."""
@@ -59,11 +62,13 @@ class Outcome:
 def run(
     request: Request,
     progress: Progress = lambda _: None,
-    find: Callable[[Settings], AbstractContextManager[Models]] | None = None,
+    find: Find | None = None,
+    loop: asyncio.Runner | None = None,
 ) -> Outcome:
     """Do the run, or as much of it as is not done yet.
 
-    `find` gives the models, found.find where there is none; tests hand fake ones. Raises a MagidError before
+    `find` gives the models, found.find where there is none; tests hand fake ones. `loop` is where it runs,
+    where models outlive the run. Raises a MagidError before
     any dialogue starts where the settings, a prompt, a model, the graph or the input cannot be used, or where
     the directory holds a run that was made otherwise and neither `update` nor `fresh` was asked for.
     """
@@ -84,7 +89,8 @@ def run(
         if not request.update:
             _refuse_another(directory, manifest)
         manifest |= {"format": request.format, "limit": request.limit}
-        return asyncio.run(_run(request.settings, directory, manifest, todo, texts, models, graph, progress))
+        work = _run(request.settings, directory, manifest, todo, texts, models, graph, progress)
+        return loop.run(work) if loop else asyncio.run(work)
 
 
 def read(request: Request) -> Iterator[Dialogue | BadRecord]:

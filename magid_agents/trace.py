@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magid_agents.agents.verdict import LIKELY, decide
+from magid_agents.agents.verdict import decide
 from magid_agents.dialogue import Critique, Question, Verdict
 from magid_agents.rundir import RunDir, RunDirError, image_name
 from magid_agents.services import UNPAINTED, UNSAFE, YES
@@ -143,7 +143,7 @@ def _dialogue(
             case ["scan", "odds", utterance]:
                 odds[int(utterance)] = step.answer[YES]
             case [utterance, attempt, *what] if utterance.isdigit():
-                _add(moments[int(utterance)], int(attempt), what, step)
+                _add(moments[int(utterance)], int(attempt), what, step, settings)
     for moment in moments.values():
         for number, made in enumerate(moment.attempts, 1):
             made.verdict = _verdict(made, number, thresholds, settings)
@@ -177,7 +177,9 @@ def _moments(steps: Sequence[Step]) -> Iterator[MomentTrace]:
             yield MomentTrace(moment["utterance"], moment["description"], moment.get("rationale", ""))
 
 
-def _add(moment: MomentTrace, number: int, what: Sequence[str], step: Step) -> None:
+def _add(
+    moment: MomentTrace, number: int, what: Sequence[str], step: Step, settings: Mapping[str, Any]
+) -> None:
     while len(moment.attempts) < number:
         moment.attempts.append(AttemptTrace())
     attempt = moment.attempts[number - 1]
@@ -186,8 +188,12 @@ def _add(moment: MomentTrace, number: int, what: Sequence[str], step: Step) -> N
     attempt.computed += not step.reused
     attempt.reused += step.reused
     match what:
+        case ["write", *_]:  # a corrected answer comes after the one it corrects
+            attempt.prompt = _written(step.answer) or attempt.prompt
+        case ["check"] if step.answer[YES] >= settings["safety"]["limit"]:
+            attempt.unpainted.append(f"the prompt is unsafe ({step.answer[YES]:.2f})")
         case ["paint", _]:  # steps sort so that candidates come in order and before their scores
-            attempt.prompt = step.request["prompt"]
+            attempt.prompt = step.request["prompt"]  # the writer may have given several
             if isinstance(step.answer, dict):
                 attempt.unpainted.append(step.answer[UNPAINTED])
             else:
@@ -202,10 +208,22 @@ def _add(moment: MomentTrace, number: int, what: Sequence[str], step: Step) -> N
         case ["critique", "yes", question]:
             asked, odds = attempt.asked[int(question)], step.answer[YES]
             known = attempt.critique or Critique()
-            answered = Question(question=asked, satisfied=odds >= LIKELY, odds=odds)
-            attempt.critique = Critique(questions=(*known.questions, answered))
+            attempt.critique = Critique(questions=(*known.questions, Question.by_odds(asked, odds)))
+        case ["critique", "odds"]:
+            attempt.critique = Critique.by_odds(moment.description, step.answer[YES], ())
+        case ["look"] if attempt.critique and attempt.critique.questions[:1]:
+            (first, *_) = attempt.critique.questions
+            if first.odds is not None:
+                attempt.critique = Critique.by_odds(moment.description, first.odds, step.answer)
         case ["critique", *_]:
             attempt.critique = _critique(step.answer) or attempt.critique
+
+
+def _written(text: str) -> str | None:
+    try:
+        return " ".join(str(json.loads(text)["prompt"]).split())
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _asked(text: str) -> list[str]:

@@ -13,15 +13,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from magid_agents.models.manifest import SHIPPED
 from magid_agents.rundir import RunDir
 from magid_agents.trace import read, thresholds
 from tests.fake_run import lines
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (SHIPPED / "painter").exists(), reason="the painter is still in training"),
-]
+pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parent.parent / "examples" / "dialogues.jsonl"
 CHOSEN = ("puppy", "small-talk", "injection")
 

@@ -354,3 +354,38 @@ def test_blank_and_refused_images_are_no_candidates(tmp_path: Path) -> None:
     again = World(tmp_path, Script(), lambda *_: 0.9, **{"budget.attempts": 2})
     assert again.run()["dropped"] == [lost]
     assert again.calls == (0, 0, 0)
+
+
+def test_of_several_prompts_the_first_new_one_is_painted(tmp_path: Path) -> None:
+    class Choosing(Script):
+        def __call__(self, messages: Sequence[Message], shape: str) -> str:
+            if shape == "GenerationPrompts":
+                return (
+                    '{"prompts": ["Prompt 1", "word word word word word word word word", "a dog", "a cat"]}'
+                )
+            return super().__call__(messages, shape)
+
+    sets = {"writer.rewrite": "prompt_writer/rewrite_choices"}
+    world = World(
+        tmp_path, Choosing(moments((0, "a dog"))), lambda p, _: 0.9 if p == "a dog" else 0.1, **sets
+    )
+    world.painter = FakePainter(token_limit=6)
+    image = world.run()["utterances"][0]["images"][0]
+    assert (image["prompt"], image["attempts"]) == ("a dog", 2)
+
+
+def test_a_critique_by_odds_tells_the_rewriter_what_it_looks_like(tmp_path: Path) -> None:
+    class Doubting(Script):
+        def __call__(self, messages: Sequence[Message], shape: str) -> str:
+            if shape == "Odds":
+                return "Yes" if "Seen: prompt 2 (0.90)" in messages[-1].text else "No"
+            return super().__call__(messages, shape)
+
+    sets = {"critic.critique": "critic/odds"}
+    world = World(tmp_path, Doubting(moments((0, "a dog"))), lambda *_: 0.9, **sets)
+    image = world.run()["utterances"][0]["images"][0]
+    assert (image["prompt"], image["attempts"]) == ("prompt 2", 2)
+    assert image["critique"] == "It looks like: prompt 2."
+    rewrite = next(text for text in world.script.heard if "turned down" in text)
+    assert "- not satisfied: Does it show a dog?" in rewrite
+    assert "It looks like: prompt 1." in rewrite

@@ -97,7 +97,7 @@ def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
         (["--set", "budget.attempts=many"], "settings: budget.attempts: "),
         (["--graph", "rhombus"], "graph=rhombus: no such graph; give magid, no_qa, retrieval or FILE:ATTR"),
         (["--format", "docx"], "no format is called 'docx'; choose auto or native"),
-        (["--engine", "steam"], "no engine is called 'steam'; there is: local"),
+        (["--engine", "steam"], "no engine is called 'steam'; there are: local, ray"),
         (["--set", "scanner.prompt=scanner/nope"], "no prompt is named 'scanner/nope'"),
         (
             ["--set", "chat.provider=openai", "--set", "chat.base_url=http://127.0.0.1:9/v1"],

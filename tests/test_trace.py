@@ -1,15 +1,20 @@
 """The trace: every decision of a run, told again from the journal alone."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from magid_agents import trace
 from magid_agents.dialogue import Decision
+from magid_agents.models.fakes import FakeChat
+from magid_agents.prompts import Message
 from magid_agents.rundir import RunDirError
 from magid_agents.trace_display import show
-from tests.fake_run import lines, run
+from tests.fake_run import lines, run, script
+
+ANSWER = "Answer Yes or No, from the image alone."
 
 
 def test_each_attempt_is_told_with_its_verdict(tmp_path: Path) -> None:
@@ -99,3 +104,26 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     with pytest.raises(RunDirError, match="holds no dialogue 'cat'"):
         list(trace.read(tmp_path / "out", "cat"))
+
+
+def test_answered_questions_and_unpainted_prompts_are_told(tmp_path: Path) -> None:
+    def asking(messages: Sequence[Message], shape: str) -> str:
+        if shape == "Questions":
+            return '{"questions": ["Is there a cake?", "Is there a candle?"]}'
+        if shape == "Odds":  # of a question, and of a prompt's being unsafe
+            return "Yes" if messages[-1].text in (f"Is there a cake? {ANSWER}", "Prompt: cake") else "No"
+        return script(messages, shape)
+
+    sets = ["critic.critique=critic/questions", "safety.prompt=safety/prompt"]
+    run(tmp_path, "cake", chat=FakeChat(asking, vision=True), sets=sets)
+    (told,) = trace.read(tmp_path / "out")
+    unsafe, judged = told.moments[0].attempts
+    assert (unsafe.prompt, unsafe.candidates) == ("cake", [])
+    assert unsafe.unpainted == ["the prompt is unsafe (1.00)"]
+    assert judged.critique is not None
+    assert [(q.question, q.satisfied, q.odds) for q in judged.critique.questions] == [
+        ("Is there a cake?", True, 1.0),
+        ("Is there a candle?", False, 0.0),
+    ]
+    assert judged.verdict is not None
+    assert judged.verdict.reason == "critique 0.500 against 0.600"

@@ -8,13 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.models.manifest import SHIPPED
 from tests.fake_run import lines
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (SHIPPED / "painter").exists(), reason="the painter is still in training"),
-]
+pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parent.parent
 DIALOGUE = '{"id": "cat", "utterances": [{"speaker": "A", "text": "Look at my black cat!"}]}\n'
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import MomentState, Outcome, dropped, use
-from magid_agents.agents.verdict import LIKELY, best, decide
+from magid_agents.agents.verdict import best, decide
 from magid_agents.dialogue import (
     Attempt,
     Candidate,
@@ -20,7 +20,7 @@ from magid_agents.dialogue import (
     Verdict,
 )
 from magid_agents.rundir import image_name
-from magid_agents.schemas import CritiqueAnswer, Questions
+from magid_agents.schemas import CritiqueAnswer, Questions, YesOrNo
 from magid_agents.services import UNSAFE, Services
 
 MOST = 8  # questions that are asked of one image
@@ -109,6 +109,8 @@ async def _critique(state: MomentState, services: Services, candidate: Candidate
     if services.shape(prompt) is Questions:
         return await _by_questions(state, services, prompt, candidate)
     seen = await services.look(use(state, "look"), candidate.sha256)
+    if services.shape(prompt) is YesOrNo:
+        return await _by_odds(state, services, prompt, seen)
     answer = await services.ask(
         use(state, "critique"),
         prompt,
@@ -118,6 +120,15 @@ async def _critique(state: MomentState, services: Services, candidate: Candidate
     )
     questions = tuple(Question(question=q.question, satisfied=q.answer) for q in answer.questions)
     return Critique(questions=questions, comment=answer.comment)
+
+
+async def _by_odds(
+    state: MomentState, services: Services, prompt: str, seen: Sequence[tuple[str, float]]
+) -> Critique:
+    """One question: whether what is seen may be what is wanted. What is seen is the comment."""
+    values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen}
+    odds = await services.yes(use(state, "critique/odds"), prompt, values)
+    return Critique.by_odds(state["moment"].description, odds, seen)
 
 
 async def _by_questions(
@@ -131,7 +142,7 @@ async def _by_questions(
     async def answered(number: int, question: str) -> Question:
         step, template = use(state, f"critique/yes/{number:02d}"), services.settings.critic.answer
         odds = await services.yes(step, template, {"question": question}, [candidate.sha256])
-        return Question(question=question, satisfied=odds >= LIKELY, odds=odds)
+        return Question.by_odds(question, odds)
 
     questions = await asyncio.gather(*(answered(i, q) for i, q in enumerate(asked.questions[:MOST])))
     return Critique(questions=tuple(questions))

@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import MomentState, dropped, use
 from magid_agents.dialogue import Attempt
-from magid_agents.schemas import GenerationPrompt
+from magid_agents.schemas import GenerationPrompt, GenerationPrompts
 from magid_agents.services import InvalidAnswer, Services
 
 
@@ -29,25 +29,37 @@ async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[
         "last": earlier[-1] if earlier else None,
     }
     writer = services.settings.writer
+    template = writer.rewrite if earlier else writer.write
+    tried = [a.prompt for a in earlier]
+    shape = GenerationPrompts if services.shape(template) is GenerationPrompts else GenerationPrompt
     try:
         answer = await services.ask(
-            use(state, "write"),
-            writer.rewrite if earlier else writer.write,
-            values,
-            GenerationPrompt,
-            lambda found: problem(found.prompt, [a.prompt for a in earlier], services),
+            use(state, "write"), template, values, shape, lambda found: usable(found, tried, services)[1]
         )
     except InvalidAnswer as error:
         if not earlier:
             raise
         reason = f"no other prompt was written: {error.problem}"
         return {"outcomes": [dropped(moment, reason)]}
-    return {"draft": Attempt(prompt=" ".join(answer.prompt.split()))}
+    prompt, _ = usable(answer, tried, services)
+    return {"draft": Attempt(prompt=prompt)}
 
 
 async def verbatim(state: MomentState) -> dict[str, Attempt]:
     """The description itself, unwritten: what a baseline searches for."""
     return {"draft": Attempt(prompt=" ".join(state["moment"].description.split()))}
+
+
+def usable(
+    answer: GenerationPrompt | GenerationPrompts, tried: list[str], services: Services
+) -> tuple[str, str | None]:
+    """(the first prompt that can be used, None), or ("", what is wrong with the last)."""
+    wrong: str | None = "there is no prompt"
+    for prompt in answer.prompts if isinstance(answer, GenerationPrompts) else [answer.prompt]:
+        wrong = problem(prompt, tried, services)
+        if wrong is None:
+            return " ".join(prompt.split()), None
+    return "", wrong
 
 
 def problem(prompt: str, earlier: list[str], services: Services) -> str | None:

@@ -9,7 +9,6 @@ from magid_agents.dialogue import Critique, Decision, Shortfall, Verdict
 from magid_agents.thresholds import Threshold
 
 CRITIQUE = "critique"  # the share of the critique's questions that were satisfied, judged like a score
-LIKELY = 0.5  # odds of Yes from which one of them counts as satisfied
 
 Scores = Mapping[str, float]
 

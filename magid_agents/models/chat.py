@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from magid_agents.config import Chat
 from magid_agents.models.endpoint import Endpoint, Rejected, Unusable
@@ -36,6 +36,8 @@ class ChatError(Unusable):
 
 class Ready(BaseModel):
     """What the endpoint is asked before anything else."""
+
+    model_config = ConfigDict(extra="forbid")  # as strict endpoints demand
 
     ready: bool
 

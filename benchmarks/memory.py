@@ -1,0 +1,52 @@
+"""Peak memory and rate of a run as it grows: a long one must need no more memory than a short one.
+
+`python -m benchmarks.memory [--dialogues 1000 100000]` runs each size in a process of its own, with fake
+models, one attempt of one image a moment, and prints the peak of the resident set.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import worlds
+from magid_agents import session
+from magid_agents.models.fakes import FakePainter
+
+
+def one(dialogues: int) -> None:
+    """Run, and print peak MB and dialogues a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        request = worlds.request(Path(folder), dialogues, **{"budget.candidates": 1, "concurrency": 64})
+        begin = time.monotonic()
+        session.run(request, find=worlds.fakes(FakePainter, attempts=1))
+        rate = dialogues / (time.monotonic() - begin)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, rate)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dialogues", type=int, nargs="+", default=[1000, 100_000])
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        one(args.one)
+        return
+    table = Table("dialogues", "peak MB", "dialogues/s")
+    for size in args.dialogues:
+        command = [sys.executable, "-m", "benchmarks.memory", "--one", str(size)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        table.add_row(f"{size:,}", *(f"{float(value):.1f}" for value in said))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Dialogues and fake models that the benchmarks share: a known number of moments and attempts, no cost."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from magid_agents import config
+from magid_agents.config import Settings
+from magid_agents.models.fakes import FakeChat, FakeObserver
+from magid_agents.models.found import Models
+from magid_agents.models.protocols import ChatModel, Painter, Scorer
+from magid_agents.prompts import Message
+from magid_agents.session import Request
+from magid_agents.thresholds import Threshold
+
+MOMENTS = 2
+SETS = (
+    "scanner.prompt=scanner/zero_shot",
+    "writer.write=prompt_writer/write",
+    "writer.rewrite=prompt_writer/rewrite",
+)
+TEXT = "We took the boat out to the island and this is what we saw there in the morning"
+THRESHOLDS = (Threshold("image_text_match", 0.5), Threshold("unsafe", 0.5, at_most=True, vital=True))
+
+
+def script(messages: Sequence[Message], shape: str) -> str:
+    """Two moments a dialogue; a description and a prompt name dialogue and attempt."""
+    text = messages[-1].text
+    if shape == "SharingMoments":
+        name = text.rpartition("morning, ")[2].split()[0]
+        found = [
+            {"rationale": "r", "utterance": i, "description": f"boat {name} {i}"} for i in range(MOMENTS)
+        ]
+        return json.dumps({"moments": found})
+    if shape == "GenerationPrompt":
+        (what,) = re.findall(r"shows?: (boat .*)", text)
+        return json.dumps({"prompt": f"{what} {text.count('- ')}"})
+    return '{"questions": [{"question": "is it there?", "answer": true}], "comment": "good"}'
+
+
+class Nth:
+    """A scorer without cost that passes the nth attempt at each description, and any image of it after."""
+
+    identity, reads_text = "nth", True
+
+    def __init__(self, attempts: int, candidates: int) -> None:
+        self._first, self._seen = (attempts - 1) * candidates, Counter[str]()
+
+    async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (never looks)
+        self._seen[text] += 1
+        return 0.9 if self._seen[text] > self._first else 0.1
+
+
+class Safe:
+    """A safety scorer without cost that finds nothing."""
+
+    identity, reads_text = "safe", False
+
+    async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (never looks)
+        return 0.0
+
+
+def fakes(
+    painter: Callable[[], Painter],
+    chat: Callable[[], ChatModel] = lambda: FakeChat(script),
+    attempts: int = 2,
+) -> Callable[[Settings], AbstractContextManager[Models]]:
+    """Models for session.run that accept the nth attempt of every moment."""
+
+    @contextmanager
+    def find(settings: Settings) -> Iterator[Models]:
+        scorers: dict[str, Scorer] = {
+            "image_text_match": Nth(attempts, settings.budget.candidates),
+            "unsafe": Safe(),
+        }
+        yield Models(chat(), painter(), scorers, THRESHOLDS, FakeObserver())
+
+    return find
+
+
+def request(folder: Path, dialogues: int, **sets: object) -> Request:
+    """A run over that many dialogues, written to folder/in.jsonl, into folder/out."""
+    source = folder / "in.jsonl"
+    with source.open("w") as file:
+        for i in range(dialogues):
+            said = [{"speaker": s, "text": f"{TEXT}, {i}"} for s in "ABAB"]
+            file.write(json.dumps({"id": f"d{i}", "utterances": said}) + "\n")
+    given = [f"{key}={json.dumps(value)}" for key, value in sets.items()]
+    return Request(inputs=[source], out=folder / "out", settings=config.load(sets=[*SETS, *given]))

@@ -1,0 +1,36 @@
+"""What every topology has around its own part: scan the dialogue, one pass per sharing moment, assemble.
+
+    START -> scanner -> Send per sharing moment -> [ a topology's own ] -> assemble -> END
+
+Knows no more of the inner graph than that it takes a MomentState and gives outcomes.
+"""
+
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
+
+from magid_agents.agents.assemble import assemble
+from magid_agents.agents.scanner import scanner
+from magid_agents.agents.state import DialogueState
+from magid_agents.services import Services
+
+
+def each_moment(state: DialogueState) -> list[Send] | str:
+    moments = [Send("illustrate", {"dialogue": state["dialogue"], "moment": m}) for m in state["moments"]]
+    return moments or "assemble"
+
+
+def around(illustrate: Any, name: str) -> Any:
+    """The compiled graph of a dialogue, with the compiled graph of a moment within."""
+    return (
+        StateGraph(DialogueState, context_schema=Services)
+        .add_node(scanner)
+        .add_node("illustrate", illustrate)
+        .add_node(assemble)
+        .add_edge(START, "scanner")
+        .add_conditional_edges("scanner", each_moment, ["illustrate", "assemble"])
+        .add_edge("illustrate", "assemble")
+        .add_edge("assemble", END)
+        .compile(name=name)
+    )
