@@ -21,6 +21,7 @@ SETS = (
     "scanner.prompt=scanner/zero_shot",
     "writer.write=prompt_writer/write",
     "writer.rewrite=prompt_writer/rewrite",
+    "critic.critique=critic/text",
 )
 TEXT = "We took the boat out to the island and this is what we saw there in the morning"
 THRESHOLDS = (Threshold("image_text_match", 0.5), Threshold("unsafe", 0.5, at_most=True, vital=True))

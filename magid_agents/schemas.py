@@ -36,10 +36,39 @@ class Description(_Shape):
     description: str
 
 
-class GenerationPrompt(_Shape):
+class Written(_Shape):
+    """What a prompt writer may answer."""
+
+    @property
+    def choices(self) -> list[str]:
+        """The prompts, the best first."""
+        raise NotImplementedError
+
+
+class GenerationPrompt(Written):
     """The prompt writer's answer."""
 
     prompt: str
+
+    @property
+    def choices(self) -> list[str]:
+        return [self.prompt]
+
+
+class GenerationPrompts(Written):
+    """Several, of which the first that can be used is."""
+
+    prompts: list[str]
+
+    @property
+    def choices(self) -> list[str]:
+        return self.prompts
+
+
+class Questions(_Shape):
+    """What an image must show, as yes/no questions that are answered one by one."""
+
+    questions: list[str]
 
 
 class CheckedQuestion(_Shape):
@@ -47,18 +76,6 @@ class CheckedQuestion(_Shape):
 
     question: str
     answer: bool
-
-
-class GenerationPrompts(_Shape):
-    """Several, the best first; the first that can be used is."""
-
-    prompts: list[str]
-
-
-class Questions(_Shape):
-    """What an image must show, as yes/no questions that are answered one by one."""
-
-    questions: list[str]
 
 
 class CritiqueAnswer(_Shape):

@@ -18,6 +18,7 @@ SETS = (  # the prompts that the scripts understand
     "scanner.prompt=scanner/zero_shot",
     "writer.write=prompt_writer/write",
     "writer.rewrite=prompt_writer/rewrite",
+    "critic.critique=critic/text",
 )
 THRESHOLDS = (Threshold("image_text_match", 0.5), Threshold("unsafe", 0.5, at_most=True, vital=True))
 

@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import MomentState, dropped, use
 from magid_agents.dialogue import Attempt
-from magid_agents.schemas import GenerationPrompt, GenerationPrompts
+from magid_agents.schemas import GenerationPrompt, GenerationPrompts, Written
 from magid_agents.services import InvalidAnswer, Services
 
 
@@ -31,7 +31,8 @@ async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[
     writer = services.settings.writer
     template = writer.rewrite if earlier else writer.write
     tried = [a.prompt for a in earlier]
-    shape = GenerationPrompts if services.shape(template) is GenerationPrompts else GenerationPrompt
+    several = services.shape(template) is GenerationPrompts
+    shape: type[Written] = GenerationPrompts if several else GenerationPrompt
     try:
         answer = await services.ask(
             use(state, "write"), template, values, shape, lambda found: usable(found, tried, services)[1]
@@ -50,12 +51,10 @@ async def verbatim(state: MomentState) -> dict[str, Attempt]:
     return {"draft": Attempt(prompt=" ".join(state["moment"].description.split()))}
 
 
-def usable(
-    answer: GenerationPrompt | GenerationPrompts, tried: list[str], services: Services
-) -> tuple[str, str | None]:
+def usable(answer: Written, tried: list[str], services: Services) -> tuple[str, str | None]:
     """(the first prompt that can be used, None), or ("", what is wrong with the last)."""
     wrong: str | None = "there is no prompt"
-    for prompt in answer.prompts if isinstance(answer, GenerationPrompts) else [answer.prompt]:
+    for prompt in answer.choices:
         wrong = problem(prompt, tried, services)
         if wrong is None:
             return " ".join(prompt.split()), None
