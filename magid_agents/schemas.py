@@ -4,6 +4,8 @@ Closed objects without numeric bounds, as strict JSON-schema endpoints demand; r
 dialogue are checked by the agents. Field order is the order in which a model writes: reasons first.
 """
 
+from abc import ABC, abstractmethod
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -36,13 +38,13 @@ class Description(_Shape):
     description: str
 
 
-class Written(_Shape):
+class Written(_Shape, ABC):
     """What a prompt writer may answer."""
 
     @property
+    @abstractmethod
     def choices(self) -> list[str]:
         """The prompts, the best first."""
-        raise NotImplementedError
 
 
 class GenerationPrompt(Written):
