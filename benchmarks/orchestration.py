@@ -1,113 +1,103 @@
 """What the loop costs beside its models: CPU a dialogue, with fakes that answer at once.
 
 `python -m benchmarks.orchestration [--dialogues N]` runs the same shape three ways in one go: a bare
-LangGraph whose nodes only route, the same with LangGraph's own AsyncSqliteSaver, and this project's loop with
+LangGraph of the loop's states and edges whose nodes hand on a constant, the same with LangGraph's own
+AsyncSqliteSaver, and this project's loop with
 its durable journal, images and result files. Every dialogue has two sharing moments of two attempts each.
 Rows are ratios to the bare one; seconds are CPU seconds of the process, all threads.
 """
 
 import argparse
 import asyncio
-import operator
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
-from langgraph.types import Send
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import worlds
+from graphs import magid
 from magid_agents import session
+from magid_agents.agents.outer import each_moment
+from magid_agents.agents.state import DialogueState, MomentOutput, MomentState, dropped
+from magid_agents.dialogue import Attempt, Decision, Dialogue, SharingMoment, Utterance, Verdict
 from magid_agents.models.fakes import FakePainter
 
 ATTEMPTS, IN_FLIGHT = 2, 64
 
 
-class Bare(TypedDict, total=False):
-    dialogue: dict[str, Any]
-    moment: int
-    attempts: int
-    outcomes: Annotated[list[int], operator.add]
+MOMENTS = [
+    SharingMoment(utterance=i, speaker="A", description="a boat", rationale="r")
+    for i in range(worlds.MOMENTS)
+]
+DRAFT = Attempt(prompt="a boat")
+REWRITE, ACCEPT = (
+    DRAFT.model_copy(update={"verdict": Verdict(decision=decision, reason="r")})
+    for decision in (Decision.REWRITE, Decision.ACCEPT)
+)
 
 
-class Result(TypedDict):
-    outcomes: Annotated[list[int], operator.add]
+async def scan(state: DialogueState) -> dict[str, Any]:  # noqa: ARG001  (LangGraph wants the name)
+    return {"moments": MOMENTS}
 
 
-async def scan(state: Bare) -> Bare:  # noqa: ARG001  (LangGraph wants the name)
-    return {}
+async def write(state: MomentState) -> dict[str, Any]:  # noqa: ARG001  (LangGraph wants the name)
+    return {"draft": DRAFT}
 
 
-async def write(state: Bare) -> Bare:  # noqa: ARG001  (LangGraph wants the name)
-    return {}
+async def judge(state: MomentState) -> dict[str, Any]:
+    attempts = state.get("attempts", [])
+    if len(attempts) + 1 < ATTEMPTS:
+        return {"attempts": [*attempts, REWRITE]}
+    return {"attempts": [*attempts, ACCEPT], "outcomes": [dropped(state["moment"], "r")]}
 
 
-async def paint(state: Bare) -> Bare:  # noqa: ARG001  (LangGraph wants the name)
-    return {}
-
-
-async def judge(state: Bare) -> Bare:
-    attempts = state.get("attempts", 0) + 1
-    done: Bare = {"attempts": attempts}
-    if attempts == ATTEMPTS:
-        done["outcomes"] = [state["moment"]]
-    return done
-
-
-async def assemble(state: Bare) -> Bare:  # noqa: ARG001  (LangGraph wants the name)
-    return {}
-
-
-def each_moment(state: Bare) -> list[Send]:
-    return [Send("illustrate", {"dialogue": state["dialogue"], "moment": m}) for m in range(worlds.MOMENTS)]
+async def assemble(state: DialogueState) -> dict[str, Any]:  # noqa: ARG001  (LangGraph wants the name)
+    return {"record": {}}
 
 
 def bare() -> StateGraph[Any, Any, Any, Any]:
-    """The loop's shape with nodes that do nothing but route."""
+    """The loop's states, edges and routes, with nodes that hand on a constant."""
     moment = (
-        StateGraph(Bare, output_schema=Result)
-        .add_node(write)
-        .add_node(paint)
-        .add_node(judge)
-        .add_edge(START, "write")
-        .add_edge("write", "paint")
-        .add_edge("paint", "judge")
-        .add_conditional_edges("judge", lambda s: END if s.get("outcomes") else "write", ["write", END])
+        StateGraph(MomentState, output_schema=MomentOutput)
+        .add_node("prompt_writer", write)
+        .add_node("painter", write)
+        .add_node("critic", judge)
+        .add_edge(START, "prompt_writer")
+        .add_conditional_edges("prompt_writer", magid.paint_or_end, ["painter", END])
+        .add_edge("painter", "critic")
+        .add_conditional_edges("critic", magid.rewrite_or_end, ["prompt_writer", END])
         .compile()
     )
     return (
-        StateGraph(Bare)
+        StateGraph(DialogueState)
         .add_node(scan)
         .add_node("illustrate", moment)
         .add_node(assemble)
         .add_edge(START, "scan")
-        .add_conditional_edges(
-            "scan",
-            each_moment,
-            ["illustrate"],
-        )
+        .add_conditional_edges("scan", each_moment, ["illustrate", "assemble"])
         .add_edge("illustrate", "assemble")
         .add_edge("assemble", END)
     )
 
 
-async def through(graph: Any, dialogues: Sequence[dict[str, Any]]) -> None:
+async def through(graph: Any, dialogues: Sequence[Dialogue]) -> None:
     """All dialogues through a graph, as many in flight as a run has."""
     slots = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(dialogue: dict[str, Any]) -> None:
+    async def one(dialogue: Dialogue) -> None:
         async with slots:
-            await graph.ainvoke({"dialogue": dialogue}, {"configurable": {"thread_id": dialogue["id"]}})
+            await graph.ainvoke({"dialogue": dialogue}, {"configurable": {"thread_id": dialogue.id}})
 
     await asyncio.gather(*map(one, dialogues))
 
 
-async def saved(folder: Path, dialogues: Sequence[dict[str, Any]]) -> None:
+async def saved(folder: Path, dialogues: Sequence[Dialogue]) -> None:
     async with AsyncSqliteSaver.from_conn_string(str(folder / "saver.sqlite")) as saver:
         await through(bare().compile(checkpointer=saver), dialogues)
 
@@ -130,7 +120,8 @@ def main() -> None:
     )
     parser.add_argument("--dialogues", type=int, default=2000)
     args = parser.parse_args()
-    dialogues = [{"id": f"d{i}", "utterances": [worlds.TEXT] * 4} for i in range(args.dialogues)]
+    said = tuple(Utterance(speaker=s, text=worlds.TEXT) for s in "ABAB")
+    dialogues = [Dialogue(id=f"d{i}", utterances=said) for i in range(args.dialogues)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "first").mkdir()

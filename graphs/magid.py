@@ -15,13 +15,15 @@ from magid_agents.agents.state import MomentOutput, MomentState
 from magid_agents.dialogue import Decision
 from magid_agents.services import Services
 
+# Routes are async: LangGraph hands a plain function to a thread, which costs more than the route itself.
 
-def rewrite_or_end(state: MomentState) -> str:
+
+async def rewrite_or_end(state: MomentState) -> str:
     verdict = state["attempts"][-1].verdict
     return "prompt_writer" if verdict and verdict.decision is Decision.REWRITE else END
 
 
-def paint_or_end(state: MomentState) -> str:
+async def paint_or_end(state: MomentState) -> str:
     return END if state.get("outcomes") else "painter"
 
 

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,13 +28,13 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL,
     answer TEXT NOT NULL, usage TEXT NOT NULL, seconds REAL NOT NULL
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS uses (
     dialogue TEXT NOT NULL, step TEXT NOT NULL, key TEXT NOT NULL, reused INTEGER NOT NULL,
     PRIMARY KEY (dialogue, step)
 ) WITHOUT ROWID;
 """
-GROUP = 512  # requests in one transaction at most
+GROUP = 512  # requests in one transaction, about, at most
 
 
 class JournalError(StopRun):
@@ -48,17 +49,21 @@ class Call:
     model: str  # identity and revision
     request: Mapping[str, Any]  # parameters, rendered prompt or image hash, seed or sample number
 
-    @property
+    @cached_property
+    def asked(self) -> str:
+        """The request as canonical JSON."""
+        return _canonical(self.request)
+
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the canonical JSON of all three."""
-        text = json.dumps(
-            [self.kind, self.model, self.request],
-            sort_keys=True,
-            ensure_ascii=False,
-            separators=(",", ":"),
-            allow_nan=False,
-        )
+        text = f"[{_canonical(self.kind)},{_canonical(self.model)},{self.asked}]"
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+_canonical = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+).encode
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class Answer:
     usage: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     reused: bool = False
+    before: Callable[[], None] | None = None  # what must be stored before the answer is; in a thread
 
 
 @dataclass
@@ -95,7 +101,8 @@ class Journal:
     def __init__(self, path: Path, reuse: Iterable[Path] = ()) -> None:
         self.path = path
         self._reuse = tuple(reuse)
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()  # an empty list is the end
+        self._gathered: list[_Job] = []
         self._in_flight: dict[str, asyncio.Future[Answer]] = {}
         self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
         self._opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
@@ -115,7 +122,8 @@ class Journal:
         traceback: TracebackType | None,
     ) -> None:
         self._closed = True
-        self._jobs.put(None)
+        self._hand_over()
+        self._jobs.put([])
         await asyncio.to_thread(self._thread.join)
 
     async def call(
@@ -151,7 +159,7 @@ class Journal:
                 begin = time.perf_counter()
                 fresh = await run()
                 seconds = time.perf_counter() - begin
-                answer = Answer(fresh.value, fresh.usage, fresh.seconds or seconds)
+                answer = Answer(fresh.value, fresh.usage, fresh.seconds or seconds, before=fresh.before)
                 await self._record(call, key, answer, use)
             self.reused += answer.reused
             self.computed += not answer.reused
@@ -195,13 +203,15 @@ class Journal:
             key,
             call.kind,
             call.model,
-            json.dumps(call.request, sort_keys=True, ensure_ascii=False),
-            json.dumps(answer.value, ensure_ascii=False, allow_nan=False),
-            json.dumps(dict(answer.usage)),
+            call.asked,
+            _canonical(answer.value),
+            _canonical(dict(answer.usage)),
             answer.seconds,
         )
 
         def write(db: sqlite3.Connection) -> None:
+            if answer.before is not None:
+                answer.before()
             db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             _use(db, use, key, reused=False)
 
@@ -221,8 +231,16 @@ class Journal:
             raise JournalError(f"{self.path}: the journal is closed")
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future())
-        self._jobs.put(job)
+        if not self._gathered:
+            # Waking the thread costs more than most jobs: all that are asked in one turn go together.
+            loop.call_soon(self._hand_over)
+        self._gathered.append(job)
         return await job.future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._jobs.put(self._gathered)
+            self._gathered = []
 
     def _serve(self) -> None:
         """The thread: gather, serve, commit, answer."""
@@ -234,14 +252,10 @@ class Journal:
         self._opened.put(None)
         last = False
         while not last:
-            group: list[_Job] = []
-            job = self._jobs.get()
-            while job is not None:
-                group.append(job)
-                if len(group) == GROUP or self._jobs.empty():
-                    break
-                job = self._jobs.get()
-            last = job is None
+            group = list(jobs := self._jobs.get())
+            while jobs and len(group) < GROUP and not self._jobs.empty():
+                group += (jobs := self._jobs.get())
+            last = not jobs
             if group:
                 _answer(group, _transaction(db, group))
         db.close()

@@ -23,6 +23,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from magid_agents.errors import StopRun
 
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+
 
 class RunDirError(StopRun):
     """The directory cannot be used; the message says what to do."""
@@ -52,7 +54,7 @@ class RunDir:
             (self.path / "images").mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock")
             with lock.acquire(timeout=0):
-                for half in (*self.path.glob("*.tmp"), *self.path.glob("images/??/*.tmp")):
+                for half in (*self.path.glob("*.tmp"), *self.path.glob("images/*.tmp")):
                     half.unlink()  # left by a run that was killed while it wrote
                 yield
         except Timeout as error:
@@ -92,41 +94,68 @@ class RunDir:
         return self.path / image_name(sha256)
 
     def has_image(self, sha256: str) -> bool:
-        """Whether the image is here, or now is, taken over from one of the others."""
-        here = self.image_path(sha256)
-        if here.exists():
+        """Whether the image is here and whole, or now is, taken over from one of the others."""
+        if _is_whole(self.image_path(sha256)):
             return True
         for other in self.others:
-            if (there := other / image_name(sha256)).exists():
-                here.parent.mkdir(exist_ok=True)
-                write_atomically(here, there.read_bytes())
+            if _is_whole(there := other / image_name(sha256)):
+                self.store_image(sha256, there.read_bytes())
                 return True
         return False
 
     def save_image(self, image: Image.Image, text: Mapping[str, str]) -> str:
-        """Store a picture with its PNG text chunks durably; returns the SHA-256 of the file's bytes.
+        """Store a picture with its PNG text chunks; returns the SHA-256 of the file's bytes."""
+        sha256, data = encode_image(image, text)
+        self.store_image(sha256, data)
+        return sha256
 
-        The same picture with the same texts is the same file, stored once. May be called in any thread.
+    def store_image(self, sha256: str, data: bytes) -> None:
+        """Store what encode_image gave, once. May be called in any thread.
+
+        It survives a kill at once and a power cut after `flush`: waiting for the disk at every image is most
+        of what storing one costs, and one that a power cut took is missed by `has_image` and painted again.
         Raises RunDirError where it cannot be written.
         """
-        chunks = PngInfo()
-        for key in sorted(text):
-            chunks.add_itxt(key, text[key])
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG", pnginfo=chunks)
-        data = buffer.getvalue()
-        sha256 = hashlib.sha256(data).hexdigest()
         target = self.image_path(sha256)
-        if not target.exists():
-            try:
-                target.parent.mkdir(exist_ok=True)
-                write_atomically(target, data)
-            except OSError as error:
-                raise RunDirError(
-                    f"{target}: cannot be written ({error.strerror}); nothing is lost, mend that and run the "
-                    "same command again"
-                ) from error
-        return sha256
+        if _is_whole(target):
+            return
+        try:
+            target.parent.mkdir(exist_ok=True)
+            # Begun in the one folder above: file systems that spread folders over the disk (ext4) take
+            # several times as long for a new file in each of 256.
+            with replacing(target, above=1, durable=False) as out:
+                out.write(data)
+        except OSError as error:
+            raise RunDirError(
+                f"{target}: cannot be written ({error.strerror}); nothing is lost, mend that and run the "
+                "same command again"
+            ) from error
+
+    def flush(self) -> None:
+        """Return when all that was written is on the disk itself."""
+        if hasattr(os, "sync"):  # not on Windows
+            os.sync()
+
+
+def encode_image(image: Image.Image, text: Mapping[str, str]) -> tuple[str, bytes]:
+    """(SHA-256, bytes) of a PNG file. The same picture with the same texts gives the same file."""
+    chunks = PngInfo()
+    for key in sorted(text):
+        chunks.add_itxt(key, text[key])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=chunks)
+    data = buffer.getvalue()
+    return hashlib.sha256(data).hexdigest(), data
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether there is a PNG file with an end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(PNG_END), os.SEEK_END)
+            return file.read() == PNG_END
+    except OSError:
+        return False
 
 
 def image_name(sha256: str) -> str:
@@ -143,13 +172,19 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+def replacing(path: Path, *, above: int = 0, durable: bool = True) -> Iterator[IO[bytes]]:
+    """A file that takes the name when all is written; where durable, when all is on the disk.
+
+    It lies beside until then, or so many folders above.
+    """
+    beside = path.parents[above] / f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         with beside.open("wb") as out:
             yield out
-            out.flush()
-            os.fsync(out.fileno())
+            if durable:
+                out.flush()
+                os.fsync(out.fileno())
         beside.replace(path)
-    finally:
+    except BaseException:
         beside.unlink(missing_ok=True)
+        raise

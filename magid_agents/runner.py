@@ -111,6 +111,7 @@ async def run(
                 for record in _up_to(source, services.settings.concurrency * WINDOW - len(window)):
                     window.append(asyncio.create_task(_one(record, graph, services, slots, outage)))
                 if not window:
+                    directory.flush()  # no result names an image that a power cut could take
                     return counts
                 ends: list[asyncio.Future[Any]] = [window[0], outage.stop]
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

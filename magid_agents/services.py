@@ -8,11 +8,12 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from magid_agents.cancelling import to_the_end
 from magid_agents.config import Settings
 from magid_agents.cost import Meter
 from magid_agents.errors import MagidError
@@ -21,7 +22,7 @@ from magid_agents.models.endpoint import Rejected
 from magid_agents.models.images import is_blank
 from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
-from magid_agents.rundir import RunDir
+from magid_agents.rundir import RunDir, encode_image
 from magid_agents.schemas import SCHEMAS, Questions
 from magid_agents.thresholds import Threshold
 
@@ -40,6 +41,7 @@ class Unpainted(MagidError):
 
 YES, NO = "Yes", "No"
 UNSAFE = "unsafe"  # the check that no settings can leave out
+SMALL = 128 * 128  # pixels that are encoded faster than a thread is woken for it
 UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -172,7 +174,11 @@ class Services:
             if is_blank(image):
                 return Answer({UNPAINTED: "the image is blank"})
             texts = {"prompt": prompt, "seed": str(seed), "model": self.painter.identity}
-            return Answer(await asyncio.to_thread(self.run.save_image, image, texts))
+            if image.width * image.height > SMALL:
+                sha256, data = await to_the_end(asyncio.to_thread(encode_image, image, texts))
+            else:
+                sha256, data = encode_image(image, texts)
+            return Answer(sha256, before=partial(self.run.store_image, sha256, data))
 
         def valid(value: Any) -> bool:
             return isinstance(value, dict) or self.run.has_image(value)

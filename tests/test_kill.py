@@ -61,7 +61,7 @@ def test_the_dataset_is_that_of_an_undisturbed_run(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_write_do_not_stay(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     image = next((tmp_path / "out" / "images").rglob("*.png"))
-    half = [tmp_path / "out" / "dialogues.jsonl.77.tmp", image.with_name("ab.png.77.tmp")]
+    half = [tmp_path / "out" / "dialogues.jsonl.77.tmp", image.parents[1] / "ab.png.77.tmp"]
     for path in half:
         path.write_text("half")
     run(tmp_path)

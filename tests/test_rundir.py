@@ -24,6 +24,18 @@ def test_a_picture_is_stored_once_by_its_bytes_with_its_texts(tmp_path: Path) ->
     assert not run.has_image("0" * 64)
 
 
+def test_an_image_that_a_power_cut_took_is_not_there_and_is_stored_anew(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    with run.locked():
+        picture = Image.new("RGB", (8, 8), "red")
+        sha256 = run.save_image(picture, {})
+        for left in (b"", run.image_path(sha256).read_bytes()[:-20]):
+            run.image_path(sha256).write_bytes(left)
+            assert not run.has_image(sha256)
+            assert run.save_image(picture, {}) == sha256
+            assert run.has_image(sha256)
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "AB" * 32, "a" * 63])
 def test_only_a_digest_becomes_a_path(name: str) -> None:
     with pytest.raises(ValueError, match="is no SHA-256"):

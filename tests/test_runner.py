@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from graphs.magid import graph
-from magid_agents import config, prompts, rundir, runner
+from magid_agents import config, prompts, runner
 from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.errors import StopRun
@@ -197,6 +197,6 @@ def test_an_image_that_cannot_be_written_ends_the_run(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(rundir, "write_atomically", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(RunDirError, match=r"images/.*No space left on device.*run the same command again"):
         run(tmp_path, iter([dialogue("d")]), FakePainter())

@@ -22,7 +22,7 @@ BLOCK = 1000
 STYLES = {"twemoji": 1.0}
 # Each thing at nearly one size and place: a small painter otherwise paints the mean of all of them.
 JITTER = 0.2
-SHARES = (0.48, 0.13, 0.16, 0.14, 0.09)
+SHARES = (0.25, 0.12, 0.13, 0.4, 0.1)
 
 
 @lru_cache(maxsize=1)

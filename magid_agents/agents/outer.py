@@ -16,7 +16,7 @@ from magid_agents.agents.state import DialogueState
 from magid_agents.services import Services
 
 
-def each_moment(state: DialogueState) -> list[Send] | str:
+async def each_moment(state: DialogueState) -> list[Send] | str:
     moments = [Send("illustrate", {"dialogue": state["dialogue"], "moment": m}) for m in state["moments"]]
     return moments or "assemble"
 
