@@ -24,5 +24,6 @@ async def to_the_end(work: Awaitable[T]) -> T:
         result = await running
         task = asyncio.current_task()
         assert task is not None
+        task.uncancel()  # put off, not asked for twice: time-outs count
         task.cancel()
         return result

@@ -1,0 +1,121 @@
+"""How busy the embedded models are in a real run, and how fast it paints beside a bare loop of the painter.
+
+`python -m benchmarks.embedded [--profile P] [--limit N]` runs examples/dialogues.jsonl, then has the same
+pipeline paint the run's own prompts in full batches, one after the other. A model is busy while at least one
+call to it is under way; on a machine where all models share the same cores they slow one another down, and
+the shares may add up to more than the whole.
+"""
+
+import argparse
+import asyncio
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from magid_agents import config, session
+from magid_agents.config import Settings
+from magid_agents.models import found
+from magid_agents.models.found import Models
+from magid_agents.models.painters.diffusers import DiffusersPainter
+from magid_agents.session import Request
+
+INPUT = Path(__file__).parents[1] / "examples" / "dialogues.jsonl"
+Answer = TypeVar("Answer")
+
+
+class Watched:
+    """A model whose calls are counted and timed; everything else is the model's own."""
+
+    def __init__(self, model: Any, *calls: str) -> None:
+        self._model, self._watched = model, calls
+        self.calls, self.seconds = 0, 0.0
+        self._now, self._since = 0, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._model, name)
+        return self._timed(value) if name in self._watched else value
+
+    def _timed(self, call: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+        async def timed(*args: Any, **more: Any) -> Answer:
+            if not self._now:
+                self._since = time.monotonic()
+            self._now += 1
+            try:
+                return await call(*args, **more)
+            finally:
+                self._now -= 1
+                self.calls += 1
+                if not self._now:
+                    self.seconds += time.monotonic() - self._since
+
+        return timed
+
+
+def painted(journal: Path) -> list[tuple[str, int]]:
+    """Prompt and seed of every image of a run."""
+    with closing(sqlite3.connect(journal)) as db:
+        rows = [json.loads(row[0]) for row in db.execute("SELECT request FROM calls WHERE kind = 'paint'")]
+    return [(row["prompt"], row["seed"]) for row in rows]
+
+
+def bare(settings: Settings, asked: list[tuple[str, int]]) -> float:
+    """Images a minute of the pipeline alone, batch after batch, once it is loaded."""
+    painter = DiffusersPainter(settings.painter)
+    size = settings.painter.batch
+
+    async def paint() -> float:
+        await painter.paint(*asked[0])
+        begin = time.monotonic()
+        for at in range(0, len(asked), size):
+            await asyncio.gather(*(painter.paint(*one) for one in asked[at : at + size]))
+        return 60 * len(asked) / (time.monotonic() - begin)
+
+    return asyncio.run(paint())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--profile", default="embedded")
+    parser.add_argument("--limit", type=int, help="dialogues; all by default")
+    args = parser.parse_args()
+    settings = config.load(args.profile)
+    watched: list[Watched] = []
+
+    @contextmanager
+    def find(settings: Settings) -> Iterator[Models]:
+        with found.find(settings) as models:
+            watched[:] = Watched(models.chat, "complete", "odds"), Watched(models.painter, "paint")
+            yield replace(models, chat=watched[0], painter=watched[1])
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        outcome = session.run(Request([INPUT], out, settings, limit=args.limit), find=find)
+        rate = bare(settings, painted(out / "journal.sqlite"))
+    chat, painter = watched
+    minutes = outcome.seconds / 60
+    title = f"{outcome.counts.dialogues} dialogues in {outcome.seconds:.0f} s"
+    table = Table("", "calls", "share of the time busy", "a minute", title=title)
+    for name, model in (("chat model", chat), ("painter", painter)):
+        table.add_row(
+            name,
+            f"{model.calls}",
+            f"{model.seconds / outcome.seconds:.0%}",
+            f"{model.calls / minutes:.1f}",
+        )
+    table.add_row("painter alone, full batches", f"{painter.calls}", "", f"{rate:.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
