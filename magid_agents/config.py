@@ -86,6 +86,7 @@ class Scanner(Section):
     prompt: str = Field("scanner/few_shot", description="prompt file; its output schema is the strategy")
     describe: str = Field("scanner/describe", description="prompt file that words a moment found by odds")
     limit: float = Field(0.5, ge=0, le=1, description="odds from which a moment is one, where odds are asked")
+    apart: int = Field(2, ge=1, description="utterances from one moment to the next at least, by odds")
     max_images: int = Field(2, ge=0, description="sharing moments in one dialogue at most")
 
 

@@ -234,10 +234,14 @@ def test_by_odds_each_likely_utterance_is_described(tmp_path: Path) -> None:
     assert not record["utterances"][1]["images"]
 
 
-def test_by_odds_no_more_than_the_likeliest_are_kept(tmp_path: Path) -> None:
-    many = Dialogue(id="d", utterances=tuple(Utterance(speaker="A", text=f"thing {i}!") for i in range(4)))
-    world = World(tmp_path, OddsScript(), lambda *_: 0.9, **ODDS, **{"scanner.max_images": 3})
-    assert [len(u["images"]) for u in world.run(many)["utterances"]] == [1, 1, 1, 0]
+@pytest.mark.parametrize(
+    ("apart", "images"), [(1, [1, 1, 1, 0, 0]), (2, [1, 0, 1, 0, 1]), (3, [1, 0, 0, 1, 0])]
+)
+def test_by_odds_the_likeliest_are_kept_so_far_apart(tmp_path: Path, apart: int, images: list[int]) -> None:
+    many = Dialogue(id="d", utterances=tuple(Utterance(speaker="A", text=f"thing {i}!") for i in range(5)))
+    sets = {**ODDS, "scanner.max_images": 3, "scanner.apart": apart}
+    record = World(tmp_path, OddsScript(), lambda *_: 0.9, **sets).run(many)
+    assert [len(u["images"]) for u in record["utterances"]] == images
 
 
 def test_by_odds_nothing_is_found_where_nothing_is_likely(tmp_path: Path) -> None:

@@ -64,7 +64,11 @@ async def _by_odds(dialogue: Dialogue, services: Services) -> list[Moment]:
 
 async def _likely(dialogue: Dialogue, services: Services) -> list[int]:
     odds, settings = await _odds(dialogue, services), services.settings.scanner
-    likely = sorted((i for i, p in odds.items() if p >= settings.limit), key=lambda i: (-odds[i], i))
+    likely: list[int] = []
+    for i in sorted(odds, key=lambda i: (-odds[i], i)):
+        # Who talks about a thing says it twice, and shares one image of it: its likeliest utterance stands.
+        if odds[i] >= settings.limit and all(abs(i - j) >= settings.apart for j in likely):
+            likely.append(i)
     return likely[: settings.max_images]
 
 
