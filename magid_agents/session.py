@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from magid_agents import formats, prompts, provenance, runner, topology
+from magid_agents import formats, garbage, prompts, provenance, runner, topology
 from magid_agents.config import ConfigError, Settings
 from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue
@@ -90,7 +90,8 @@ def run(
             _refuse_another(directory, manifest)
         manifest |= {"format": request.format, "limit": request.limit}
         work = _run(request.settings, directory, manifest, todo, texts, models, graph, progress)
-        return loop.run(work) if loop else asyncio.run(work)
+        with garbage.at_ease():
+            return loop.run(work) if loop else asyncio.run(work)
 
 
 def read(request: Request) -> Iterator[Dialogue | BadRecord]:

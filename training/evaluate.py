@@ -1,8 +1,8 @@
 """Measure the embedded models and print every figure.
 
-`python -m training.evaluate [matcher] [painter] [quality] [speed] [sheet]` reads the folders in the
-working folder, or the shipped ones with --shipped. Held-out pictures are OpenMoji's; held-out wordings
-are held_out.py's.
+`python -m training.evaluate [matcher] [painter] [ceiling] [rewriting] [quality] [speed] [sheet]`
+reads the folders in the working folder, or the shipped ones with --shipped. Held-out pictures are
+OpenMoji's; held-out wordings are held_out.py's.
 """
 
 import random
@@ -16,7 +16,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
 from magid_agents.models import embedded, weights
-from training import broken, concepts, held_out, scenes, work
+from training import backgrounds, broken, build_scenes, concepts, held_out, scenes, work
 from training.sources import HELD_OUT
 from training.train_quality import half_formed
 
@@ -64,12 +64,13 @@ class Bench:
         parts = [self.matcher.encode_images(images[i : i + 32]) for i in range(0, len(images), 32)]
         return torch.cat(parts)
 
-    def paint(self, prompts: list[str], seed: int, batch: int = 16) -> list[Image.Image]:
-        """One picture a prompt, each from its own generator."""
+    def paint(self, prompts: list[str], seed: int, batch: int = 16, first: int = 0) -> list[Image.Image]:
+        """One picture a prompt, each from noise of its own: number `first` on of this seed."""
         out: list[Image.Image] = []
         for at in range(0, len(prompts), batch):
             part = prompts[at : at + batch]
-            generators = [torch.Generator().manual_seed(seed * 100_003 + at + i) for i in range(len(part))]
+            begin = seed * 100_003 + first + at
+            generators = [torch.Generator().manual_seed(begin + i) for i in range(len(part))]
             out += self.painter(
                 part,
                 num_inference_steps=STEPS,
@@ -108,6 +109,7 @@ def measure_matcher(bench: Bench) -> None:
 
 
 def measure_painter(bench: Bench, seeds: int = 2) -> None:
+    """What a word adds is measured against the same noise painted without the word."""
     prompts = held_out.all_prompts()
     words = bench.texts(prompts)
     rng = np.random.default_rng(0)
@@ -131,7 +133,7 @@ def measure_painter(bench: Bench, seeds: int = 2) -> None:
 
         at = len(named)
         full = words[at : at + len(held_out.COLOURED)]
-        bare = bench.images(bench.paint([b for _, b in held_out.COLOURED], seed))
+        bare = bench.images(bench.paint([b for _, b in held_out.COLOURED], seed, first=at))
         colour += ((seen[at : at + len(full)] * full).sum(1) > (bare * full).sum(1)).tolist()
 
         at += len(held_out.COLOURED)
@@ -140,7 +142,7 @@ def measure_painter(bench: Bench, seeds: int = 2) -> None:
 
         at += len(held_out.PLACED)
         both = words[at : at + len(held_out.PAIRS)]
-        alone = bench.images(bench.paint([a for _, a, _ in held_out.PAIRS], seed))
+        alone = bench.images(bench.paint([a for _, a, _ in held_out.PAIRS], seed, first=at))
         second += ((seen[at : at + len(both)] * both).sum(1) > (alone * both).sum(1)).tolist()
     mean = np.concatenate(own)
     top5 = np.stack(hits)
@@ -154,6 +156,52 @@ def measure_painter(bench: Bench, seeds: int = 2) -> None:
         f"  colour raises its caption {np.mean(colour):.3f}, second object {np.mean(second):.3f}, "
         f"place named right of {len(places)} {np.mean(place):.3f}"
     )
+
+
+def measure_ceiling(bench: Bench, count: int = 200) -> None:
+    """What a perfect painter would reach on the things of the plain nouns: composed scenes, as drawn and
+    through the painter's autoencoder."""
+    label_of = {c.label: i for i, c in enumerate(bench.concepts)}
+    common = [label_of[label] for _, label in held_out.NOUNS]
+    sprites, grounds = scenes.Sprites(bench.work, build_scenes.STYLES), backgrounds.Bank()
+
+    def sampler(*shares: float) -> scenes.Sampler:
+        made = scenes.Sampler(bench.concepts, sprites, shares, build_scenes.JITTER)
+        made.things = common
+        return made
+
+    plain = sampler(1, 0, 0, 0, 0)
+
+    def draw(scene: scenes.Scene) -> Image.Image:
+        side = build_scenes.SIDE
+        return scenes.draw(scene, sprites, grounds).resize((side, side), Image.Resampling.BOX)
+
+    @torch.inference_mode()
+    def through(pictures: list[Image.Image]) -> list[Image.Image]:
+        pipe = bench.painter
+        pixels = pipe.image_processor.preprocess(pictures).to(pipe.vae.dtype)
+        return pipe.image_processor.postprocess(
+            pipe.vae.decode(pipe.vae.encode(pixels).latent_dist.mean).sample
+        )
+
+    for name, kind in (("colour", sampler(0, 1, 0, 0, 0)), ("second object", sampler(0, 0, 0, 1, 0))):
+        rng = random.Random(11)
+        with_word, without, captions = [], [], []
+        for _ in range(count):
+            scene, _ = kind.scene(rng, rng.choice(common))
+            with_word.append(draw(scene))
+            without.append(draw(plain.scene(rng, scene.objects[0].concept)[0]))
+            captions.append(
+                " and ".join(f"a {o.colour or ''} {bench.concepts[o.concept].label}" for o in scene.objects)
+            )
+        words = bench.texts([" ".join(c.split()) for c in captions])
+        shares = []
+        for change in (list, through):
+            gain = (bench.images(change(with_word)) - bench.images(change(without))) * words
+            shares.append(float((gain.sum(1) > 0).float().mean()))
+        print(
+            f"ceiling, {name}: {shares[0]:.3f} of {count} as drawn, {shares[1]:.3f} through the autoencoder"
+        )
 
 
 def measure_rewriting(bench: Bench) -> None:
@@ -310,6 +358,7 @@ def main() -> None:
     parts: dict[str, Callable[[], None]] = {
         "matcher": lambda: measure_matcher(bench),
         "painter": lambda: measure_painter(bench),
+        "ceiling": lambda: measure_ceiling(bench),
         "rewriting": lambda: measure_rewriting(bench),
         "quality": lambda: measure_quality(bench),
         "speed": lambda: measure_speed(bench),
