@@ -63,6 +63,8 @@ def main() -> None:
             words[number * BLOCK : (number + 1) * BLOCK] = text
             print(f"block {number + 1}/{blocks}", flush=True)
     pool.flush()
+    for name in (work.LATENTS, work.STATES):
+        (args.work / name).unlink(missing_ok=True)
     (args.work / "scenes.json").write_text(json.dumps(words))
 
 

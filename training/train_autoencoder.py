@@ -96,7 +96,10 @@ def main() -> None:
 
 @torch.no_grad()
 def export(values: dict[str, torch.Tensor], pool: np.ndarray, folder: Path, device: torch.device) -> None:
-    """Write the averaged module, its scaling factor set so that latents have unit variance."""
+    """Write the averaged module, its scaling factor set so that latents have unit variance.
+
+    Latents of the module before are removed: the painter's training encodes its pool again.
+    """
     model = build().to(device).eval()
     model.load_state_dict(values)
     x = to_tensor(pool[:: max(1, len(pool) // 1000)][:1000]).to(device)
@@ -104,6 +107,7 @@ def export(values: dict[str, torch.Tensor], pool: np.ndarray, folder: Path, devi
     model.register_to_config(scaling_factor=float(1 / latents.std()))
     error = (model.decode(latents).sample - x).abs().mean()
     model.save_pretrained(folder)
+    (folder.parent / work.LATENTS).unlink(missing_ok=True)
     print(f"L1 of 1,000 scenes {error:.4f}, latent std {latents.std():.3f}")
 
 

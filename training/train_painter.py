@@ -1,7 +1,7 @@
 """Train the painter: a text-conditional latent diffusion model on the pool of scenes.
 
-`python -m training.train_painter` encodes the pool once (latents.npy, states.npy), resumes from
-painter.pt and writes painter/, a StableDiffusionPipeline folder without MiniLM's weights.
+`python -m training.train_painter` encodes the pool where that was not done yet (latents.npy, states.npy),
+resumes from painter.pt and writes painter/, a StableDiffusionPipeline folder without MiniLM's weights.
 Objective: flow matching along straight paths (Lipman et al. 2023; Liu et al. 2023): the model predicts
 noise minus data. Noise levels are drawn toward the noisy end, where the content of a picture is decided:
 drawn around the middle, the prompt had no visible effect. The caption also joins the time embedding
@@ -10,6 +10,7 @@ drawn around the middle, the prompt had no visible effect. The caption also join
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,27 +65,33 @@ def scheduler() -> DPMSolverMultistepScheduler:
 
 @torch.no_grad()
 def encode_pool(folder: Path, device: torch.device) -> None:
-    """Pixels to scaled latents and captions to token states, both fp16, once."""
-    pool = np.load(folder / "scenes.npy", mmap_mode="r")
+    """Pixels to scaled latents and captions to token states, both fp16, whichever is not there."""
     captions: list[str] = json.loads((folder / "scenes.json").read_text())
-    vae = AutoencoderKL.from_pretrained(folder / "autoencoder").to(device).eval()
-    latents = np.lib.format.open_memmap(
-        folder / "latents.tmp.npy", "w+", np.float16, (len(pool), LATENT_CHANNELS, 8, 8)
-    )
-    text = TextEncoder(device)
-    states = np.lib.format.open_memmap(
-        folder / "states.tmp.npy", "w+", np.float16, (len(pool), TOKEN_LIMIT, WIDTH)
-    )
-    for at in range(0, len(pool), 500):
-        part = slice(at, at + 500)
-        with work.half(device):
-            mean = vae.encode(to_tensor(pool[part]).to(device)).latent_dist.mean
-        latents[part] = (mean.float() * vae.config.scaling_factor).cpu().numpy()
-        states[part] = text.states(captions[part]).half().cpu().numpy()
+    count = len(captions)
+    if not (folder / work.LATENTS).exists():
+        pool = np.load(folder / "scenes.npy", mmap_mode="r")
+        vae = AutoencoderKL.from_pretrained(folder / "autoencoder").to(device).eval()
+
+        def latents(part: slice) -> torch.Tensor:
+            with work.half(device):
+                mean = vae.encode(to_tensor(pool[part]).to(device)).latent_dist.mean
+            return mean.float() * vae.config.scaling_factor
+
+        _fill(folder / work.LATENTS, (count, LATENT_CHANNELS, 8, 8), latents)
+    if not (folder / work.STATES).exists():
+        text = TextEncoder(device)
+        _fill(folder / work.STATES, (count, TOKEN_LIMIT, WIDTH), lambda part: text.states(captions[part]))
+
+
+def _fill(path: Path, shape: tuple[int, ...], rows: Callable[[slice], torch.Tensor]) -> None:
+    """An fp16 array on disk, 500 rows at a time; it has its name when it is whole."""
+    part = path.with_suffix(".tmp.npy")
+    array = np.lib.format.open_memmap(part, "w+", np.float16, shape)
+    for at in range(0, len(array), 500):
+        array[at : at + 500] = rows(slice(at, at + 500)).half().cpu().numpy()
         if at % 10_000 == 0:
-            print(f"encoded {at}/{len(pool)}", flush=True)
-    for name in ("latents", "states"):
-        (folder / f"{name}.tmp.npy").rename(folder / f"{name}.npy")
+            print(f"{path.stem}: {at}/{len(array)}", flush=True)
+    part.rename(path)
 
 
 def export(values: dict[str, torch.Tensor], folder: Path, out: Path) -> None:
@@ -124,10 +131,9 @@ def main() -> None:
     parser.add_argument("--final", action="store_true", help="let the rate fall to zero over this budget")
     args = parser.parse_args()
     device = work.start(args)
-    if not (args.work / "states.npy").exists():
-        encode_pool(args.work, device)
-    latents = np.load(args.work / "latents.npy", mmap_mode="r")
-    states = np.load(args.work / "states.npy", mmap_mode="r")
+    encode_pool(args.work, device)
+    latents = np.load(args.work / work.LATENTS, mmap_mode="r")
+    states = np.load(args.work / work.STATES, mmap_mode="r")
     empty = TextEncoder(device).states([""]).float()
     unet = build().to(device)
     if device.type == "cpu":

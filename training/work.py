@@ -16,6 +16,9 @@ import numpy as np
 import platformdirs
 import torch
 
+# The painter's pool, encoded: of no use any more once the scenes or the autoencoder are others.
+LATENTS, STATES = "latents.npy", "states.npy"
+
 
 def parser(description: str, *, minutes: float | None = None) -> argparse.ArgumentParser:
     """The options every step has; a training step also has --minutes, its wall-clock budget."""
