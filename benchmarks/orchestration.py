@@ -1,17 +1,19 @@
 """What the loop costs beside its models: CPU a dialogue, with fakes that answer at once.
 
-`python -m benchmarks.orchestration [--dialogues N]` runs the same shape three ways in one go: a bare
-LangGraph of the loop's states and edges whose nodes hand on a constant, the same with LangGraph's own
-AsyncSqliteSaver, and this project's loop with
-its durable journal, images and result files. Every dialogue has two sharing moments of two attempts each.
-Rows are ratios to the bare one; seconds are CPU seconds of the process, all threads.
+`python -m benchmarks.orchestration [--dialogues N]` runs the same shape three ways in turn, several rounds:
+a bare LangGraph of the loop's states and edges whose nodes hand on a constant, the same with LangGraph's own
+AsyncSqliteSaver, and this project's loop with its durable journal, images and result files. Every dialogue
+has two sharing moments of two attempts each. Rows are medians of the rounds and ratios to the bare one;
+seconds are CPU seconds of the process, all threads.
 """
 
 import argparse
 import asyncio
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,10 @@ async def saved(folder: Path, dialogues: Sequence[Dialogue]) -> None:
         await through(bare().compile(checkpointer=saver), dialogues)
 
 
+def saver(folder: Path, dialogues: Sequence[Dialogue]) -> None:
+    asyncio.run(saved(folder, dialogues))
+
+
 def ours(folder: Path, dialogues: int) -> None:
     request = worlds.request(folder, dialogues, **{"budget.candidates": 1, "concurrency": IN_FLIGHT})
     counts = session.run(request, find=worlds.fakes(FakePainter, attempts=ATTEMPTS)).counts
@@ -119,6 +125,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dialogues", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     said = tuple(Utterance(speaker=s, text=worlds.TEXT) for s in "ABAB")
     dialogues = [Dialogue(id=f"d{i}", utterances=said) for i in range(args.dialogues)]
@@ -126,14 +133,21 @@ def main() -> None:
         folder = Path(name)
         (folder / "first").mkdir()
         ours(folder / "first", 10)  # imports are a run's cost, not a dialogue's
-        rows = {
-            "bare LangGraph": cpu(lambda: asyncio.run(through(bare().compile(), dialogues))),
-            "with AsyncSqliteSaver": cpu(lambda: asyncio.run(saved(folder, dialogues))),
-            "magid with its journal": cpu(lambda: ours(folder, args.dialogues)),
-        }
-    table = Table("", "CPU ms a dialogue", "ratio", title=f"{args.dialogues} dialogues, 2 images, 2 attempts")
-    first = next(iter(rows.values()))
-    for row, seconds in rows.items():
+        rows: dict[str, list[float]] = {}
+        for number in range(args.rounds):
+            there = folder / str(number)
+            there.mkdir()
+            for row, work in (
+                ("bare LangGraph", lambda: asyncio.run(through(bare().compile(), dialogues))),
+                ("with AsyncSqliteSaver", partial(saver, there, dialogues)),
+                ("magid with its journal", partial(ours, there, args.dialogues)),
+            ):
+                rows.setdefault(row, []).append(cpu(work))
+    title = f"{args.dialogues} dialogues, 2 images, 2 attempts, median of {args.rounds} rounds"
+    table = Table("", "CPU ms a dialogue", "ratio", title=title)
+    medians = {row: statistics.median(seconds) for row, seconds in rows.items()}
+    first = next(iter(medians.values()))
+    for row, seconds in medians.items():
         table.add_row(row, f"{1000 * seconds / args.dialogues:.2f}", f"{seconds / first:.2f}")
     Console().print(table)
 

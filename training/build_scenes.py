@@ -49,7 +49,7 @@ def block(job: tuple[Path, int, int]) -> tuple[int, np.ndarray, list[str]]:
 
 def main() -> None:
     parser = work.parser(__doc__ or "")
-    parser.add_argument("--scenes", type=int, default=60_000)
+    parser.add_argument("--scenes", type=int, default=80_000)
     args = parser.parse_args()
     work.start(args)
     blocks = args.scenes // BLOCK
