@@ -15,6 +15,8 @@ from training.captions import COLOURS, PLACES, caption
 from training.concepts import THINGS, Concept
 
 SIDE = 128
+# An object that is all there is to see fills the canvas: at half the side, details drown in an autoencoder.
+SIZES = {"plain": (0.76, 1.0), "colour": (0.66, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Sampler:
         kind = rng.choices(self.KINDS, self.shares)[0]
         # Things mostly: dialogues ask for them, and people are hard to recolour or move about sensibly.
         first = concept if concept is not None else self._thing(rng)
-        size = (0.76, 1.0) if kind == "plain" else (0.45, 0.85)
+        size = SIZES.get(kind, (0.45, 0.85))
         style = self.sprites.choose(first, rng)
         objects = [self._placed(first, style, rng, size)]
         if kind in ("colour", "mixed") and (kind == "colour" or rng.random() < 0.6):
@@ -143,18 +145,18 @@ class Sampler:
             first.concept,
             first.style,
             first.colour,
-            _near(0.24, 0.32, j, rng),
+            _near(0.22, 0.30, j, rng),
             _near(0.4, 0.6, j, rng),
-            _near(0.42, 0.58, j, rng),
+            _near(0.46, 0.62, j, rng),
             first.flip,
         )
         b = Placed(
             second,
             style,
             _colour(rng) if rng.random() < 0.15 else None,
-            _near(0.68, 0.76, j, rng),
+            _near(0.70, 0.78, j, rng),
             _near(0.4, 0.6, j, rng),
-            _near(0.42, 0.58, j, rng),
+            _near(0.46, 0.62, j, rng),
             rng.random() < 0.3 * j,
         )
         return [a, b]
