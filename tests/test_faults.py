@@ -19,8 +19,9 @@ from magid_agents.models.found import Models
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.prompts import Message
 from magid_agents.session import Outcome, Request
-from tests.endpoint_server import Api, Fault, serving
 from tests.fake_run import SETS, THRESHOLDS, lines, match, script, write_input
+from tests.servers.endpoint import Api, serving
+from tests.servers.faults import Fault
 
 KEY = "sk-0123456789-secret"
 THINGS = ("dog", "cat", "cake", "fog", "silence")

@@ -16,7 +16,8 @@ from magid_agents.models.endpoint import Rejected, Unavailable
 from magid_agents.models.protocols import Reply
 from magid_agents.models.structured import WAYS
 from magid_agents.prompts import Message
-from tests.endpoint_server import Api, Fault, always, serving
+from tests.servers.endpoint import Api, always, serving
+from tests.servers.faults import Fault
 
 ANIMAL = '{"animal": "cat"}'
 ASK = [Message("system", "Be brief."), Message("user", "Which animal?")]

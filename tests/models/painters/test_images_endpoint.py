@@ -11,7 +11,8 @@ from magid_agents.models.endpoint import Endpoint, Rejected, Unavailable
 from magid_agents.models.images import is_blank
 from magid_agents.models.painters import build
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
-from tests.endpoint_server import Api, Fault, always, serving
+from tests.servers.endpoint import Api, always, serving
+from tests.servers.faults import Fault
 
 
 def painter(api: Api, **settings: Any) -> ImagesEndpointPainter:

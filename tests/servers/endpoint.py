@@ -1,11 +1,8 @@
 """A real HTTP server on 127.0.0.1 that speaks the chat and images API and fails as it is told to.
 
-For tests of what a run makes of real endpoints. A fault is named; `None` is a proper answer.
+For tests of how a run copes with real endpoints.
 """
 
-import base64
-import hashlib
-import io
 import json
 import threading
 import time
@@ -13,25 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import Any
 
-from PIL import Image
+from tests.servers.faults import Fault
+from tests.servers.images import generated
 
-Fault = Literal[
-    "429",
-    "429 wait",
-    "500",
-    "slow",
-    "dropped",
-    "truncated",
-    "misshapen",
-    "not JSON",
-    "refusal",
-    "empty",
-    "cut short",
-    "nonsense",
-    "not an image",
-]
 SLOW = 30.0  # seconds: longer than any client in these tests waits
 
 
@@ -91,9 +74,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         fault = self.api.next_fault()
         if not self._failed(fault):
-            made = (
-                _image(body, fault) if self.path.endswith("images/generations") else self._chat(body, fault)
-            )
+            if self.path.endswith("images/generations"):
+                made = generated(body, fault)
+            else:
+                made = self._chat(body, fault)
             self._send(200, json.dumps(made).encode())
 
     def _failed(self, fault: Fault | None) -> bool:
@@ -165,17 +149,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         return
-
-
-def _image(body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
-    """A picture of two colours that prompt and seed decide."""
-    r, g, b = hashlib.sha256(f"{body['prompt']}/{body.get('seed')}".encode()).digest()[:3]
-    width, height = map(int, body["size"].split("x"))
-    picture = Image.new("RGB", (width, height), (r, g, b))
-    picture.paste((255 - r, 255 - g, 255 - b), (0, 0, width // 2, height))
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    data = b"no image" if fault == "not an image" else file.getvalue()
-    if fault in ("empty", "refusal", "nonsense"):
-        return {"created": 0, "data": []}
-    return {"created": 0, "data": [{"b64_json": base64.b64encode(data).decode()}]}
