@@ -5,7 +5,6 @@ batch it rides in (up to the last bits of floating point). Files are found at on
 for the first image. How a pipeline is built is pipeline.py's.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,22 +12,21 @@ from typing import Any
 from PIL import Image
 
 from magid_agents.config import Painter as Settings
-from magid_agents.errors import MagidError
 from magid_agents.models import devices
 from magid_agents.models.batching import Batcher, OutOfMemory
 from magid_agents.models.lazy import Lazy
 from magid_agents.models.painters import pipeline
+from magid_agents.models.painters.errors import PainterError, PromptTooLong
+from magid_agents.models.painters.pipeline import first_line
 from magid_agents.models.tokens import TokenCounter
 
 Asked = tuple[str, int]  # prompt and seed
-
-
-class PromptTooLong(MagidError):
-    """The painter would cut the prompt silently."""
+# They decide an image too, but older keys hold none of them: at their defaults they stay out of the key.
+IN_KEY_IF_SET = {"pipeline", "variant", "guidance_argument"}
 
 
 class DiffusersPainter:
-    """The image generation tool behind services.Painter."""
+    """The `diffusers` backend of models.protocols.Painter."""
 
     sampled = True
 
@@ -52,6 +50,7 @@ class DiffusersPainter:
             "quantise": settings.quantise,
             "scheduler": settings.scheduler,
             "arguments": settings.arguments,
+            **settings.model_dump(include=IN_KEY_IF_SET, exclude_defaults=True),
         }
         self._batched = Lazy(self._loaded)
 
@@ -60,16 +59,16 @@ class DiffusersPainter:
         return self._tokens.count(prompt)
 
     async def paint(self, prompt: str, seed: int) -> Image.Image:
-        """One RGB image.
+        """Return one RGB image.
 
-        Raises PromptTooLong for a prompt over the limit, OutOfMemory where not even one image fits, and
-        PainterError where the pipeline cannot be loaded.
+        Raises PromptTooLong for a prompt over the token limit, OutOfMemory if a single image does not fit,
+        and PainterError if the pipeline cannot be loaded or turns the settings down.
         """
         if self.token_limit is not None and (count := self.count_tokens(prompt)) > self.token_limit:
             raise PromptTooLong(
                 f"prompt of {count} tokens, {self.identity} reads {self.token_limit}: {prompt!r}"
             )
-        batched = await asyncio.to_thread(self._batched)
+        batched = await self._batched.wait()
         return await batched((prompt, seed))
 
     def _loaded(self) -> Batcher[Asked, Image.Image]:
@@ -93,4 +92,10 @@ class DiffusersPainter:
                 f"painter: {len(batch)} images of {self.settings.width} x {self.settings.height} do not fit "
                 "the GPU's memory; see painter.width, painter.dtype and painter.quantise"
             ) from None
+        except (ValueError, TypeError) as error:
+            # The prompts have passed the same tokenizer: it is the settings that the pipeline turns down.
+            raise PainterError(
+                f"painter: {type(pipe).__name__} cannot paint with these settings: {first_line(error)}; see "
+                "painter.width, painter.height and painter.arguments"
+            ) from error
         return list(done.images)

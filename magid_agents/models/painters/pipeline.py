@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from magid_agents.config import Painter as Settings
-from magid_agents.errors import StopRun
 from magid_agents.models import weights
+from magid_agents.models.painters.errors import PainterError
 from magid_agents.models.quiet import quiet
 
-
-class PainterError(StopRun):
-    """The painter cannot be used; the message names the setting to change."""
+# Files of a pipeline's folder that decide its images: configurations, weights, tokenizers, chat templates.
+DIGESTED = {".json", ".safetensors", ".bin", ".txt", ".model", ".jinja"}
 
 
 def found(settings: Settings) -> Path:
@@ -40,7 +39,7 @@ def found(settings: Settings) -> Path:
             settings.model, revision=settings.revision, variant=settings.variant
         )
     except (OSError, ValueError) as error:
-        raise PainterError(f"painter.model={settings.model} cannot be had: {_first(error)}") from error
+        raise PainterError(f"painter.model={settings.model} cannot be had: {first_line(error)}") from error
     return Path(path)
 
 
@@ -51,7 +50,7 @@ def identity(settings: Settings, folder: Path) -> str:
     if not Path(settings.model).is_dir():
         return f"{settings.model}@{folder.name}"  # the hub's cache names a snapshot's folder by its commit
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors", ".txt")):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in DIGESTED):
         digest.update(str(path.relative_to(folder)).encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -74,7 +73,7 @@ def load(settings: Settings, folder: Path, device: str) -> Any:
         pipe = pipe.to(device)
         _tune(pipe, settings)
     except (OSError, ValueError, ImportError, AttributeError) as error:
-        raise PainterError(f"painter.model={settings.model} cannot be loaded: {_first(error)}") from error
+        raise PainterError(f"painter.model={settings.model} cannot be loaded: {first_line(error)}") from error
     known = inspect.signature(pipe.__call__).parameters
     for name in arguments(settings):
         if name not in known:
@@ -123,10 +122,25 @@ def _large(folder: Path) -> list[str]:
 
 
 def _tune(pipe: Any, settings: Settings) -> None:
-    """Options that change speed and memory, of the part that does the denoising."""
+    """Set the options of the denoiser that trade speed, memory and precision.
+
+    Raises PainterError if one is set and the pipeline has no single denoiser, as cascades have not.
+    """
     import torch
 
-    denoiser = getattr(pipe, "transformer", None) or pipe.unet
+    options = {
+        "attention": bool(settings.attention),
+        "quantise=float8": settings.quantise == "float8",
+        "compile": settings.compile,
+    }
+    wanted = [name for name, is_set in options.items() if is_set]
+    if not wanted:
+        return
+    denoiser = getattr(pipe, "transformer", None) or getattr(pipe, "unet", None)
+    if denoiser is None:
+        raise PainterError(
+            f"painter.{wanted[0]}: {type(pipe).__name__} has no transformer or unet to apply it to; unset it"
+        )
     if settings.attention:
         denoiser.set_attention_backend(settings.attention)
     if settings.quantise == "float8":
@@ -147,6 +161,7 @@ def _diffusers() -> Any:
     return diffusers
 
 
-def _first(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its class if it has none."""
     lines: Sequence[str] = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -2,20 +2,23 @@
 
 import asyncio
 import inspect
-import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from magid_agents.config import Painter
-from magid_agents.models.painters.diffusers import DiffusersPainter, PromptTooLong
-from magid_agents.models.painters.pipeline import PainterError
+from magid_agents.models.painters import pipeline
+from magid_agents.models.painters.diffusers import DiffusersPainter
+from magid_agents.models.painters.errors import PainterError, PromptTooLong
 from tests.models.painters import tiny
 
 
@@ -62,16 +65,41 @@ def test_a_prompt_over_the_token_limit_is_refused_not_cut(folder: Path) -> None:
         paint(tool, ("a red dog on the beach dog", 1))
 
 
-def test_its_identity_follows_its_files(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scheduler/scheduler_config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.bin",
+        "tokenizer/spiece.model",
+        "tokenizer/chat_template.jinja",
+    ],
+)
+def test_its_identity_follows_its_files(folder: Path, name: str) -> None:
     before = painter(folder).identity
-    config = folder / "scheduler" / "scheduler_config.json"
-    text = config.read_text()
-    config.write_text(json.dumps(json.loads(text) | {"beta_end": 0.03}))
+    file = folder / name
+    content = file.read_bytes() if file.exists() else None
+    file.write_bytes((content or b"") + b" ")
     try:
         assert painter(folder).identity != before
     finally:
-        config.write_text(text)
+        file.unlink() if content is None else file.write_bytes(content)
     assert painter(folder).identity == before
+
+
+@pytest.mark.parametrize(
+    "option", [{"pipeline": "StableDiffusionPipeline"}, {"variant": "fp16"}, {"guidance_argument": "g"}]
+)
+def test_what_decides_an_image_is_in_the_key_of_its_call(folder: Path, option: dict[str, str]) -> None:
+    assert painter(folder, **option).parameters == {**painter(folder).parameters, **option}
+
+
+def test_options_at_their_defaults_leave_older_keys_as_they_are(folder: Path) -> None:
+    given = painter(folder, pipeline=None, variant=None, guidance_argument="guidance_scale").parameters
+    assert set(given) == {
+        *("steps", "guidance", "width", "height", "negative_prompt"),
+        *("dtype", "quantise", "scheduler", "arguments"),
+    }
 
 
 def test_what_cannot_be_loaded_is_one_line_that_names_the_setting(tmp_path: Path) -> None:
@@ -107,6 +135,118 @@ def test_what_the_pipeline_cannot_take_is_named(folder: Path) -> None:
         paint(painter(folder, pipeline="NoSuchPipeline"), ("a dog", 1))
 
 
+@pytest.mark.parametrize("option", [{"width": 20}, {"arguments": {"clip_skip": "two"}}])
+def test_settings_the_pipeline_turns_down_stop_the_run(folder: Path, option: dict[str, object]) -> None:
+    with pytest.raises(
+        PainterError, match=r"StableDiffusionPipeline cannot paint .*; see painter\.width"
+    ) as error:
+        paint(painter(folder, **option), ("a dog", 1))
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def cascade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a pipeline in two stages, neither of which is called transformer or unet."""
+    import diffusers
+    import torch
+
+    class FakeCascade(diffusers.DiffusionPipeline):  # type: ignore[misc]  # diffusers is untyped
+        def __init__(self, tokenizer: Any, prior: Any, decoder: Any) -> None:
+            super().__init__()
+            self.register_modules(tokenizer=tokenizer, prior=prior, decoder=decoder)
+
+        def __call__(
+            self,
+            prompt: list[str],
+            num_inference_steps: int,
+            guidance_scale: float,
+            width: int,
+            height: int,
+            generator: list[torch.Generator],
+        ) -> Any:
+            noise = [torch.rand(height, width, 3, generator=g) for g in generator]
+            assert (len(prompt), num_inference_steps, guidance_scale) == (len(noise), 2, 4.0)
+            images = [Image.fromarray((n * 255).byte().numpy()) for n in noise]
+            return diffusers.pipelines.ImagePipelineOutput(images)
+
+    monkeypatch.setattr(diffusers, "FakeCascade", FakeCascade, raising=False)
+    stage = tiny.sd().unet
+    FakeCascade(tiny.tokenizer(8), stage, stage).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_a_pipeline_without_transformer_or_unet_paints_untuned(cascade: Path) -> None:
+    tool = painter(cascade, pipeline="FakeCascade")
+    first, second = paint(tool, ("a dog", 1), ("a dog", 2))
+    assert first.shape == (16, 16, 3)
+    assert (first != second).any()
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ({"attention": "flash"}, "painter.attention"),
+        ({"quantise": "float8"}, "painter.quantise=float8"),
+        ({"compile": True}, "painter.compile"),
+    ],
+)
+def test_tuning_a_pipeline_without_a_denoiser_names_the_setting(
+    cascade: Path, option: dict[str, object], named: str
+) -> None:
+    with pytest.raises(PainterError, match=f"^{named}: FakeCascade has no transformer or unet"):
+        paint(painter(cascade, pipeline="FakeCascade", **option), ("a dog", 1))
+
+
+def test_loading_takes_one_thread_however_many_images_wait(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event loop's default threads also serve the journal's start, encoding and everything else."""
+    load, threads, elsewhere = pipeline.load, set[str](), threading.Event()
+
+    def slow(*given: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        assert elsewhere.wait(30)
+        return load(*given)
+
+    monkeypatch.setattr(pipeline, "load", slow)
+    tool = painter(folder)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(2))
+        asked = [asyncio.create_task(tool.paint("a dog", seed)) for seed in range(8)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            await asyncio.to_thread(elsewhere.set)
+        asked[0].cancel()
+        await asyncio.gather(*asked[1:])
+
+    asyncio.run(main())
+    assert len(threads) == 1
+
+
+def test_what_failed_to_load_is_raised_to_all_and_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, tries = pipeline.load, list[int]()
+
+    def broken_once(*given: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise PainterError("painter.model: not yet")
+        return load(*given)
+
+    monkeypatch.setattr(pipeline, "load", broken_once)
+    tool = painter(folder)
+
+    async def main() -> list[object]:
+        return await asyncio.gather(*(tool.paint("a dog", i) for i in range(3)), return_exceptions=True)
+
+    assert [type(error) for error in asyncio.run(main())] == [PainterError] * 3
+    assert len(paint(tool, ("a dog", 1))) == 1
+    assert len(tries) == 2
+
+
 def test_weights_in_fewer_bits_still_paint(folder: Path) -> None:
     assert paint(painter(folder, quantise="float8"), ("a dog", 1))[0].shape == (16, 16, 3)
 
@@ -121,6 +261,7 @@ def test_a_hub_model_is_known_by_the_commit_it_came_from(folder: Path, tmp_path:
     code = """
 import asyncio
 from magid_agents.config import Painter
+from magid_agents.models.painters import pipeline
 from magid_agents.models.painters import build
 painter = build(Painter(model="tiny/sd", steps=1, width=16, height=16, device="cpu"))
 print(painter.identity, asyncio.run(painter.paint("a dog", 1)).size)

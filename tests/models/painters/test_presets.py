@@ -10,7 +10,8 @@ import pytest
 
 from magid_agents import config
 from magid_agents.config import PROFILES, ConfigError
-from magid_agents.models.painters.diffusers import DiffusersPainter, PromptTooLong
+from magid_agents.models.painters.diffusers import DiffusersPainter
+from magid_agents.models.painters.errors import PromptTooLong
 from tests.models.painters import tiny
 
 SIZE = 32
