@@ -34,8 +34,12 @@ class Rejected(MagidError):
     """The endpoint will not do what this request asks, however often it is asked (400)."""
 
 
+class ContentRefused(Rejected):
+    """The endpoint's moderation turned down what this request says; other requests are unaffected."""
+
+
 class Unusable(StopRun):
-    """The endpoint will do nothing for us: wrong key, unknown model, no quota left."""
+    """The endpoint will do nothing for us: wrong key, unknown model, no balance left."""
 
 
 class Endpoint:

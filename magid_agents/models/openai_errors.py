@@ -8,15 +8,27 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from magid_agents.errors import MagidError
-from magid_agents.models.endpoint import Busy, Rejected, Unavailable, Unusable
+from magid_agents.models.endpoint import Busy, ContentRefused, Rejected, Unavailable, Unusable
+
+if TYPE_CHECKING:
+    import openai
 
 LONGEST = 300  # characters kept of an endpoint's own message
 # Statuses that say more than their class: not the request's fault but the setting's.
 HOPELESS = {401: "turns the key down", 403: "turns the key down", 404: "does not know the model or path"}
+# Error codes of moderation: OpenAI's, Azure's and DashScope's.
+REFUSED_CONTENT = {
+    "content_policy_violation",
+    "moderation_blocked",
+    "invalid_prompt",
+    "content_filter",
+    "data_inspection_failed",
+}
 PASSING = {408, 409, 425}  # 4xx that may pass
 # What client and parser raise on an answer that is none: no JSON, or JSON of another shape.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
@@ -24,7 +36,7 @@ MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 @contextmanager
 def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
-    """Raise Busy, Unavailable, Rejected or Unusable for what the client raises in the block.
+    """Raise Busy, Unavailable, Rejected, ContentRefused or Unusable for what the client raises in the block.
 
     `section` names the settings that describe the endpoint, such as chat.
     """
@@ -50,6 +62,11 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
         raise Unavailable(say(f"connection failed: {error.__cause__ or error}")) from None
     except openai.APIStatusError as error:
         status, message = error.status_code, error.message
+        if refuses_content(error):
+            raise ContentRefused(say(f"{status}: {message}")) from None
+        if status == 402:
+            fix = "top it up and run the same command again"
+            raise Unusable(say(f"the account has no balance left (402); {fix}: {message}")) from None
         if status in HOPELESS:
             fix = f"see {section}.model, {section}.base_url and {section}.api_key_env"
             raise Unusable(say(f"the endpoint {HOPELESS[status]} ({status}); {fix}: {message}")) from None
@@ -57,9 +74,17 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
             raise Unavailable(say(f"{status}: {message}"), retry_after(error.response.headers)) from None
         raise Rejected(say(f"{status}: {message}")) from None
     except openai.ContentFilterFinishReasonError:
-        raise Rejected(say("the endpoint's content filter stopped the answer")) from None
+        raise ContentRefused(say("the endpoint's content filter stopped the answer")) from None
     except (openai.OpenAIError, *MALFORMED) as error:
         raise Unavailable(say(f"the answer is not what the API defines: {error!r}")) from None
+
+
+def refuses_content(error: "openai.APIStatusError") -> bool:
+    """Tell moderation of one prompt from the refusal of a key or a setting, which have the same statuses."""
+    body = error.body if isinstance(error.body, dict) else {}
+    metadata = body.get("metadata")  # OpenRouter's, whose moderation answers 403
+    flagged = isinstance(metadata, dict) and "flagged_input" in metadata
+    return flagged or not REFUSED_CONTENT.isdisjoint({error.code, error.type})
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

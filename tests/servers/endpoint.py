@@ -6,7 +6,7 @@ For tests of how a run copes with real endpoints.
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +16,16 @@ from tests.servers.faults import Fault
 from tests.servers.images import generated
 
 SLOW = 30.0  # seconds: longer than any client in these tests waits
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error that no repeat mends, as the API words it."""
+
+    status: int
+    message: str
+    code: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 def always(text: str) -> Callable[[dict[str, Any]], str]:
@@ -28,7 +38,7 @@ class Api:
 
     answer: Callable[[dict[str, Any]], str] = lambda _: "hello"
     faults: Iterator[Fault | None] = field(default_factory=lambda: iter(()))
-    refused: Callable[[dict[str, Any]], str | None] = lambda _: None  # a 400's message
+    refused: Callable[[dict[str, Any]], Refusal | str | None] = lambda _: None  # text: the message of a 400
     logprobs: dict[str, Any] | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
@@ -70,7 +80,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.api.asked.append(body | {"authorization": self.headers["Authorization"]})
         if problem := self.api.refused(body):
-            self._send(400, json.dumps({"error": {"message": problem}}).encode())
+            refusal = Refusal(400, problem) if isinstance(problem, str) else problem
+            error = {"message": refusal.message, "code": refusal.code, **refusal.more}
+            self._send(refusal.status, json.dumps({"error": error}).encode())
             return
         fault = self.api.next_fault()
         if not self._failed(fault):
