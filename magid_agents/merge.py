@@ -4,6 +4,7 @@ Knows that every part is in input order, so that one pass over the inputs and th
 their size; asks no model.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError
 from magid_agents.formats import BadRecord
 from magid_agents.journal import SCHEMA
-from magid_agents.rundir import RunDir, replacing
+from magid_agents.rundir import KEPT, REJECTED, RunDir, image_name, replacing
 from magid_agents.runner import Counts
 from magid_agents.shards import Shard, number
 
@@ -137,12 +138,13 @@ def _results(
 
 
 def _images(parts: Sequence[RunDir], target: RunDir) -> None:
-    for part in parts:
-        for path in part.path.glob("images/??/*.png"):
-            here = target.image_path(path.stem)
-            if here.exists():  # the same image in two parts
+    # Kept ones first: if two parts disagree on an image, a record may name it, and records name images/ only.
+    for folder, part in itertools.product((KEPT, REJECTED), parts):
+        for path in part.path.glob(f"{folder}/??/*.png"):
+            if target.image_path(path.stem).exists():  # the same image in two parts
                 continue
-            here.parent.mkdir(exist_ok=True)
+            here = target.path / image_name(path.stem, folder)
+            here.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(path, here)
             except OSError:  # another file system

@@ -1,8 +1,9 @@
 """The run directory: where each file lies, and writing them so that a kill leaves old or new, never half.
 
-    run.json         manifest          dialogues.jsonl   finished dialogues, in input order
-    failures.jsonl   failed dialogues  images/ab/*.png   by content
-    journal.sqlite   calls and trace   report.html       written at the end
+    run.json         manifest          dialogues.jsonl     finished dialogues, in input order
+    failures.jsonl   failed dialogues  images/ab/*.png     by content
+    journal.sqlite   calls and trace   rejected/ab/*.png   by content: what failed safety
+    report.html      written at the end
 
 Knows paths and atomic writes; knows no model, no graph and no settings.
 """
@@ -23,6 +24,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from magid_agents.errors import StopRun
 
+KEPT, REJECTED = "images", "rejected"  # an image lies in one of the two
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -51,11 +53,12 @@ class RunDir:
         Raises RunDirError where it cannot be written or another run holds it.
         """
         try:
-            (self.path / "images").mkdir(parents=True, exist_ok=True)
+            (self.path / KEPT).mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock")
             with lock.acquire(timeout=0):
-                for half in (*self.path.glob("*.tmp"), *self.path.glob("images/*.tmp")):
-                    half.unlink()  # left by a run that was killed while it wrote
+                for folder in (".", KEPT, REJECTED):
+                    for half in self.path.glob(f"{folder}/*.tmp"):
+                        half.unlink()  # left by a run that was killed while it wrote
                 yield
         except Timeout as error:
             raise RunDirError(
@@ -87,21 +90,39 @@ class RunDir:
             path.unlink(missing_ok=True)
         for path in self.path.glob(f"{self.journal.name}*"):
             path.unlink()
-        for path in self.path.glob("images/??/*.png"):
-            path.unlink()
+        for folder in (KEPT, REJECTED):
+            for path in self.path.glob(f"{folder}/??/*.png"):
+                path.unlink()
 
     def image_path(self, sha256: str) -> Path:
-        return self.path / image_name(sha256)
+        """Return where the image lies; its place in images/ if it is nowhere."""
+        kept, rejected = (self.path / image_name(sha256, folder) for folder in (KEPT, REJECTED))
+        return rejected if not kept.exists() and rejected.exists() else kept
 
     def has_image(self, sha256: str) -> bool:
-        """Whether the image is here and whole, or now is, taken over from one of the others."""
+        """Return whether the image is here and whole; takes it over from one of the others if it can."""
         if _is_whole(self.image_path(sha256)):
             return True
         for other in self.others:
-            if _is_whole(there := other / image_name(sha256)):
-                self.store_image(sha256, there.read_bytes())
-                return True
+            for folder in (KEPT, REJECTED):
+                if _is_whole(there := other / image_name(sha256, folder)):
+                    _store(self.path / image_name(sha256, folder), there.read_bytes())
+                    return True
         return False
+
+    def place_image(self, sha256: str, *, safe: bool) -> None:
+        """Move a stored image to images/ if it is safe, to rejected/ if not; nothing to do if it is there.
+
+        To be called with every verdict on its safety: another threshold may move an image back. Raises
+        RunDirError if it cannot be moved.
+        """
+        source, target = (self.path / image_name(sha256, folder) for folder in (REJECTED, KEPT))
+        if not safe:
+            source, target = target, source
+        if source.exists():
+            with _writing(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source.replace(target)
 
     def save_image(self, image: Image.Image, text: Mapping[str, str]) -> str:
         """Store a picture with its PNG text chunks; returns the SHA-256 of the file's bytes."""
@@ -116,20 +137,8 @@ class RunDir:
         of what storing one costs, and one that a power cut took is missed by `has_image` and painted again.
         Raises RunDirError where it cannot be written.
         """
-        target = self.image_path(sha256)
-        if _is_whole(target):
-            return
-        try:
-            target.parent.mkdir(exist_ok=True)
-            # Begun in the one folder above: file systems that spread folders over the disk (ext4) take
-            # several times as long for a new file in each of 256.
-            with replacing(target, above=1, durable=False) as out:
-                out.write(data)
-        except OSError as error:
-            raise RunDirError(
-                f"{target}: cannot be written ({error.strerror}); nothing is lost, mend that and run the "
-                "same command again"
-            ) from error
+        if not _is_whole(target := self.image_path(sha256)):
+            _store(target, data)
 
     def flush(self) -> None:
         """Return when all that was written is on the disk itself."""
@@ -148,6 +157,26 @@ def encode_image(image: Image.Image, text: Mapping[str, str]) -> tuple[str, byte
     return hashlib.sha256(data).hexdigest(), data
 
 
+def _store(target: Path, data: bytes) -> None:
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Begun in the one folder above: file systems that spread folders over the disk (ext4) take
+        # several times as long for a new file in each of 256.
+        with replacing(target, above=1, durable=False) as out:
+            out.write(data)
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunDirError(
+            f"{target}: cannot be written ({error.strerror}); nothing is lost, mend that and run the "
+            "same command again"
+        ) from error
+
+
 def _is_whole(path: Path) -> bool:
     """Whether there is a PNG file with an end."""
     try:
@@ -158,11 +187,14 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def image_name(sha256: str) -> str:
-    """The image's path within a run directory: images/ab/<sha256>.png. Only a digest becomes a path."""
+def image_name(sha256: str, folder: str = KEPT) -> str:
+    """Return the image's path within a run directory, such as images/ab/<sha256>.png.
+
+    Raises ValueError for anything but a SHA-256 in lower-case hex: only a digest becomes a path.
+    """
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError(f"{sha256!r} is no SHA-256")
-    return f"images/{sha256[:2]}/{sha256}.png"
+    return f"{folder}/{sha256[:2]}/{sha256}.png"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -65,13 +65,17 @@ def write_input(path: Path, *things: str) -> Path:
 
 
 def run(folder: Path, *things: str, **options: Any) -> Outcome:
-    """Run the things' dialogues into folder/out; options are Request's, and `sets`, `chat`, `painter`."""
+    """Run the things' dialogues into folder/out.
+
+    Options are Request's, and `sets`, `chat`, `painter` or `find`.
+    """
     sets = [*SETS, "budget.attempts=2", *options.pop("sets", [])]
     chat = options.pop("chat", None) or FakeChat(script)
     painter = options.pop("painter", None) or FakePainter()
+    find = options.pop("find", None) or fakes(chat, painter)
     source = write_input(folder / "in.jsonl", *things) if things else folder / "in.jsonl"
     given = {"inputs": [source], "out": folder / "out", "settings": config.load(sets=sets), **options}
-    return session.run(Request(**given), find=fakes(chat, painter))
+    return session.run(Request(**given), find=find)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

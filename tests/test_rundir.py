@@ -2,11 +2,22 @@
 
 import hashlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from magid_agents.rundir import RunDir, RunDirError, image_name, replacing, write_atomically
+from magid_agents.rundir import (
+    KEPT,
+    REJECTED,
+    RunDir,
+    RunDirError,
+    image_name,
+    replacing,
+    write_atomically,
+)
 
 
 def test_a_picture_is_stored_once_by_its_bytes_with_its_texts(tmp_path: Path) -> None:
@@ -74,10 +85,13 @@ def test_clearing_removes_what_a_run_wrote_and_nothing_else(tmp_path: Path) -> N
         kept = tmp_path / "notes.txt"
         kept.write_text("mine")
         sha256 = run.save_image(Image.new("RGB", (2, 2)), {})
+        unsafe = run.save_image(Image.new("RGB", (2, 2), "red"), {})
+        run.place_image(unsafe, safe=False)
         for path in (run.manifest, run.dialogues, run.failures, run.journal, run.report):
             path.write_text("x")
         run.clear()
         assert not run.has_image(sha256)
+        assert not run.has_image(unsafe)
     assert [p.name for p in tmp_path.iterdir() if p.is_file() and p.name != ".lock"] == [kept.name]
 
 
@@ -87,6 +101,46 @@ def test_an_image_is_taken_over_from_another_run(tmp_path: Path) -> None:
         sha256 = old.save_image(Image.new("RGB", (2, 2)), {"seed": "1"})
         assert new.has_image(sha256)
     assert new.image_path(sha256).read_bytes() == old.image_path(sha256).read_bytes()
+
+
+def places(run: RunDir, sha256: str) -> list[str]:
+    return [folder for folder in (KEPT, REJECTED) if (run.path / image_name(sha256, folder)).exists()]
+
+
+@given(st.lists(st.sampled_from(["store", "safe", "unsafe"])))
+def test_an_image_lies_where_the_last_verdict_puts_it_and_nowhere_else(steps: list[str]) -> None:
+    """A run that is killed and resumed stores and places it again, from any state."""
+    with TemporaryDirectory() as folder, RunDir(Path(folder)).locked():
+        run, picture = RunDir(Path(folder)), Image.new("RGB", (2, 2))
+        sha256 = run.save_image(picture, {})
+        place = KEPT
+        for step in steps:
+            if step == "store":
+                run.save_image(picture, {})
+            else:
+                run.place_image(sha256, safe=step == "safe")
+                place = KEPT if step == "safe" else REJECTED
+            assert places(run, sha256) == [place]
+            assert run.has_image(sha256)
+            assert run.image_path(sha256) == run.path / image_name(sha256, place)
+
+
+def test_a_rejected_image_is_taken_over_as_rejected(tmp_path: Path) -> None:
+    old, new = RunDir(tmp_path / "old"), RunDir(tmp_path / "new", [tmp_path / "old"])
+    with old.locked(), new.locked():
+        sha256 = old.save_image(Image.new("RGB", (2, 2)), {})
+        old.place_image(sha256, safe=False)
+        assert new.has_image(sha256)
+    assert places(new, sha256) == [REJECTED]
+
+
+def test_an_image_that_cannot_be_moved_is_named(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    with run.locked():
+        sha256 = run.save_image(Image.new("RGB", (2, 2)), {})
+        (tmp_path / REJECTED).write_text("not a folder")
+        with pytest.raises(RunDirError, match=f"{sha256}\\.png: cannot be written"):
+            run.place_image(sha256, safe=False)
 
 
 def test_a_manifest_that_is_no_json_is_named(tmp_path: Path) -> None:

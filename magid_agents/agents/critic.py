@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import MomentState, Outcome, dropped, use
-from magid_agents.agents.verdict import best, decide
+from magid_agents.agents.verdict import best, decide, is_safe
 from magid_agents.dialogue import (
     Attempt,
     Candidate,
@@ -58,12 +58,11 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
 async def safety(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
     """The critic without its judgement: the first candidate that is safe is kept, whatever it shows."""
     services, draft = runtime.context, state["draft"]
-    vital = [t for t in services.thresholds if t.vital]
-    checks = [t.check for t in vital]
+    checks = [t.check for t in services.thresholds if t.vital]
     scored = await asyncio.gather(
         *(_scored(state, services, i, candidate, checks) for i, candidate in enumerate(draft.candidates))
     )
-    safe = [i for i, c in enumerate(scored) if all(t.margin(c.scores[t.check]) >= 0 for t in vital)]
+    safe = [i for i, c in enumerate(scored) if is_safe(c.scores, services.thresholds)]
     verdict = (
         Verdict(decision=Decision.ACCEPT, best=safe[0], reason="safe; nothing else was judged")
         if safe
@@ -99,6 +98,7 @@ async def _scored(
     if UNSAFE in scores and services.to_be_judged(candidate.sha256, scores[UNSAFE]):
         odds = await services.judge(use(state, f"policy/{number:02d}"), candidate.sha256)
         scores[UNSAFE] = max(scores[UNSAFE], odds)  # the stricter of the two has its way
+    services.run.place_image(candidate.sha256, safe=is_safe(scores, services.thresholds))
     return candidate.model_copy(update={"scores": scores})
 
 

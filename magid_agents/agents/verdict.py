@@ -13,6 +13,11 @@ CRITIQUE = "critique"  # the share of the critique's questions that were satisfi
 Scores = Mapping[str, float]
 
 
+def is_safe(scores: Scores, thresholds: Sequence[Threshold]) -> bool:
+    """Return whether every vital check passes. A missing score fails its check."""
+    return all(t.margin(scores.get(t.check, float("nan"))) >= 0 for t in thresholds if t.vital)
+
+
 def best(candidates: Sequence[Scores], thresholds: Sequence[Threshold]) -> int | None:
     """The candidate that passes most checks, then the one with the widest margins; the first of equals.
 
@@ -20,9 +25,9 @@ def best(candidates: Sequence[Scores], thresholds: Sequence[Threshold]) -> int |
     """
     ranked: list[tuple[int, float, int]] = []
     for i, scores in enumerate(candidates):
-        margins = {t: t.margin(scores.get(t.check, float("nan"))) for t in thresholds}
-        if any(t.vital and margin < 0 for t, margin in margins.items()):
+        if not is_safe(scores, thresholds):
             continue
+        margins = {t: t.margin(scores.get(t.check, float("nan"))) for t in thresholds}
         passed = sum(margin >= 0 for margin in margins.values())
         ranked.append((passed, sum(margins.values()), -i))
     return -max(ranked)[2] if ranked else None
