@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +21,7 @@ from benchmarks import worlds
 from magid_agents import session
 from magid_agents.models.batching import Batcher
 from magid_agents.models.fakes import FakeChat, FakePainter
-from magid_agents.models.protocols import Reply
+from magid_agents.models.protocols import PaintedImage, Reply
 from magid_agents.prompts import Message
 
 A, B, BATCH = 0.4, 0.02, 16  # seconds, seconds an image, images
@@ -51,7 +50,7 @@ class BatchPainter(FakePainter):
         time.sleep(A + B * len(batch))
         return [None] * len(batch)
 
-    async def paint(self, prompt: str, seed: int) -> Image.Image:
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
         await self._batched((prompt, seed))
         return await super().paint(prompt, seed)
 

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -26,6 +25,7 @@ from magid_agents.config import Settings
 from magid_agents.engines import ray as engine
 from magid_agents.models.fakes import FakePainter
 from magid_agents.models.found import Models
+from magid_agents.models.protocols import PaintedImage
 from magid_agents.runner import Counts
 
 SECONDS = 0.1  # an image
@@ -39,7 +39,7 @@ class OneAtATime(FakePainter):
         super().__init__()
         self._free = threading.Lock()
 
-    async def paint(self, prompt: str, seed: int) -> Image.Image:
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
         with self._free:  # nothing else of this worker has work meanwhile
             time.sleep(SECONDS)
         return await super().paint(prompt, seed)

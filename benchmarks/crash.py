@@ -19,13 +19,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import worlds
 from magid_agents import session
 from magid_agents.models.fakes import FakePainter
+from magid_agents.models.protocols import PaintedImage
 
 DIALOGUES, LONGEST = 400, 2.0  # seconds from the first image of a run to its end by a kill
 
@@ -37,7 +37,7 @@ class Told(FakePainter):
         super().__init__()
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    async def paint(self, prompt: str, seed: int) -> Image.Image:
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
         os.write(self._log, f"{prompt}/{seed}\n".encode())
         await asyncio.sleep(0.002)
         return await super().paint(prompt, seed)

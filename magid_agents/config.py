@@ -169,11 +169,15 @@ class Budget(Section):
 
 
 class Price(Section):
-    """What a model costs, in dollars."""
+    """What a model costs, in dollars; null where it is not known, 0 where it is free."""
 
-    input: float = Field(0.0, ge=0, description="of a million tokens read")
-    output: float = Field(0.0, ge=0, description="of a million tokens written")
-    image: float = Field(0.0, ge=0, description="of an image")
+    input: float | None = Field(None, ge=0, description="of a million tokens read")
+    output: float | None = Field(None, ge=0, description="of a million tokens written")
+    image: float | None = Field(
+        None,
+        ge=0,
+        description="of an image whose answer counts no tokens, or whose tokens have no price here",
+    )
 
 
 class Settings(Section):

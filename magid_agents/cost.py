@@ -1,53 +1,136 @@
-"""What calls cost, and the limit a run may spend.
+"""Price model calls and stop a run at its cost limit.
 
-Knows the price table of the settings; every cost is kept with its call in the journal, so that a run that
-goes on counts what it has spent before.
+Every call is priced by the settings section whose model was asked: chat, critic.chat, safety.policy or
+painter; scorers are free. The cost is kept with the call in the journal, so that a resumed run counts what
+it has paid before.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 
-from magid_agents.config import ConfigError, Settings
+from magid_agents.config import ConfigError, Price, Settings
 from magid_agents.errors import StopRun
+from magid_agents.journal import Answer
 
 MILLION = 1_000_000
+IMAGES = "images"  # in a painter's usage, beside tokens
+LOCAL_PAINTERS = ("diffusers", "retrieval")  # on this machine: they need no price
+UNITS = {"input": "a million tokens", "output": "a million tokens", "image": "an image"}
 
 
 class CostReached(StopRun):
-    """The run may spend no more."""
+    """The run directory has cost as much as it may."""
+
+
+class UsageUnknown(StopRun):
+    """A cost limit is set, but an endpoint does not say what its answers take."""
 
 
 class Meter:
-    """Counts a run directory's cost, in the price table's currency (dollars)."""
+    """Adds up what a run directory pays, in dollars, and holds calls back at the cost limit."""
 
     def __init__(self, settings: Settings, spent: float = 0.0) -> None:
-        """`spent` is what the run directory's calls have cost before.
+        """`spent` is what the run directory has paid before. Raises what `section_prices` raises."""
+        self.spent = spent
+        self._limit = settings.max_cost
+        prices = section_prices(settings).items()
+        self._prices = {name: price for name, price in prices if price.input or price.output or price.image}
+        # What a call is expected to cost: as much as the dearest one of its section so far.
+        self._expected = {name: price.image for name, price in self._prices.items() if price.image}
+        self._under_way = 0
+        self._reserved = 0.0  # for the calls under way
+        self._call_ended = asyncio.Event()
+        self._uncounted: str | None = None  # section of a priced answer that came without its usage
 
-        Raises ConfigError where there is a limit and nobody knows what the chat model costs.
+    async def call(self, section: str, compute: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Await a call of a section's model and add its cost to its usage.
+
+        Under a cost limit, a call that costs anything begins only while what is spent, and what the calls
+        under way are expected to cost, is below the limit. Else it waits for them to end: a run that stopped
+        at once would cancel calls that are paid for. Raises CostReached if none is under way and nothing is
+        left, UsageUnknown if an earlier answer could not be priced; both before `compute` is awaited.
         """
-        self._chat = settings.prices.get(settings.chat.model)
-        self._image = settings.prices.get(settings.painter.model)
-        self._limit, self.spent = settings.max_cost, spent
-        if self._limit is not None and self._chat is None and settings.chat.provider != "embedded":
-            raise ConfigError(
-                f"max_cost: no price is known for {settings.chat.model}; set it in a profile file's table "
-                f'[prices."{settings.chat.model}"], input and output in dollars per million tokens'
-            )
+        if self._limit is None or section not in self._prices:
+            return self._charge(section, await compute())
+        while self._under_way and self.spent + self._reserved >= self._limit:
+            await self._call_ended.wait()
+        self._refuse_if_spent(self._limit)
+        expected = self._expected.get(section, self._limit)  # the first may cost anything
+        self._under_way += 1
+        self._reserved += expected
+        try:
+            return self._charge(section, await compute())
+        finally:
+            self._under_way -= 1
+            self._reserved -= expected
+            self._call_ended.set()  # wakes all who wait now
+            self._call_ended.clear()
 
-    def check(self) -> None:
-        """Raises CostReached where nothing may be spent any more; calls under way still end."""
-        if self._limit is not None and self.spent >= self._limit:
+    def _refuse_if_spent(self, limit: float) -> None:
+        if self._uncounted is not None:
+            raise UsageUnknown(
+                f"{self._uncounted}: the endpoint reports no token usage, so max_cost cannot be kept; run "
+                "without --max-cost, or set the model's price to 0"
+            )
+        if self.spent >= limit:
             raise CostReached(
-                f"cost limit reached: ${self.spent:.4f} of ${self._limit:g} spent; nothing is lost, run the "
-                "same command with a higher --max-cost to go on"
+                f"cost limit reached: ${self.spent:.4f} of ${limit:g} spent; nothing is lost, run the same "
+                "command with a higher --max-cost to go on"
             )
 
-    def charge(self, kind: str, usage: Mapping[str, float]) -> dict[str, float]:
-        """Count one call, and give its usage with its cost, where its model has a price."""
-        cost = 0.0
-        if kind == "chat" and self._chat:
-            tokens = usage.get("input_tokens", 0), usage.get("output_tokens", 0)
-            cost = (tokens[0] * self._chat.input + tokens[1] * self._chat.output) / MILLION
-        elif kind == "paint" and self._image:
-            cost = self._image.image
+    def _charge(self, section: str, answer: Answer) -> Answer:
+        price = self._prices.get(section)
+        if price is None:
+            return answer
+        cost = call_cost(price, answer.usage)
+        if cost is None:
+            self._uncounted = section
+            return answer
         self.spent += cost
-        return {**usage, "cost": cost} if cost else dict(usage)
+        self._expected[section] = max(self._expected.get(section, 0.0), cost)
+        return replace(answer, usage={**answer.usage, "cost": cost}) if cost else answer
+
+
+def section_prices(settings: Settings) -> dict[str, Price]:
+    """Return the price of each settings section whose model has one.
+
+    Raises ConfigError if there is a cost limit and the model of a section that is paid for has no price.
+    """
+    prices = {}
+    for section, model, needed in _models(settings):
+        price = settings.prices.get(model)
+        missing = [name for name in needed if price is None or getattr(price, name) is None]
+        if missing and settings.max_cost is not None:
+            raise ConfigError(
+                f"max_cost: {section}.model={model} has no price; set {' and '.join(missing)} in a profile "
+                f'file\'s table [prices."{model}"], in dollars for {UNITS[missing[0]]}, 0 if it is free'
+            )
+        if price is not None:
+            prices[section] = price
+    return prices
+
+
+def _models(settings: Settings) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield each section's name, its model, and the prices that a cost limit needs of it."""
+    tokens = "input", "output"
+    yield "chat", settings.chat.model, () if settings.chat.provider == "embedded" else tokens
+    for section, chat in (("critic.chat", settings.critic.chat), ("safety.policy", settings.safety.policy)):
+        if chat is not None:
+            yield section, chat.model, tokens
+    painter = settings.painter
+    yield "painter", painter.model, () if painter.backend in LOCAL_PAINTERS else ("image",)
+
+
+def call_cost(price: Price, usage: Mapping[str, float]) -> float | None:
+    """Return the dollars of one call, or None if its answer does not say what the price is for.
+
+    Tokens go before images: an image model that counts tokens is charged by them if the price names them.
+    """
+    rates = {"input_tokens": price.input, "output_tokens": price.output}
+    by_token = [rate * usage[name] for name, rate in rates.items() if rate is not None and name in usage]
+    if by_token:
+        return sum(by_token) / MILLION
+    if IMAGES in usage:
+        return usage[IMAGES] * (price.image or 0.0)
+    return None if price.input or price.output else 0.0

@@ -7,7 +7,7 @@ validated; decides nothing about a dialogue. Built once a run, shared by every d
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from magid_agents.cancelling import to_the_end
 from magid_agents.config import Settings
-from magid_agents.cost import Meter
+from magid_agents.cost import IMAGES, Meter
 from magid_agents.errors import MagidError
 from magid_agents.journal import Answer, Call, Journal, Use
 from magid_agents.models.endpoint import Rejected
@@ -140,7 +140,12 @@ class Services:
             odds = await asked.odds(messages, (YES, NO), self._pictures(images))
             return Answer(dict(odds.probabilities), odds.usage)
 
-        return float((await self._call(use, "chat", asked.identity, request, run)).value[YES])
+        answer = await self._call(use, "chat", self._section(asked), asked.identity, request, run)
+        return float(answer.value[YES])
+
+    def _section(self, model: ChatModel) -> str:
+        """Return the settings section that names a chat model, and so its price."""
+        return "safety.policy" if model is self.policy else "critic.chat" if model is self.eyes else "chat"
 
     def _pictures(self, images: Sequence[str]) -> list[bytes]:
         return [self.run.image_path(sha256).read_bytes() for sha256 in images]
@@ -160,7 +165,8 @@ class Services:
             reply = await asked.complete(messages, shape, self._pictures(images))
             return Answer(reply.text, reply.usage)
 
-        return str((await self._call(use, "chat", asked.identity, request, run)).value)
+        answer = await self._call(use, "chat", self._section(asked), asked.identity, request, run)
+        return str(answer.value)
 
     async def paint(self, use: Use, prompt: str, seed: int) -> str:
         """Paint one image and store it; returns its SHA-256. Raises Unpainted where none came of it."""
@@ -168,22 +174,23 @@ class Services:
 
         async def run() -> Answer:
             try:
-                image = await self.painter.paint(prompt, seed)
+                painted = await self.painter.paint(prompt, seed)
             except Rejected as error:
-                return Answer({UNPAINTED: str(error)})
+                return Answer({UNPAINTED: str(error)}, {IMAGES: 0})
+            image, usage = painted.image, {IMAGES: 1, **painted.usage}
             if is_blank(image):
-                return Answer({UNPAINTED: "the image is blank"})
+                return Answer({UNPAINTED: "the image is blank"}, usage)
             texts = {"prompt": prompt, "seed": str(seed), "model": self.painter.identity}
             if image.width * image.height > SMALL:
                 sha256, data = await to_the_end(asyncio.to_thread(encode_image, image, texts))
             else:
                 sha256, data = encode_image(image, texts)
-            return Answer(sha256, before=partial(self.run.store_image, sha256, data))
+            return Answer(sha256, usage, before=partial(self.run.store_image, sha256, data))
 
         def valid(value: Any) -> bool:
             return isinstance(value, dict) or self.run.has_image(value)
 
-        answer = await self._call(use, "paint", self.painter.identity, request, run, valid)
+        answer = await self._call(use, "paint", "painter", self.painter.identity, request, run, valid)
         if isinstance(answer.value, dict):
             raise Unpainted(answer.value[UNPAINTED])
         return str(answer.value)
@@ -196,7 +203,8 @@ class Services:
         async def run() -> Answer:
             return Answer(await scorer.score(self.run.image_path(sha256), text))
 
-        return float((await self._call(use, "score", scorer.identity, request, run)).value)
+        section = f"scorers.{check}"
+        return float((await self._call(use, "score", section, scorer.identity, request, run)).value)
 
     def to_be_judged(self, sha256: str, unsafe: float) -> bool:
         """Whether the policy model sees this image: the classifier doubts it, or it is of the sample."""
@@ -218,7 +226,7 @@ class Services:
             return Answer([list(seen) for seen in await observer.look(self.run.image_path(sha256))])
 
         request = {"check": "look", "image": sha256}
-        answer = await self._call(use, "score", observer.identity, request, run)
+        answer = await self._call(use, "score", "observer", observer.identity, request, run)
         return [(word, score) for word, score in answer.value]
 
     def seed(self, dialogue: str, utterance: int, attempt: int, candidate: int) -> int:
@@ -235,17 +243,16 @@ class Services:
         self,
         use: Use,
         kind: str,
+        section: str,
         model: str,
         request: Mapping[str, Any],
         run: Callable[[], Awaitable[Answer]],
         valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
-        async def paid() -> Answer:
-            self.meter.check()
-            answer = await run()
-            return replace(answer, usage=self.meter.charge(kind, answer.usage))
-
-        return await self.journal.call(Call(kind, model, request), paid, use, valid)
+        """Journal a call. `section` names the settings of the model that is asked, whose price it has."""
+        return await self.journal.call(
+            Call(kind, model, request), partial(self.meter.call, section, run), use, valid
+        )
 
 
 @cache

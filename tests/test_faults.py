@@ -135,5 +135,7 @@ def test_the_cost_limit_stops_the_run_which_goes_on_with_a_higher_one(tmp_path: 
 
 
 def test_a_cost_limit_wants_a_price(tmp_path: Path) -> None:
-    with pytest.raises(config.ConfigError, match=r'no price is known for m; .*prices."m"'):
+    with pytest.raises(
+        config.ConfigError, match=r'chat.model=m has no price; set input and output .*prices."m"'
+    ):
         run(tmp_path, Api(answer, url="http://127.0.0.1:1/v1"), 1, max_cost=1)

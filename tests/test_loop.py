@@ -16,6 +16,7 @@ from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.journal import Journal
 from magid_agents.models.endpoint import Rejected
 from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
+from magid_agents.models.protocols import PaintedImage
 from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
 from magid_agents.services import InvalidAnswer, Services
@@ -343,10 +344,10 @@ def test_the_policy_model_sees_what_the_classifier_doubts(tmp_path: Path) -> Non
 
 def test_blank_and_refused_images_are_no_candidates(tmp_path: Path) -> None:
     class Moody(FakePainter):
-        async def paint(self, prompt: str, seed: int) -> Image.Image:
+        async def paint(self, prompt: str, seed: int) -> PaintedImage:
             await super().paint(prompt, seed)
             if prompt == "prompt 1":
-                return Image.new("RGB", (8, 8))
+                return PaintedImage(Image.new("RGB", (8, 8)))
             raise Rejected("painter: 400: not that")
 
     world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9, **{"budget.attempts": 2})

@@ -7,11 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from magid_agents.config import ConfigError
 from magid_agents.formats import FormatError
 from magid_agents.models.fakes import FakeChat, FakePainter
+from magid_agents.models.protocols import PaintedImage
 from magid_agents.resources import folder
 from magid_agents.rundir import RunDirError
 from magid_agents.session import Request, count
@@ -111,7 +111,7 @@ def test_an_image_that_is_gone_is_painted_again(tmp_path: Path) -> None:
 
 def test_a_stop_is_said_in_the_manifest_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
     class Stopped(FakePainter):
-        async def paint(self, prompt: str, seed: int) -> Image.Image:
+        async def paint(self, prompt: str, seed: int) -> PaintedImage:
             self.calls += 1
             if self.calls == 1:
                 signal.raise_signal(signal.SIGINT)

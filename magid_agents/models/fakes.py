@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel
 
-from magid_agents.models.protocols import Odds, Reply
+from magid_agents.models.protocols import Odds, PaintedImage, Reply
 from magid_agents.prompts import Message
 
 Script = Callable[[Sequence[Message], str], str]  # (messages, name of the schema) -> raw answer
@@ -56,12 +56,12 @@ class FakePainter:
     def count_tokens(self, prompt: str) -> int:
         return len(prompt.split())
 
-    async def paint(self, prompt: str, seed: int) -> Image.Image:
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
         self.calls += 1
         r, g, b = hashlib.sha256(f"{prompt}/{seed}".encode()).digest()[:3]
         image = Image.new("RGB", (8, 8), (r, g, b))
         image.paste((255 - r, 255 - g, 255 - b), (0, 0, 4, 8))
-        return image
+        return PaintedImage(image)
 
 
 class FakeScorer:

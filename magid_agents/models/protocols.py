@@ -46,6 +46,14 @@ class ChatModel(Protocol):
     ) -> Odds: ...
 
 
+@dataclass(frozen=True)
+class PaintedImage:
+    """An RGB image and what it took: tokens, from a painter that counts them."""
+
+    image: Image.Image
+    usage: Mapping[str, float] = field(default_factory=dict)
+
+
 class Painter(Protocol):
     """The image generation tool."""
 
@@ -56,7 +64,7 @@ class Painter(Protocol):
 
     def count_tokens(self, prompt: str) -> int: ...
 
-    async def paint(self, prompt: str, seed: int) -> Image.Image: ...
+    async def paint(self, prompt: str, seed: int) -> PaintedImage: ...
 
 
 class Scorer(Protocol):

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from magid_agents import config
 from magid_agents.config import ConfigError, Settings
 from magid_agents.engines import ray as engine
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.found import Models
+from magid_agents.models.protocols import PaintedImage
 from magid_agents.rundir import RunDirError
 from magid_agents.session import Outcome, Request
 from magid_agents.shards import Shard
@@ -35,7 +35,7 @@ def find_dying(settings: Settings) -> Iterator[Models]:
     """The same, in a worker that is killed while it paints, once."""
 
     class Dying(FakePainter):
-        async def paint(self, prompt: str, seed: int) -> Image.Image:
+        async def paint(self, prompt: str, seed: int) -> PaintedImage:
             mark = Path(os.environ["MAGID_TEST_MARK"])
             if self.calls == 3 and not mark.exists():
                 mark.touch()

@@ -18,6 +18,7 @@ from magid_agents.models.lazy import Lazy
 from magid_agents.models.painters import pipeline
 from magid_agents.models.painters.errors import PainterError, PromptTooLong
 from magid_agents.models.painters.pipeline import first_line
+from magid_agents.models.protocols import PaintedImage
 from magid_agents.models.tokens import TokenCounter
 
 Asked = tuple[str, int]  # prompt and seed
@@ -58,7 +59,7 @@ class DiffusersPainter:
         """Tokens of the prompt as the pipeline's first text encoder counts them, special ones included."""
         return self._tokens.count(prompt)
 
-    async def paint(self, prompt: str, seed: int) -> Image.Image:
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
         """Return one RGB image.
 
         Raises PromptTooLong for a prompt over the token limit, OutOfMemory if a single image does not fit,
@@ -69,7 +70,7 @@ class DiffusersPainter:
                 f"prompt of {count} tokens, {self.identity} reads {self.token_limit}: {prompt!r}"
             )
         batched = await self._batched.wait()
-        return await batched((prompt, seed))
+        return PaintedImage(await batched((prompt, seed)))
 
     def _loaded(self) -> Batcher[Asked, Image.Image]:
         places = devices.every(self.settings.device)

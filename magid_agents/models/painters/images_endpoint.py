@@ -8,7 +8,7 @@ import asyncio
 import base64
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from pydantic import SecretStr
@@ -16,6 +16,10 @@ from pydantic import SecretStr
 from magid_agents.config import Painter as PainterSettings
 from magid_agents.models.endpoint import Endpoint, Rejected, Unavailable
 from magid_agents.models.openai_errors import translated
+from magid_agents.models.protocols import PaintedImage
+
+if TYPE_CHECKING:
+    from openai.types import ImagesResponse
 
 SECTION = "painter"
 
@@ -52,7 +56,7 @@ class ImagesEndpointPainter:
         """Unknown: 0."""
         return 0
 
-    async def paint(self, prompt: str, seed: int) -> Image.Image:
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
         """One RGB image.
 
         Raises Rejected where the server will not paint this prompt, Unavailable once the retries are spent,
@@ -76,7 +80,7 @@ class ImagesEndpointPainter:
         encoded = {"response_format": "b64_json"}
         return [encoded | {"extra_body": ours}, {"extra_body": ours}, encoded, {}]
 
-    async def _first(self, prompt: str, seed: int) -> Image.Image:
+    async def _first(self, prompt: str, seed: int) -> PaintedImage:
         problem: Rejected | None = None
         for number, manner in enumerate(self._manners(seed)):
             try:
@@ -89,10 +93,10 @@ class ImagesEndpointPainter:
         assert problem is not None
         raise problem
 
-    async def _paint(self, prompt: str, manner: Mapping[str, Any]) -> Image.Image:
+    async def _paint(self, prompt: str, manner: Mapping[str, Any]) -> PaintedImage:
         return await self._endpoint.call(lambda: self._send(prompt, manner))
 
-    async def _send(self, prompt: str, manner: Mapping[str, Any]) -> Image.Image:
+    async def _send(self, prompt: str, manner: Mapping[str, Any]) -> PaintedImage:
         settings = self.settings
         with translated(SECTION, settings.key()):
             async with asyncio.timeout(settings.timeout):
@@ -107,6 +111,13 @@ class ImagesEndpointPainter:
         if not data:
             raise Unavailable(f"{SECTION}: the answer holds no image")
         try:
-            return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+            image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         except (OSError, ValueError) as error:
             raise Unavailable(f"{SECTION}: the answer's image is none: {error}") from error
+        return PaintedImage(image, _usage(answer))
+
+
+def _usage(answer: "ImagesResponse") -> dict[str, float]:
+    """Return the tokens read and written, as far as the server reports them."""
+    reported = {name: getattr(answer.usage, name, None) for name in ("input_tokens", "output_tokens")}
+    return {name: tokens for name, tokens in reported.items() if isinstance(tokens, int)}

@@ -23,6 +23,7 @@ from magid_agents.models.endpoint import Rejected
 from magid_agents.models.images import open_rgb
 from magid_agents.models.lazy import Lazy
 from magid_agents.models.progress import note
+from magid_agents.models.protocols import PaintedImage
 from magid_agents.models.scorers import open_clip
 
 KINDS = {".png", ".jpg", ".jpeg", ".webp"}
@@ -62,12 +63,12 @@ class RetrievalPainter:
         """Unlimited: 0."""
         return 0
 
-    async def paint(self, prompt: str, seed: int) -> Image.Image:
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
         """The image of that rank. Raises Rejected where there are not so many."""
         ranked = await self._ranked(prompt)
         if seed >= len(ranked):
             raise Rejected(f"painter.folder={self._folder}: holds {len(ranked)} images, not {seed + 1}")
-        return await asyncio.to_thread(open_rgb, self._paths[ranked[seed]])
+        return PaintedImage(await asyncio.to_thread(open_rgb, self._paths[ranked[seed]]))
 
     def _listing(self) -> Iterator[str]:
         for path in self._paths:

@@ -42,8 +42,8 @@ def painter(folder: Path, **options: object) -> DiffusersPainter:
 
 def paint(tool: DiffusersPainter, *asked: tuple[str, int]) -> list[np.ndarray]:
     async def main() -> list[np.ndarray]:
-        images = await asyncio.gather(*(tool.paint(prompt, seed) for prompt, seed in asked))
-        return [np.asarray(i).astype(int) for i in images]
+        painted = await asyncio.gather(*(tool.paint(prompt, seed) for prompt, seed in asked))
+        return [np.asarray(one.image).astype(int) for one in painted]
 
     return asyncio.run(main())
 
@@ -264,7 +264,7 @@ from magid_agents.config import Painter
 from magid_agents.models.painters import pipeline
 from magid_agents.models.painters import build
 painter = build(Painter(model="tiny/sd", steps=1, width=16, height=16, device="cpu"))
-print(painter.identity, asyncio.run(painter.paint("a dog", 1)).size)
+print(painter.identity, asyncio.run(painter.paint("a dog", 1)).image.size)
 """
     done = subprocess.run(
         [sys.executable, "-c", code],

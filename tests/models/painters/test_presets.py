@@ -34,8 +34,8 @@ def painter(preset: str, folder: Path) -> DiffusersPainter:
 
 def paint(tool: DiffusersPainter, *asked: tuple[str, int]) -> list[np.ndarray]:
     async def main() -> list[np.ndarray]:
-        images = await asyncio.gather(*(tool.paint(prompt, seed) for prompt, seed in asked))
-        return [np.asarray(i).astype(int) for i in images]
+        painted = await asyncio.gather(*(tool.paint(prompt, seed) for prompt, seed in asked))
+        return [np.asarray(one.image).astype(int) for one in painted]
 
     return asyncio.run(main())
 

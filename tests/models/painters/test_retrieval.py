@@ -62,7 +62,8 @@ def painter(folder: Path) -> RetrievalPainter:
 
 def found(tool: RetrievalPainter, prompt: str, *ranks: int) -> list[tuple[int, ...]]:
     async def main() -> list[Image.Image]:
-        return list(await asyncio.gather(*(tool.paint(prompt, rank) for rank in ranks)))
+        painted = await asyncio.gather(*(tool.paint(prompt, rank) for rank in ranks))
+        return [one.image for one in painted]
 
     return [image.getpixel((0, 0)) for image in asyncio.run(main())]  # type: ignore[misc]  # RGB
 
