@@ -40,6 +40,7 @@ class Api:
     faults: Iterator[Fault | None] = field(default_factory=lambda: iter(()))
     refused: Callable[[dict[str, Any]], Refusal | str | None] = lambda _: None  # text: the message of a 400
     logprobs: dict[str, Any] | None = None
+    image_usage: dict[str, Any] | None = field(default_factory=dict)  # `usage` of an images answer
     asked: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -87,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.api.next_fault()
         if not self._failed(fault):
             if self.path.endswith("images/generations"):
-                made = generated(body, fault)
+                made = generated(body, fault) | {"usage": self.api.image_usage}
             else:
                 made = self._chat(body, fault)
             self._send(200, json.dumps(made).encode())

@@ -66,6 +66,23 @@ def test_an_answer_without_an_image_is_tried_again_and_then_said(fault: Fault) -
     assert len(api.asked) == 4
 
 
+@pytest.mark.parametrize(
+    ("reported", "usage"),
+    [
+        (
+            {"input_tokens": 9, "output_tokens": 272, "total_tokens": 281},
+            {"input_tokens": 9, "output_tokens": 272},
+        ),
+        ({}, {}),
+        ({"prompt_tokens": 9}, {}),  # of another API
+        (None, {}),
+    ],
+)
+def test_tokens_are_reported_if_the_server_counts_them(reported: Any, usage: dict[str, float]) -> None:
+    with serving(Api(image_usage=reported)) as api:
+        assert asyncio.run(painter(api).paint("a cat", 1)).usage == usage
+
+
 def test_a_prompt_that_is_turned_down_is_said_so() -> None:
     with (
         serving(Api(refused=always("content policy"))) as api,
