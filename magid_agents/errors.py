@@ -7,3 +7,9 @@ class MagidError(Exception):
 
 class StopRun(MagidError):
     """Nothing is gained by going on with other dialogues: the run ends, and can be resumed."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the name of its class if the message is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip() if lines else type(error).__name__
