@@ -12,12 +12,13 @@ from typing import Any
 from PIL import Image
 
 from magid_agents.config import Painter as Settings
+from magid_agents.errors import first_line
 from magid_agents.models import devices
-from magid_agents.models.batching import Batcher, OutOfMemory
+from magid_agents.models.batching import Batcher
 from magid_agents.models.lazy import Lazy
+from magid_agents.models.memory import out_of_memory
 from magid_agents.models.painters import pipeline
 from magid_agents.models.painters.errors import PainterError, PromptTooLong
-from magid_agents.models.painters.pipeline import first_line
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.models.tokens import TokenCounter
 
@@ -85,14 +86,13 @@ class DiffusersPainter:
             given["negative_prompt"] = [given["negative_prompt"]] * len(batch)
         # CPU generators: the same seed gives the same noise on every device.
         generators = [torch.Generator("cpu").manual_seed(seed) for _, seed in batch]
+        too_large = (
+            f"painter: {len(batch)} images of {self.settings.width} x {self.settings.height} do not fit the "
+            "GPU's memory; see painter.width, painter.dtype and painter.quantise"
+        )
         try:
-            done = pipe(prompt=[prompt for prompt, _ in batch], generator=generators, **given)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            raise OutOfMemory(
-                f"painter: {len(batch)} images of {self.settings.width} x {self.settings.height} do not fit "
-                "the GPU's memory; see painter.width, painter.dtype and painter.quantise"
-            ) from None
+            with out_of_memory(too_large):
+                done = pipe(prompt=[prompt for prompt, _ in batch], generator=generators, **given)
         except (ValueError, TypeError) as error:
             # The prompts have passed the same tokenizer: it is the settings that the pipeline turns down.
             raise PainterError(

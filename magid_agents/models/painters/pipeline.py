@@ -4,19 +4,16 @@ Knows pipeline classes, schedulers, number formats and attention backends; paint
 model needs is profiles/painters/*.toml's to say.
 """
 
-import hashlib
 import inspect
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from magid_agents.config import Painter as Settings
+from magid_agents.errors import first_line
 from magid_agents.models import weights
+from magid_agents.models.digests import folder_identity
 from magid_agents.models.painters.errors import PainterError
 from magid_agents.models.quiet import quiet
-
-# Files of a pipeline's folder that decide its images: configurations, weights, tokenizers, chat templates.
-DIGESTED = {".json", ".safetensors", ".bin", ".txt", ".model", ".jinja"}
 
 
 def found(settings: Settings) -> Path:
@@ -49,12 +46,7 @@ def identity(settings: Settings, folder: Path) -> str:
         return weights.identity(settings.model)
     if not Path(settings.model).is_dir():
         return f"{settings.model}@{folder.name}"  # the hub's cache names a snapshot's folder by its commit
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in DIGESTED):
-        digest.update(str(path.relative_to(folder)).encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return f"{folder.name}@{digest.hexdigest()[:16]}"
+    return folder_identity(folder)
 
 
 def load(settings: Settings, folder: Path, device: str) -> Any:
@@ -159,9 +151,3 @@ def _diffusers() -> Any:
 
     quiet()
     return diffusers
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or its class if it has none."""
-    lines: Sequence[str] = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
