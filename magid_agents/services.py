@@ -20,6 +20,7 @@ from magid_agents.errors import MagidError
 from magid_agents.journal import Answer, Call, Journal, Use
 from magid_agents.models.endpoint import Rejected
 from magid_agents.models.images import is_blank
+from magid_agents.models.painters.errors import PromptRefused, PromptTooLong
 from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
@@ -169,13 +170,16 @@ class Services:
         return str(answer.value)
 
     async def paint(self, use: Use, prompt: str, seed: int) -> str:
-        """Paint one image and store it; returns its SHA-256. Raises Unpainted where none came of it."""
+        """Paint one image, store it and return its SHA-256.
+
+        Raises Unpainted if this prompt gets no image, PainterError if no prompt does.
+        """
         request = {"prompt": prompt, "seed": seed, **self.painter.parameters}
 
         async def run() -> Answer:
             try:
                 painted = await self.painter.paint(prompt, seed)
-            except Rejected as error:
+            except (PromptRefused, Rejected) as error:
                 return Answer({UNPAINTED: str(error)}, {IMAGES: 0})
             image, usage = painted.image, {IMAGES: 1, **painted.usage}
             if is_blank(image):
@@ -190,7 +194,10 @@ class Services:
         def valid(value: Any) -> bool:
             return isinstance(value, dict) or self.run.has_image(value)
 
-        answer = await self._call(use, "paint", "painter", self.painter.identity, request, run, valid)
+        try:
+            answer = await self._call(use, "paint", "painter", self.painter.identity, request, run, valid)
+        except PromptTooLong as error:  # not recorded: nothing was asked, and the limit is in no key
+            raise Unpainted(str(error)) from error
         if isinstance(answer.value, dict):
             raise Unpainted(answer.value[UNPAINTED])
         return str(answer.value)

@@ -14,8 +14,8 @@ from magid_agents import config, prompts
 from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.journal import Journal
-from magid_agents.models.endpoint import Rejected
 from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
+from magid_agents.models.painters.errors import PromptRefused
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
@@ -348,7 +348,7 @@ def test_blank_and_refused_images_are_no_candidates(tmp_path: Path) -> None:
             await super().paint(prompt, seed)
             if prompt == "prompt 1":
                 return PaintedImage(Image.new("RGB", (8, 8)))
-            raise Rejected("painter: 400: not that")
+            raise PromptRefused("painter: 400: not that")
 
     world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9, **{"budget.attempts": 2})
     world.painter = Moody()

@@ -13,12 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from magid_agents.models import download, mirror
 from magid_agents.models.manifest import SHIPPED, File, Weights, WeightsError, entry, manifest, partial
 from magid_agents.models.progress import meter, note
+from magid_agents.resources import cache_folder
 
 State = Literal["shipped", "cached", "missing", "corrupt"]
 
@@ -30,8 +30,8 @@ class WrongDigest(Exception):
 
 
 def cache() -> Path:
-    """Where fetched weights lie; MAGID_CACHE overrules the platform's cache folder."""
-    return Path(os.environ.get("MAGID_CACHE") or platformdirs.user_cache_dir("magid-agents")) / "weights"
+    """Return the folder of fetched weights."""
+    return cache_folder("weights")
 
 
 def where(name: str) -> Path:

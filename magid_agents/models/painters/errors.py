@@ -1,10 +1,10 @@
 """What a painter raises when it gives no image.
 
     MagidError
-    ├── PromptRefused      this prompt gets no image; another prompt may
-    │   └── PromptTooLong  the painter would silently cut it off
+    ├── PromptRefused      this prompt gets no image, another may: recorded like an image
+    ├── PromptTooLong      the painter would silently cut the prompt off
     └── StopRun
-        └── PainterError   no prompt can get one until a setting, a file or the server is changed
+        └── PainterError   no prompt gets an image until a setting, a file or the server is changed
 
 Anything else, such as an endpoint's Unavailable, fails the dialogue that asked; the same command tries again.
 """
@@ -17,8 +17,8 @@ class PainterError(StopRun):
 
 
 class PromptRefused(MagidError):
-    """The painter gives no image for this prompt, however often it is asked. Recorded like an image."""
+    """The painter gives no image for this prompt, however often it is asked."""
 
 
-class PromptTooLong(PromptRefused):
-    """The prompt exceeds `painter.token_limit`. Not recorded: nothing was asked, and the limit may change."""
+class PromptTooLong(MagidError):
+    """The prompt exceeds the painter's token limit."""
