@@ -1,7 +1,10 @@
-"""The shapes of the chat model's answers, by the name a prompt file gives them.
+"""Schemas of the chat model's answers, by the name that a prompt file gives as its `output`.
 
-Closed objects without numeric bounds, as strict JSON-schema endpoints demand; ranges that depend on the
-dialogue are checked by the agents. Field order is the order in which a model writes: reasons first.
+Objects are closed and have no numeric bounds, as strict JSON-schema endpoints demand; the agents check
+ranges that depend on the dialogue. A model writes the fields in the order they have here: reasons first.
+
+The JSON schema of each class goes to the model and into the journal key of every answer. A changed field,
+class name, title or description makes recorded answers be paid for again; docstrings are free to change.
 """
 
 from abc import ABC, abstractmethod
@@ -9,37 +12,50 @@ from abc import ABC, abstractmethod
 from pydantic import BaseModel, ConfigDict
 
 
-class _Shape(BaseModel):
+def _sent(title: str, description: str) -> ConfigDict:
+    """Set the words of a JSON schema, which pydantic would otherwise take from class name and docstring."""
+    return ConfigDict(title=title, json_schema_extra={"description": description})
+
+
+class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Moment(_Shape):
-    """One utterance after which an image is shared."""
+class Moment(_Answer):
+    """One sharing moment as the scanner proposes it."""
+
+    model_config = _sent("Moment", "One utterance after which an image is shared.")
 
     rationale: str
     utterance: int
     description: str
 
 
-class SharingMoments(_Shape):
-    """The scanner's answer."""
+class SharingMoments(_Answer):
+    """Every sharing moment of a dialogue, from one question about the whole dialogue."""
+
+    model_config = _sent("SharingMoments", "The scanner's answer.")
 
     moments: list[Moment]
 
 
-class YesOrNo(_Shape):
-    """No answer in JSON: how likely the next word is Yes is read instead."""
+class YesOrNo(_Answer):
+    """Marks a prompt that is answered by the probability of Yes instead of by JSON."""
+
+    model_config = _sent("YesOrNo", "No answer in JSON: how likely the next word is Yes is read instead.")
 
 
-class Description(_Shape):
-    """What the image at a moment shows that was found by odds."""
+class Description(_Answer):
+    """Rationale and image description of a sharing moment that yes/no questions found."""
+
+    model_config = _sent("Description", "What the image at a moment shows that was found by odds.")
 
     rationale: str
     description: str
 
 
-class Written(_Shape, ABC):
-    """What a prompt writer may answer."""
+class Written(_Answer, ABC):
+    """Base class of the prompt writer's answers."""
 
     @property
     @abstractmethod
@@ -48,7 +64,9 @@ class Written(_Shape, ABC):
 
 
 class GenerationPrompt(Written):
-    """The prompt writer's answer."""
+    """One generation prompt."""
+
+    model_config = _sent("GenerationPrompt", "The prompt writer's answer.")
 
     prompt: str
 
@@ -58,7 +76,9 @@ class GenerationPrompt(Written):
 
 
 class GenerationPrompts(Written):
-    """Several, of which the first that can be used is."""
+    """Several generation prompts, the best first; the first usable one is painted."""
+
+    model_config = _sent("GenerationPrompts", "Several, of which the first that can be used is.")
 
     prompts: list[str]
 
@@ -67,29 +87,37 @@ class GenerationPrompts(Written):
         return self.prompts
 
 
-class Questions(_Shape):
-    """What an image must show, as yes/no questions that are answered one by one."""
+class Questions(_Answer):
+    """Yes/no questions about an image, derived from its description before anyone looks at it."""
+
+    model_config = _sent(
+        "Questions", "What an image must show, as yes/no questions that are answered one by one."
+    )
 
     questions: list[str]
 
 
-class CheckedQuestion(_Shape):
-    """A yes/no question about the image, and its answer."""
+class CheckedQuestion(_Answer):
+    """One yes/no question about an image together with its answer."""
+
+    model_config = _sent("CheckedQuestion", "A yes/no question about the image, and its answer.")
 
     question: str
     answer: bool
 
 
-class CritiqueAnswer(_Shape):
-    """The critic's answer."""
+class CritiqueAnswer(_Answer):
+    """A whole critique in one answer."""
+
+    model_config = _sent("CritiqueAnswer", "The critic's answer.")
 
     questions: list[CheckedQuestion]
     comment: str
 
 
 SCHEMAS: dict[str, type[BaseModel]] = {
-    shape.__name__: shape
-    for shape in (
+    schema.__name__: schema
+    for schema in (
         SharingMoments,
         YesOrNo,
         Description,
