@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from magid_agents.formats.records import printable
 from magid_agents.rundir import RunDir
 from magid_agents.runner import Counts
 from magid_agents.runner import Progress as Report
 from magid_agents.session import Outcome
+from magid_agents.text import printable
 
 SHOWN, LONGEST = 10, 300  # failures on stderr, and characters of each
 

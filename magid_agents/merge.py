@@ -128,13 +128,14 @@ def _results(
     failed = {i: _Lines(part.failures) for i, part in parts.items()}
     for record in records:
         part = number(record, len(parts))
-        name = record.id if isinstance(record, Dialogue) else f"{record.file}:{record.line}"
-        if line := finished[part].take(name):
+        if line := finished[part].take(record.id):
             results.write(line)
-        elif line := failed[part].take(name):
+        elif line := failed[part].take(record.id):
             failures.write(line)
         else:
-            raise MergeError(f"{parts[part].path}: holds no result for {name}; was the input changed since?")
+            raise MergeError(
+                f"{parts[part].path}: holds no result for {record.id}; was the input changed since?"
+            )
 
 
 def _images(parts: Sequence[RunDir], target: RunDir) -> None:

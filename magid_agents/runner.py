@@ -140,7 +140,7 @@ async def _one(
 ) -> dict[str, Any] | Failure:
     """The finished record of one dialogue, or why there is none."""
     if isinstance(record, BadRecord):
-        return Failure(f"{record.file}:{record.line}", "read", str(record))
+        return Failure(record.id, "read", str(record))
     async with slots:
         await services.journal.begin(record.id)
         limit = NODES * services.settings.budget.attempts + NODES

@@ -1,5 +1,6 @@
 """`magid run`, as a user meets it: exit status, what is printed, and one line for what cannot be used."""
 
+import json
 import os
 import subprocess
 import sys
@@ -60,6 +61,8 @@ def test_bad_records_are_one_line_each_and_the_rest_runs(
     assert malformed.startswith(f"magid: {source}:7: ")
     assert double.startswith(f"magid: {source}:8: the id 'dog' was there before")
     assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 6
+    failed = (tmp_path / "out" / "failures.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in failed] == ["in.jsonl:7", "in.jsonl:8"]
 
 
 @pytest.mark.usefixtures("faked")

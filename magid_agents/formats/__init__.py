@@ -12,8 +12,9 @@ from magid_agents.dialogue import Dialogue
 from magid_agents.formats import dailydialog, messages, native, personachat, photochat
 from magid_agents.formats.lines import BOM
 from magid_agents.formats.reader import Reader
-from magid_agents.formats.records import BadRecord, Fault, FormatError, printable
+from magid_agents.formats.records import BadRecord, Fault, FormatError, content_id
 from magid_agents.formats.seen import Seen
+from magid_agents.text import printable
 
 __all__ = ["FORMATS", "BadRecord", "FormatError", "Seen", "detect", "read"]
 
@@ -64,13 +65,22 @@ def _read(path: Path, name: str, seen: Seen) -> Iterator[Dialogue | BadRecord]:
             any_record = True
             if isinstance(record, Fault):
                 yield BadRecord(path, line, record.reason, record.fix)
-            elif not seen.add(record.id):
+            elif dialogue := _with_unique_id(record, path, seen):
+                yield dialogue
+            else:
                 reason = f"the id {printable(repr(record.id[:80]))} was there before"
                 yield BadRecord(path, line, reason, "it by giving every dialogue an id of its own")
-            else:
-                yield record
     if not any_record:
         yield BadRecord(path, 1, "the file holds no dialogue", "it or leave it out")
+
+
+def _with_unique_id(dialogue: Dialogue, path: Path, seen: Seen) -> Dialogue | None:
+    """Number a repeated generated id; return None if an id that the file gave is taken."""
+    if seen.add(dialogue.id):
+        return dialogue
+    if dialogue.id != content_id(path, [(u.speaker, u.text) for u in dialogue.utterances]):
+        return None
+    return dialogue.model_copy(update={"id": seen.add_repeat(dialogue.id)})
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def parse(text: str, place: Place) -> Dialogue:
         raise Fault(f"the last utterance does not end in {_END}", "it by fetching the file again")
     # The place of an utterance tells its speaker, also behind an empty one.
     turns = [("AB"[i % 2], part.strip()) for i, part in enumerate(said.split(_END))]
-    return spoken(turns, place.id, place.source)
+    return spoken(turns, place)
 
 
 def fits(head: bytes) -> bool:

@@ -24,30 +24,29 @@ def reader(key: str, parse: Callable[[Any, Place], Dialogue]) -> Reader:
     """A reader of records that are objects with this key."""
 
     def read(file: BufferedReader, path: Path) -> Iterator[Found]:
-        for line, number, record in records(file):
+        for line, record in records(file):
             if isinstance(record, Fault):
                 yield line, record
                 continue
             try:
-                yield line, parse(record, Place(path, line, number))
+                yield line, parse(record, Place(path, line))
             except Fault as fault:
                 yield line, fault
 
     return Reader(lambda head: _has_key(head, key), read)
 
 
-def records(file: BufferedReader) -> Iterator[tuple[int, int, Any]]:
-    """The line each record begins on, its number, and its value or a Fault."""
+def records(file: BufferedReader) -> Iterator[tuple[int, Any]]:
+    """The line each record begins on, and its value or a Fault."""
     if _begin(file.peek()).startswith(b"["):
-        for number, (line, element) in enumerate(elements(file), start=1):
-            begin, value = (line, element) if isinstance(element, Fault) else _value(line, element)
-            yield begin, number, value
+        for line, element in elements(file):
+            yield (line, element) if isinstance(element, Fault) else _value(line, element)
     else:
         for number, text, fault in lines(file):
             if fault:
-                yield number, number, fault
+                yield number, fault
             elif text.strip():
-                yield number, *_value(number, text)
+                yield _value(number, text)
 
 
 def is_json(head: bytes) -> bool:
@@ -75,7 +74,7 @@ def _value(line: int, record: bytes | str) -> tuple[int, Any]:
 
 
 def _has_key(head: bytes, key: str) -> bool:
-    found = [r for _, _, r in records(io.BufferedReader(io.BytesIO(head))) if not isinstance(r, Fault)]
+    found = [r for _, r in records(io.BufferedReader(io.BytesIO(head))) if not isinstance(r, Fault)]
     if found:
         return any(isinstance(record, dict) and key in record for record in found)
     # Not even the first record ends within the head.

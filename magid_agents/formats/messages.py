@@ -31,8 +31,9 @@ def _parse(record: Any, place: Place, messages: str, role: str, content: str) ->
     own, source = record.get("id"), record.get("source")
     return spoken(
         turns,
-        str(own) if isinstance(own, str | int) and own != "" else place.id,
-        source if isinstance(source, str) else place.source,
+        place,
+        own_id=str(own) if isinstance(own, str | int) and own != "" else None,
+        source=source if isinstance(source, str) else None,
     )
 
 

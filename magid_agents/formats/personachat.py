@@ -39,7 +39,7 @@ def read(file: BufferedReader, path: Path) -> Iterator[Found]:
     mending = False  # what follows a broken record is its rest until a whole row comes
     while True:
         faults.clear()
-        place = Place(path, rows.line_num + 1, rows.line_num + 1)
+        place = Place(path, rows.line_num + 1)
         try:
             row = next(rows)
         except StopIteration:
@@ -78,7 +78,7 @@ def parse(conversation: str, place: Place) -> Dialogue:
         elif line and not _DIRECTION.fullmatch(raw):
             speaker, said = turns[-1]
             turns[-1] = (speaker, f"{said}\n{raw}" if said else raw)
-    return spoken(turns, place.id, place.source)
+    return spoken(turns, place)
 
 
 def fits(head: bytes) -> bool:

@@ -16,7 +16,7 @@ def parse(record: Any, place: Place) -> Dialogue:
         (f"User {member(turn, 'user_id', int, f'turn {i}')}", member(turn, "message", str, f"turn {i}"))
         for i, turn in enumerate(member(record, "dialogue", list), start=1)
     ]
-    return spoken(turns, f"{place.stem}:{member(record, 'dialogue_id', int)}", place.source)
+    return spoken(turns, place, own_id=f"{place.stem}:{member(record, 'dialogue_id', int)}")
 
 
 READER = reader("dialogue", parse)

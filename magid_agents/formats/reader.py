@@ -29,7 +29,7 @@ def line_reader(fits: Callable[[bytes], bool], parse: Callable[[str, Place], Dia
                 if line.fault:
                     raise line.fault
                 if line.text.strip():
-                    yield line.number, parse(line.text, Place(path, line.number, line.number))
+                    yield line.number, parse(line.text, Place(path, line.number))
             except Fault as fault:
                 yield line.number, fault
 

@@ -3,6 +3,8 @@
 Knows no format and opens no file.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError
+from magid_agents.text import printable
 
 _LONGEST = 300  # characters of a reason: it goes into a one-line message
 _SHOWN = 5  # names in a list
@@ -47,30 +50,39 @@ class BadRecord:
     reason: str
     fix: str = "or remove this record"
 
+    @property
+    def id(self) -> str:
+        """File name and line: the same wherever the file lies."""
+        return f"{_text(self.file.name)}:{self.line}"
+
     def __str__(self) -> str:
         return f"{printable(str(self.file))}:{self.line}: {self.reason}; fix {self.fix}"
 
 
 class Place(NamedTuple):
-    """Where a record begins, and its number among the file's: its line, or its position in an array."""
+    """Where a record begins."""
 
     file: Path
     line: int
-    number: int
 
     @property
     def stem(self) -> str:
-        """The file's name without its ending, as text that can be written: names may hold any byte."""
-        return self.file.stem.encode(errors="replace").decode()
-
-    @property
-    def id(self) -> str:
-        """The id of a dialogue that brings none."""
-        return f"{self.stem}:{self.number}"
+        """The file's name without its ending."""
+        return _text(self.file.stem)
 
     @property
     def source(self) -> str:
-        return self.file.name.encode(errors="replace").decode()
+        return _text(self.file.name)
+
+
+def content_id(file: Path, turns: Iterable[tuple[str, str]]) -> str:
+    """Return the id of a dialogue that has none: the file's stem and a hash of speakers and texts.
+
+    It does not depend on the lines before it: inserting a record changes no other id and so no seed.
+    """
+    text = json.dumps([list(turn) for turn in turns], ensure_ascii=False)
+    digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=6).hexdigest()
+    return f"{_text(file.stem)}:{digest}"
 
 
 def checked(record: Mapping[str, Any]) -> Dialogue:
@@ -88,12 +100,23 @@ def checked(record: Mapping[str, Any]) -> Dialogue:
     return dialogue
 
 
-def spoken(turns: Iterable[tuple[object, str]], dialogue_id: str, source: str) -> Dialogue:
-    """A dialogue of (speaker, text), without the turns that say nothing. Raises Fault."""
-    utterances = [{"speaker": speaker, "text": text} for speaker, text in turns if text.strip()]
-    if not utterances:
+def spoken(
+    turns: Iterable[tuple[str, str]], place: Place, own_id: str | None = None, source: str | None = None
+) -> Dialogue:
+    """Make a dialogue of (speaker, text), leaving out turns without text.
+
+    Without an id of its own it gets a content id, without a source its file's name. Raises Fault.
+    """
+    said = [(speaker, text) for speaker, text in turns if text.strip()]
+    if not said:
         raise Fault("no utterance has any text")
-    return checked({"id": dialogue_id, "source": source, "utterances": utterances})
+    return checked(
+        {
+            "id": content_id(place.file, said) if own_id is None else own_id,
+            "source": place.source if source is None else source,
+            "utterances": [{"speaker": speaker, "text": text} for speaker, text in said],
+        }
+    )
 
 
 def member(value: object, key: str, kind: type[Any], what: str = "the record") -> Any:
@@ -108,9 +131,9 @@ def member(value: object, key: str, kind: type[Any], what: str = "the record") -
     return value[key]
 
 
-def printable(text: str) -> str:
-    """The text on one line: what cannot be shown is escaped, so that data never moves a terminal's cursor."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def _text(file_name: str) -> str:
+    """Make a file name text that can be written: names may hold any bytes."""
+    return file_name.encode(errors="replace").decode()
 
 
 def _fault(error: ValidationError) -> Fault:

@@ -7,6 +7,7 @@ second is then reported as a duplicate.
 
 import hashlib
 from array import array
+from collections import Counter
 
 
 class Seen:
@@ -15,6 +16,7 @@ class Seen:
     def __init__(self) -> None:
         self._table = array("Q", [0]) * 1024
         self._count = 0
+        self._repeats: Counter[str] = Counter()  # by generated id; only of equal dialogues
 
     def __len__(self) -> int:
         return self._count
@@ -33,6 +35,14 @@ class Seen:
                     _put(larger, value)
             self._table = larger
         return True
+
+    def add_repeat(self, generated_id: str) -> str:
+        """Add and return the id of an equal dialogue: the first new one of id~2, id~3 and so on."""
+        while True:
+            self._repeats[generated_id] += 1
+            numbered = f"{generated_id}~{self._repeats[generated_id] + 1}"
+            if self.add(numbered):
+                return numbered
 
 
 def _put(table: "array[int]", value: int) -> bool:

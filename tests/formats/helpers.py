@@ -26,6 +26,11 @@ def ids(records: Iterable[Dialogue | BadRecord]) -> list[str]:
     return [record.id for record in records if isinstance(record, Dialogue)]
 
 
+def openings(records: Iterable[Dialogue | BadRecord]) -> list[str]:
+    """The first text of each dialogue."""
+    return [record.utterances[0].text for record in records if isinstance(record, Dialogue)]
+
+
 def faults(records: Iterable[Dialogue | BadRecord]) -> list[tuple[int, str]]:
     return [(record.line, record.reason) for record in records if isinstance(record, BadRecord)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from magid_agents.dialogue import Dialogue
-from tests.formats.helpers import faults, ids, outcome, turns
+from tests.formats.helpers import faults, ids, openings, outcome, turns
 
 
 def openai(*messages: tuple[str, object], **more: object) -> str:
@@ -23,7 +23,7 @@ def test_roles_are_the_speakers_and_system_messages_are_left_out(tmp_path: Path,
     (one,) = outcome(tmp_path / "chat.jsonl", content)
     assert turns(one) == [("user", "Hi"), ("assistant", "Hello")]
     assert isinstance(one, Dialogue)
-    assert (one.id, one.source) == ("chat:1", "chat.jsonl")
+    assert one.source == "chat.jsonl"
 
 
 def test_text_parts_are_joined(tmp_path: Path) -> None:
@@ -42,15 +42,16 @@ def test_an_id_and_a_source_of_their_own_are_kept(tmp_path: Path) -> None:
     lines = [sharegpt(("human", "Hi"), id="q_0", source="web"), "", sharegpt(("gpt", "Hi"), id=7)]
     lines.append(sharegpt(("human", "Hi"), id=None))
     records = outcome(tmp_path / "x.jsonl", "\n".join(lines))
-    assert ids(records) == ["q_0", "7", "x:4"]
+    assert ids(records)[:2] == ["q_0", "7"]
+    assert ids(records)[2].startswith("x:")
     assert isinstance(records[0], Dialogue)
     assert records[0].source == "web"
 
 
 @pytest.mark.parametrize("gap", ["", "\n", "\n\n"])
-def test_an_array_is_read_as_well_and_ids_count_its_records(tmp_path: Path, gap: str) -> None:
+def test_an_array_is_read_as_well(tmp_path: Path, gap: str) -> None:
     content = f"[{sharegpt(('human', 'Hi'))},{gap}{sharegpt(('human', 'Ho'))}]"
-    assert ids(outcome(tmp_path / "x.json", content)) == ["x:1", "x:2"]
+    assert openings(outcome(tmp_path / "x.json", content)) == ["Hi", "Ho"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,6 @@ def test_an_array_is_read_as_well_and_ids_count_its_records(tmp_path: Path, gap:
     ],
 )
 def test_a_bad_record_is_named_and_the_rest_is_read(tmp_path: Path, bad: str, reason: str) -> None:
-    good = openai(("user", "Hi"))
-    records = outcome(tmp_path / "x.jsonl", "\n".join([good, bad, good]))
-    assert ids(records) == ["x:1", "x:3"]
+    records = outcome(tmp_path / "x.jsonl", "\n".join([openai(("user", "Hi")), bad, openai(("user", "Ho"))]))
+    assert openings(records) == ["Hi", "Ho"]
     assert faults(records) == [(2, reason)]

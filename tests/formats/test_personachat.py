@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from magid_agents.formats import read
-from tests.formats.helpers import faults, ids, outcome, real, turns
+from tests.formats.helpers import faults, ids, openings, outcome, real, turns
 
 HEADER = "user 1 personas,user 2 personas,Best Generated Conversation\n"
 ROW = '"I bake.\nI knit.","I am a boy.","User 1: Hi!\nUser 2: Hello, ""you""!"\n'  # three lines
@@ -20,10 +20,10 @@ def conversation(text: str) -> str:
 def test_a_row_is_a_dialogue_and_its_line_is_where_the_record_begins(
     tmp_path: Path, end: str, mark: str
 ) -> None:
-    content = mark + (HEADER + ROW + "\n" + ROW).replace("\n", end).rstrip()
-    one, two = outcome(tmp_path / "valid.csv", content)
+    content = mark + (HEADER + ROW + "\n" + ROW + '"p"\n').replace("\n", end).rstrip()
+    one, two, bad = outcome(tmp_path / "valid.csv", content)
     assert turns(one) == turns(two) == [("User 1", "Hi!"), ("User 2", 'Hello, "you"!')]
-    assert ids([one, two]) == ["valid:2", "valid:6"]
+    assert faults([bad]) == [(9, "1 columns instead of 3")]
 
 
 def test_the_header_tells_the_column_and_may_be_missing(tmp_path: Path) -> None:
@@ -75,21 +75,24 @@ def test_a_bad_row_costs_itself_only(tmp_path: Path, bad: str, line: int, reason
 
 
 def test_a_quote_left_open_is_one_bad_record_and_reading_goes_on(tmp_path: Path) -> None:
-    records = outcome(tmp_path / "x.csv", HEADER + ROW + '"p","q","User 1: Hi\n' + ROW + ROW + ROW)
+    after = ['"p","q","User 1: two"\n', '"p","q","User 1: three"\n', '"p","q","User 1: four"\n']
+    records = outcome(tmp_path / "x.csv", HEADER + ROW + '"p","q","User 1: Hi\n' + "".join(after))
     assert [number for number, _ in faults(records)] == [5]
-    assert {"x:2", "x:9", "x:12"} <= set(ids(records))
+    assert openings(records)[0] == "Hi!"
+    assert openings(records)[-2:] == ["three", "four"]
 
 
 def test_a_file_that_breaks_off_within_a_quote(tmp_path: Path) -> None:
     records = outcome(tmp_path / "x.csv", HEADER + ROW + '"p","q","User 1: Hi\nUser 2')
-    assert ids(records) == ["x:2"]
+    assert openings(records) == ["Hi!"]
     assert faults(records) == [(5, "not CSV: unexpected end of data")]
 
 
 def test_bytes_that_are_not_utf8_are_reported_where_they_stand(tmp_path: Path) -> None:
     bad = '"p","q","User 1: Hi\nUser 2: café"\n'.encode("latin-1")
-    records = outcome(tmp_path / "x.csv", (HEADER + ROW).encode() + bad + ROW.encode())
-    assert ids(records) == ["x:2", "x:7"]
+    after = b'"p","q","User 1: Bye"\n'
+    records = outcome(tmp_path / "x.csv", (HEADER + ROW).encode() + bad + after)
+    assert openings(records) == ["Hi!", "Bye"]
     assert faults(records) == [(6, "byte 0xe9 after 'User 2: caf' is not UTF-8")]
 
 
