@@ -69,12 +69,11 @@ def run(
 
     The same command resumes what was interrupted; where all is done it changes nothing.
     """
-    from magid_agents import config, display, rundir, session
+    from magid_agents import config, display, errors, rundir, session
     from magid_agents.shards import Shard
 
     if engine not in (known := ("local", "ray")):
-        said = f"no engine is called {engine!r}; there are: {', '.join(known)}"
-        raise typer.BadParameter(said, param_hint="--engine")
+        raise typer.BadParameter(errors.unknown("engine", engine, known), param_hint="--engine")
     named = {"graph": graph, "concurrency": concurrency, "seed": seed, "max_cost": max_cost}
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
     request = session.Request(

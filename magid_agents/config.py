@@ -1,11 +1,10 @@
 """Settings: one typed object, put together from a profile, a preset, the environment and `--set`.
 
 Later wins: field defaults, profile, preset, environment (MAGID_CHAT__MODEL=...), `--set chat.model=...`.
-Knows what can be set and nothing of what it is for. API keys are no settings: a section names the
-environment variable that holds one, and only `ApiKey.read` looks at it.
+API keys are not settings: a section names the environment variable that holds one, and only `ApiKey.key`
+reads it.
 """
 
-import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -14,9 +13,10 @@ from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from magid_agents.errors import MagidError
+from magid_agents.errors import ConfigError as ConfigError
+from magid_agents.errors import unknown
+from magid_agents.overrides import explain, from_environment, from_flags, merge
 
 PROFILES = Path(__file__).parent / "profiles"
 PRESETS: dict[str, dict[str, Any]] = {
@@ -33,10 +33,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
 }
-
-
-class ConfigError(MagidError):
-    """The settings cannot be used; the message names the key and the fix."""
 
 
 class Section(BaseModel):
@@ -213,36 +209,24 @@ class Settings(Section):
         return self
 
 
-class _Environment(BaseSettings, Settings):
-    """The settings as the environment names them."""
-
-    model_config = SettingsConfigDict(env_prefix="MAGID_", env_nested_delimiter="__")
-
-
 def load(profile: str = "embedded", preset: str = "default", sets: Iterable[str] = ()) -> Settings:
-    """The settings of a run. `sets` are `key.path=value`, the value as JSON or else as plain text.
+    """Load the settings of a run.
 
-    Raises ConfigError for an unknown profile, preset or key, and for a value of the wrong kind.
+    Args:
+        profile: a name in profiles/, or a TOML or YAML file.
+        preset: a name in PRESETS.
+        sets: `key.path=value` each, the value as JSON or else as plain text.
+
+    Raises ConfigError for an unknown profile, preset or setting, and for a value of the wrong type.
     """
     if preset not in PRESETS:
-        raise ConfigError(f"no preset is named {preset!r}; there are: {', '.join(PRESETS)}")
+        raise ConfigError(unknown("preset", preset, PRESETS))
     values = merge(_defaults(), merge(_profile(profile), PRESETS[preset]))
+    values = merge(merge(values, from_environment(Settings)), from_flags(sets, Settings))
     try:
-        values = merge(merge(values, EnvSettingsSource(_Environment)()), _parse(sets))
         return Settings.model_validate(_with_painter(values))
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-        raise ConfigError(f"settings: {wrong}") from error
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`, table by table."""
-    out = dict(base)
-    for key, value in over.items():
-        below = out.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        out[key] = merge(below, value) if both else value  # type: ignore[arg-type]  # both are tables
-    return out
+        raise ConfigError(explain(error, Settings)) from error
 
 
 def _defaults() -> dict[str, Any]:
@@ -270,8 +254,8 @@ def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
     if not path.exists():
         path = Path(name)
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
-        raise ConfigError(f"no {what} or file is named {name!r}; there are: {known}")
+        known = sorted(p.stem for p in folder.glob("*.toml"))
+        raise ConfigError(unknown(what, name, known, "or name a TOML or YAML file"))
     try:
         text = path.read_text(encoding="utf-8")
         table = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
@@ -280,19 +264,3 @@ def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: must hold a table of settings")
     return table
-
-
-def _parse(sets: Iterable[str]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for item in sets:
-        key, equals, text = item.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {item}: must be key.path=value")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        out = merge(out, value)
-    return out

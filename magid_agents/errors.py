@@ -1,4 +1,12 @@
-"""The roots of every error that is a person's to mend: its message is one line that says how."""
+"""The errors that a user can fix: the message is one line that names the file, record or setting and the fix.
+
+MagidError                      fails one dialogue, or the command before a run begins
+├── ConfigError                 a setting, profile, preset or graph cannot be used
+└── StopRun                     ends the run; the same command resumes it
+"""
+
+import difflib
+from collections.abc import Iterable
 
 
 class MagidError(Exception):
@@ -9,7 +17,29 @@ class StopRun(MagidError):
     """Nothing is gained by going on with other dialogues: the run ends, and can be resumed."""
 
 
+class ConfigError(MagidError):
+    """The settings cannot be used; the message names the setting and the fix."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or the name of its class if the message is empty."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip() if lines else type(error).__name__
+
+
+def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the message for a name that is not known, with the nearest known name or else all of them.
+
+    Args:
+        kind: what the name is of, such as "setting".
+        otherwise: what may be given instead of a known name, such as "or name a file".
+    """
+    names = list(known)
+    if near := did_you_mean(name, names):
+        return f"Unknown {kind} {name!r}. Did you mean {near!r}?"
+    return f"Unknown {kind} {name!r}. Choose from {', '.join([*names, otherwise] if otherwise else names)}."
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is nearest to a mistyped one, if any is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)

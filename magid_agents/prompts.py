@@ -19,7 +19,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from magid_agents.errors import MagidError
+from magid_agents.errors import MagidError, unknown
 from magid_agents.resources import folder
 from magid_agents.schemas import SCHEMAS
 
@@ -92,8 +92,7 @@ def load(name: str, override: Path | None = None) -> Prompt:
     for place in (override, folder("prompts")):
         if place is not None and (path := place / f"{name}.md").is_file():
             return parse(name, path)
-    there = ", ".join(names(override))
-    raise PromptError(f"no prompt is named {name!r}; there are: {there}")
+    raise PromptError(unknown("prompt", name, names(override)))
 
 
 def names(override: Path | None = None) -> list[str]:

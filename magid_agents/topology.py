@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magid_agents.config import ConfigError
+from magid_agents.errors import ConfigError, unknown
 from magid_agents.resources import folder
 
 ATTRIBUTE = "graph"
@@ -33,7 +33,8 @@ def load(name: str) -> Topology:
     file, colon, attribute = name.rpartition(":")
     path = Path(file) if colon else folder("graphs") / f"{name}.py"
     if not path.is_file():
-        raise ConfigError(f"graph={name}: no such graph; give {', '.join(names())} or FILE:ATTR")
+        missing = f"graph={name}: there is no file {path}" if colon else None
+        raise ConfigError(missing or unknown("graph", name, names(), "or give FILE:ATTR"))
     spec = importlib.util.spec_from_file_location(f"magid_graph_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

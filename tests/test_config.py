@@ -56,10 +56,12 @@ def test_what_cannot_be_set_is_named(sets: list[str], message: str) -> None:
 
 
 def test_unknown_profiles_and_presets_list_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"there are: .*embedded"):
-        load("nope")
-    with pytest.raises(ConfigError, match="there are: default, paper"):
-        load(preset="nope")
+    with pytest.raises(ConfigError, match=r"'moon'\. Choose from embedded, local, openai, or name"):
+        load("moon")
+    with pytest.raises(ConfigError, match=r"Unknown preset 'moon'\. Choose from default, paper"):
+        load(preset="moon")
+    with pytest.raises(ConfigError, match="Did you mean 'embedded'"):
+        load("embeded")
 
 
 def test_safety_cannot_be_left_out() -> None:

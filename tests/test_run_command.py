@@ -94,14 +94,23 @@ def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--profile", "moon"], "no profile or file is named 'moon'; there are: embedded"),
-        (["--preset", "moon"], "no preset is named 'moon'; there are: default, paper"),
-        (["--set", "budgit.attempts=2"], "settings: budgit: Extra inputs are not permitted"),
-        (["--set", "budget.attempts=many"], "settings: budget.attempts: "),
-        (["--graph", "rhombus"], "graph=rhombus: no such graph; give magid, no_qa, retrieval or FILE:ATTR"),
-        (["--format", "docx"], "no format is called 'docx'; choose auto or native"),
-        (["--engine", "steam"], "no engine is called 'steam'; there are: local, ray"),
-        (["--set", "scanner.prompt=scanner/nope"], "no prompt is named 'scanner/nope'"),
+        (
+            ["--profile", "moon"],
+            "Unknown profile 'moon'. Choose from embedded, local, openai, or",
+        ),
+        (["--preset", "moon"], "Unknown preset 'moon'. Choose from default, paper."),
+        (["--set", "budgit.attempts=2"], "Unknown setting 'budgit'. Did you mean 'budget'?"),
+        (
+            ["--set", "budget.attempts=many"],
+            "Setting 'budget.attempts' cannot be used: Input should",
+        ),
+        (
+            ["--graph", "rhombus"],
+            "Unknown graph 'rhombus'. Choose from magid, no_qa, retrieval, or give",
+        ),
+        (["--format", "docx"], "Unknown format 'docx'. Choose from auto, native"),
+        (["--engine", "steam"], "Unknown engine 'steam'. Choose from local, ray."),
+        (["--set", "scanner.prompt=scanner/nope"], "Unknown prompt 'scanner/nope'. Did you mean 'scanner/"),
         (
             ["--set", "chat.provider=openai", "--set", "chat.base_url=http://127.0.0.1:9/v1"],
             "chat.base_url=http://127.0.0.1:9/v1: does not answer",

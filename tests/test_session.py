@@ -142,7 +142,7 @@ def test_a_failed_dialogue_is_counted_and_kept_with_its_answer(tmp_path: Path) -
         ({"update": True, "fresh": True}, ConfigError, "give one of them"),
         ({"reuse": [Path("nowhere")]}, RunDirError, "--reuse nowhere: holds no run"),
         ({"inputs": [Path("nowhere.jsonl")]}, FormatError, "no such file"),
-        ({"sets": ["graph=rhombus"]}, ConfigError, "no such graph; give magid, no_qa"),
+        ({"sets": ["graph=rhombus"]}, ConfigError, "Unknown graph 'rhombus'. Choose from magid, no_qa"),
     ],
 )
 def test_what_cannot_be_used_is_said_before_anything_is_written(

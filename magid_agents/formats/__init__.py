@@ -9,6 +9,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 
 from magid_agents.dialogue import Dialogue
+from magid_agents.errors import unknown
 from magid_agents.formats import dailydialog, messages, native, personachat, photochat
 from magid_agents.formats.lines import BOM
 from magid_agents.formats.reader import Reader
@@ -47,9 +48,7 @@ def read(
     """
     path = Path(path)
     if format != "auto" and format not in FORMATS:
-        raise FormatError(
-            f"{printable(str(path))}: no format is called {format!r}; choose auto or {_names()}"
-        )
+        raise FormatError(unknown("format", format, ["auto", *FORMATS]))
     name = format
     if not path.is_fifo():  # opening a pipe to look would take its content away
         with _opened(path) as file:

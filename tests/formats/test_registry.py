@@ -114,7 +114,7 @@ def test_unusable_input_is_refused_at_once_in_one_line(tmp_path: Path, name: str
         read(tmp_path / "nowhere.jsonl", name)
     with pytest.raises(FormatError, match="is a directory"):
         read(tmp_path, name)
-    with pytest.raises(FormatError, match="no format is called 'csv'; choose auto or native"):
+    with pytest.raises(FormatError, match=r"Unknown format 'csv'\. Choose from auto, native"):
         read(tmp_path / "nowhere.jsonl", "csv")
 
 
