@@ -77,7 +77,7 @@ def find(settings: Settings) -> Iterator[Models]:
             painter=painters.build(settings.painter),
             scorers={check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()},
             thresholds=limits,
-            observer=MatcherObserver() if told and match and match.model == MATCHER else None,
+            observer=MatcherObserver(match.device) if told and match and match.model == MATCHER else None,
         )
 
 

@@ -1,18 +1,35 @@
-"""A scorer's files from the model hub, or from a folder of one's own."""
+"""A scorer's model: its files from the model hub or a local folder, its identity, and loading it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from magid_agents.config import ConfigError
+from magid_agents.errors import MagidError, StopRun, first_line
+from magid_agents.models.digests import folder_identity
+from magid_agents.models.lazy import Lazy
+
+Model = TypeVar("Model")
 
 WEIGHTS = "model.safetensors"
 
 
-def fetched(model: str, *, weights: bool = True) -> Path:
-    """The folder with the model's configuration, and its weights where they are wanted.
+class ScorerError(StopRun):
+    """A scorer's model cannot be found or loaded; the message names it and the fix."""
 
-    Raises ConfigError where it cannot be had.
+
+def too_large(backend: str) -> str:
+    """Return the message for a scorer's batch that exceeds the device's memory."""
+    return f"{backend} scorer: the batch does not fit the GPU's memory; set its device to cpu or another GPU"
+
+
+def fetched(model: str, *, weights: bool = True) -> Path:
+    """Return the folder with the model's configuration and, if wanted, its weights; fetch them if needed.
+
+    Raises ScorerError if they are not there and cannot be fetched.
     """
     if (Path(model) / "config.json").exists():
+        if weights and not (Path(model) / WEIGHTS).exists():
+            raise ScorerError(f"model {model}: the folder has no {WEIGHTS}; save the model's weights there")
         return Path(model)
     from huggingface_hub import snapshot_download
 
@@ -20,5 +37,29 @@ def fetched(model: str, *, weights: bool = True) -> Path:
     try:
         return Path(snapshot_download(model, allow_patterns=patterns))
     except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(f"scorer model {model} cannot be had: {first}") from error
+        raise ScorerError(
+            f"model {model} cannot be fetched: {first_line(error)}; name a hub id or a local folder"
+        ) from error
+
+
+def identity(model: str, folder: Path) -> str:
+    """Return name and revision: the hub's commit, or a digest if the model is a local folder."""
+    if folder == Path(model):
+        return folder_identity(folder)
+    return f"{model}@{folder.name}"  # the hub's cache names a snapshot's folder by its commit
+
+
+def lazy_model(name: str, load: Callable[[], Model]) -> Lazy[Model]:
+    """Return what loads a scorer's model at its first use, and then raises ScorerError if it cannot."""
+
+    def load_or_stop() -> Model:
+        try:
+            return load()
+        except MagidError:
+            raise
+        except Exception as error:  # of many libraries, which raise what they like on files they cannot use
+            raise ScorerError(
+                f"model {name} cannot be loaded: {first_line(error)}; fetch it again or name another"
+            ) from error
+
+    return Lazy(load_or_stop)

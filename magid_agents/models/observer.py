@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from magid_agents.models import weights
+from magid_agents.models import devices, weights
 from magid_agents.models.batching import Batcher
+from magid_agents.models.hub import too_large
 from magid_agents.models.images import open_rgb
 from magid_agents.models.lazy import Lazy
+from magid_agents.models.memory import out_of_memory
 from magid_agents.models.scorers import open_clip
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ class _Words:
 class MatcherObserver:
     """The best-fitting words of the vocabulary, with their cosines."""
 
-    def __init__(self) -> None:
-        self._matcher = open_clip.matcher(MATCHER)
+    def __init__(self, device: str = devices.AUTO) -> None:
+        """`device` is the match scorer's own: on the same one, the two share the model in memory."""
+        self._matcher = open_clip.matcher(MATCHER, device)
         self._vocabulary = Lazy(self._load)
         self.identity = open_clip.identity(MATCHER)
         self._batched: Batcher[Path, list[tuple[str, float]]] = Batcher([self._look], open_clip.BATCH)
@@ -50,6 +53,7 @@ class MatcherObserver:
             for kind, words in json.loads(text).items()
         }
 
+    @out_of_memory(too_large("observer"))
     def _look(self, batch: Sequence[Path]) -> list[list[tuple[str, float]]]:
         seen = self._matcher().encode_images([open_rgb(path) for path in batch])
         vocabulary = self._vocabulary()

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from magid_agents.config import ConfigError
 from magid_agents.config import Scorer as Settings
+from magid_agents.models.hub import ScorerError
 from magid_agents.models.protocols import Scorer
 from magid_agents.thresholds import Threshold
 
@@ -33,11 +34,14 @@ class Backend(Protocol):
 
 
 def build(check: str, settings: Settings) -> Scorer:
-    """One check's scorer; its backend's libraries are imported when they are needed.
+    """Return one check's scorer, its model's files found; its libraries are imported when they are needed.
 
-    Raises ConfigError for an unknown backend, and what the backend raises where its weights cannot be had.
+    Raises ConfigError for an unknown backend, ScorerError or WeightsError if the model cannot be found.
     """
-    return _backend(check, settings)(settings)
+    try:
+        return _backend(check, settings)(settings)
+    except ScorerError as error:
+        raise ScorerError(f"scorers.{check}: {error}") from error
 
 
 def threshold(check: str, settings: Settings) -> Threshold:

@@ -13,9 +13,9 @@ from typing import Any
 from magid_agents.config import Scorer
 from magid_agents.models import devices
 from magid_agents.models.batching import Batcher
-from magid_agents.models.hub import WEIGHTS, fetched
+from magid_agents.models.hub import WEIGHTS, fetched, identity, lazy_model, too_large
 from magid_agents.models.images import open_rgb
-from magid_agents.models.lazy import Lazy
+from magid_agents.models.memory import out_of_memory
 from magid_agents.models.quiet import quiet
 
 BATCH = 8
@@ -36,15 +36,16 @@ class LaionScorer:
     limits = {"shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE": 0.51}  # noqa: RUF012
 
     def __init__(self, settings: Scorer) -> None:
-        """Raises ConfigError where the model cannot be had."""
+        """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""
         folder = fetched(settings.model)
-        self._predictor = Lazy(lambda: _load(folder, settings.device))
-        self.identity = f"{settings.model}@{folder.resolve().name}"
+        self._predictor = lazy_model(settings.model, lambda: _load(folder, settings.device))
+        self.identity = identity(settings.model, folder)
         self._batched: Batcher[Path, float] = Batcher([self._score], BATCH)
 
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)
 
+    @out_of_memory(too_large("laion"))
     def _score(self, batch: Sequence[Path]) -> list[float]:
         import torch
 

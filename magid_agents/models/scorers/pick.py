@@ -13,9 +13,9 @@ from typing import Any
 from magid_agents.config import Scorer
 from magid_agents.models import devices
 from magid_agents.models.batching import Batcher
-from magid_agents.models.hub import fetched
+from magid_agents.models.hub import fetched, identity, lazy_model, too_large
 from magid_agents.models.images import open_rgb
-from magid_agents.models.lazy import Lazy
+from magid_agents.models.memory import out_of_memory
 from magid_agents.models.quiet import quiet
 
 BATCH = 8
@@ -39,17 +39,18 @@ class PickScorer:
     limits = {"yuvalkirstain/PickScore_v1": 0.0}  # noqa: RUF012
 
     def __init__(self, settings: Scorer) -> None:
-        """Raises ConfigError where the model cannot be had."""
+        """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""
         folder = fetched(settings.model)
         own = any((folder / name).exists() for name in PROCESSOR_FILES)
         processor = folder if own else fetched(PROCESSOR, weights=False)
-        self._picker = Lazy(lambda: _load(folder, processor, settings.device))
-        self.identity = f"{settings.model}@{folder.resolve().name}"
+        self._picker = lazy_model(settings.model, lambda: _load(folder, processor, settings.device))
+        self.identity = identity(settings.model, folder)
         self._batched: Batcher[tuple[Path, str], float] = Batcher([self._score], BATCH)
 
     async def score(self, image: Path, text: str) -> float:
         return await self._batched((image, text))
 
+    @out_of_memory(too_large("pick"))
     def _score(self, batch: Sequence[tuple[Path, str]]) -> list[float]:
         import torch
 

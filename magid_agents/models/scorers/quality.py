@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from magid_agents.config import Scorer
 from magid_agents.models import weights
 from magid_agents.models.batching import Batcher
+from magid_agents.models.hub import too_large
 from magid_agents.models.images import open_rgb
 from magid_agents.models.lazy import Lazy
+from magid_agents.models.memory import out_of_memory
 from magid_agents.models.scorers import open_clip
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class QualityScorer:
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)
 
+    @out_of_memory(too_large("quality"))
     def _score(self, batch: Sequence[Path]) -> list[float]:
         import torch
 

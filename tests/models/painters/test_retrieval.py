@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def painter(folder: Path) -> RetrievalPainter:
-    tool = build(Painter(backend="retrieval", model="ViT-B-32:openai", folder=folder))
+    tool = build(Painter(backend="retrieval", model="ViT-B-32-quickgelu:openai", folder=folder))
     assert isinstance(tool, RetrievalPainter)
     return tool
 
@@ -139,7 +139,7 @@ def test_more_than_there_are_cannot_be_had(folder: Path, encoder: FakeEncoder) -
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, folder: Path, encoder: FakeEncoder) -> None:
     with pytest.raises(PainterError, match=r"painter\.folder=None: name a folder"):
-        build(Painter(backend="retrieval", model="ViT-B-32:openai"))
+        build(Painter(backend="retrieval", model="ViT-B-32-quickgelu:openai"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(PainterError, match="holds no"):
         painter(tmp_path / "empty")
