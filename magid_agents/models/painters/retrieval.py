@@ -16,6 +16,7 @@ from PIL import Image
 
 from magid_agents.config import Painter as Settings
 from magid_agents.models.batching import Batcher
+from magid_agents.models.hub import ScorerError
 from magid_agents.models.images import open_rgb
 from magid_agents.models.lazy import Lazy
 from magid_agents.models.painters.errors import PainterError, PromptRefused
@@ -38,12 +39,15 @@ class RetrievalPainter:
     def __init__(self, settings: Settings) -> None:
         """List the folder and find the model that reads its images.
 
-        Raises PainterError if the folder cannot be used, WeightsError or ConfigError if the model cannot be
-        found.
+        Raises PainterError if the folder or the model cannot be used, WeightsError if the embedded matcher
+        cannot be fetched.
         """
         images = images_by_digest(settings.folder)
         self._folder, self._paths = settings.folder, list(images.values())
-        self._matcher = open_clip.matcher(settings.model, settings.device)
+        try:
+            self._matcher = open_clip.matcher(settings.model, settings.device)
+        except ScorerError as error:
+            raise PainterError(f"painter: {error}") from error
         encoder = open_clip.identity(settings.model)
         self._digest = hashlib.sha256("\n".join([encoder, *images]).encode()).hexdigest()[:16]
         self.identity = f"retrieval@{self._digest}+{encoder}"

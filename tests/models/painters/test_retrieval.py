@@ -147,3 +147,8 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, folder: Path, enc
     with pytest.raises(PainterError, match=r"broken\.png cannot be read as an image"):
         found(painter(folder), "red", 0)
     assert encoder.seen == 0
+
+
+def test_a_model_built_unlike_it_was_trained_is_refused(folder: Path) -> None:
+    with pytest.raises(PainterError, match=r"^painter: model ViT-B-32:openai: QuickGELU mismatch"):
+        build(Painter(backend="retrieval", model="ViT-B-32:openai", folder=folder))
