@@ -1,44 +1,36 @@
-"""The journal: every call to a model, answered once, kept on disk, found again by what decided it.
+"""The journal: every call that decides something, computed once, kept on disk, found again by its key.
 
 Knows keys, answers and which dialogue asked; knows no model, no prompt and no graph. Resume, prompt
-iteration, trace and reproducibility are all reads of this one table.
-
-One thread owns the database. It takes whatever requests have gathered, serves them in one transaction
-and commits once (group commit), so that a hundred concurrent calls cost one fsync and the event loop
-never waits for the disk.
+iteration, trace and reproducibility are all reads of its tables (store/migrations.py has them).
 """
 
 import asyncio
-import hashlib
 import json
-import queue
 import sqlite3
-import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from magid_agents.errors import StopRun
+from magid_agents.errors import MagidError
+from magid_agents.store import call_state
+from magid_agents.store.call_state import CallState
+from magid_agents.store.database import (
+    CALL_COLUMNS,
+    RECORD_CALL,
+    RECORD_USE,
+    explaining,
+    open_journal,
+    open_read_only,
+)
+from magid_agents.store.group_commit import GroupCommit
+from magid_agents.store.keys import call_key, canonical_json
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (
-    key TEXT PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL,
-    answer TEXT NOT NULL, usage TEXT NOT NULL, seconds REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS uses (
-    dialogue TEXT NOT NULL, step TEXT NOT NULL, key TEXT NOT NULL, reused INTEGER NOT NULL,
-    PRIMARY KEY (dialogue, step)
-) WITHOUT ROWID;
-"""
-GROUP = 512  # requests in one transaction, about, at most
-
-
-class JournalError(StopRun):
-    """The journal cannot be read or written; the message says why and what to do."""
+_PAID = CALL_COLUMNS.split(", ").index("paid")
 
 
 @dataclass(frozen=True)
@@ -52,18 +44,12 @@ class Call:
     @cached_property
     def asked(self) -> str:
         """The request as canonical JSON."""
-        return _canonical(self.request)
+        return canonical_json(self.request)
 
     @cached_property
     def key(self) -> str:
         """SHA-256 of the canonical JSON of all three."""
-        text = f"[{_canonical(self.kind)},{_canonical(self.model)},{self.asked}]"
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-_canonical = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-).encode
+        return call_key(self.kind, self.model, self.asked)
 
 
 @dataclass(frozen=True)
@@ -76,43 +62,44 @@ class Use:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered: any JSON value, its usage (tokens, cost) and the seconds it took."""
+    """What was answered: any JSON value, and its usage (tokens, cost). The journal fills in the rest."""
 
     value: Any
     usage: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    reused: bool = False
     before: Callable[[], None] | None = None  # what must be stored before the answer is; in a thread
+    key: str = ""
+    began: float | None = None  # seconds since 1970
+    waited_s: float = 0.0  # until its turn came: queues, earlier tries and the pauses between them
+    served_s: float = 0.0
+    reused: bool = False  # from disk, or computed for another asker
 
 
-@dataclass
-class _Job:
-    work: Callable[[sqlite3.Connection], Any]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
+class _Computation:
+    """A call that is being computed and recorded, with everyone who waits for its answer."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.waiting: dict[asyncio.Future[Answer], Use | None] = {}
+        self.computed_for: asyncio.Future[Answer] | None = None  # the asker whom the answer is charged to
+        self.task: asyncio.Task[Answer]
+        self.state = CallState(lambda: self.task.cancel())
 
 
 class Journal:
     """An open journal. Use as an async context manager; `reuse` names journals read when a key is new.
 
-    Raises JournalError where the file is no journal, is locked by another run or cannot be written.
+    Raises JournalError if the file is not a journal, is locked by another run or cannot be written.
     """
 
     def __init__(self, path: Path, reuse: Iterable[Path] = ()) -> None:
         self.path = path
-        self._reuse = tuple(reuse)
-        self._jobs: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()  # an empty list is the end
-        self._gathered: list[_Job] = []
-        self._in_flight: dict[str, asyncio.Future[Answer]] = {}
-        self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
-        self._opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
-        self._closed = False
-        self.computed = self.reused = 0  # calls answered by a model, and from disk or a call in flight
+        self._reuse_paths, self._reuse = tuple(reuse), list[tuple[Path, sqlite3.Connection]]()
+        self._db = GroupCommit(path, self._connected)
+        self._computations: dict[str, _Computation] = {}
+        self.computed = self.reused = 0  # calls answered by a model; from disk or by a call under way
 
     async def __aenter__(self) -> Self:
-        self._thread.start()
-        if error := await asyncio.to_thread(self._opened.get):
-            raise JournalError(f"{self.path}: {error}") from error
+        await self._db.open()
         return self
 
     async def __aexit__(
@@ -121,200 +108,189 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._closed = True
-        self._hand_over()
-        self._jobs.put([])
-        await asyncio.to_thread(self._thread.join)
+        """Wait until everything that was computed is recorded; cancel what is not computed yet."""
+        try:
+            while self._computations:
+                for computation in self._computations.values():
+                    computation.state.abandon()
+                await asyncio.wait([c.task for c in self._computations.values()])
+        finally:
+            await self._db.close()
 
-    async def call(
+    async def get_or_compute(
         self,
         call: Call,
-        run: Callable[[], Awaitable[Answer]],
+        *,
+        compute: Callable[[], Awaitable[Answer]],
         use: Use | None = None,
-        valid: Callable[[Any], bool] = lambda _: True,
+        is_valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
-        """The recorded answer, or run()'s, durable before it is returned.
+        """Return the recorded answer to the call, or compute one and record it.
 
-        The same call asked again while it runs waits for the first. `valid` may turn a recorded value
-        down, such as an image whose file is gone. What run() raises is raised, and nothing is recorded.
+        Args:
+            compute: awaited, in a task of its own, only if no usable answer is recorded. All who ask for the
+                same call meanwhile share it and get its answer or its exception: a call that fails is not
+                made once more for each of them. It is cancelled when the last of them has been.
+            use: who asks; noted with the answer.
+            is_valid: may turn a recorded value down, such as an image whose file is gone. Runs in a thread.
+
+        The answer is on disk when this returns. What `compute` gave is recorded even if nobody waits for it
+        any more; what it raises is not. Raises JournalError if the journal cannot be written.
         """
         key = call.key
-        while (running := self._in_flight.get(key)) is not None:
-            try:
-                found = await asyncio.shield(running)
-            except Exception:  # the first asker's failure is its own: this one tries for itself
-                continue
-            except asyncio.CancelledError:
-                if running.cancelled():
-                    continue
-                raise
-            await self._note(use, key, reused=True)
+        computation = await self._under_way(key)
+        if computation is None:
+            found = await self._look_up(key, use, is_valid)
+            if found is not None:
+                self.reused += 1
+                return found
+            # Look-ups and records are served in turn, and a computation is listed until its record is done:
+            # whoever looked too early for the record still finds the computation here.
+            computation = await self._under_way(key) or self._begin(call, compute)
+        answer = await self._join(computation, use)
+        if answer.reused:
             self.reused += 1
-            return Answer(found.value, found.usage, found.seconds, reused=True)
-        promise: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._in_flight[key] = promise
-        try:
-            answer = await self._find(key, use, valid)
-            if answer is None:
-                begin = time.perf_counter()
-                fresh = await run()
-                seconds = time.perf_counter() - begin
-                answer = Answer(fresh.value, fresh.usage, fresh.seconds or seconds, before=fresh.before)
-                await self._record(call, key, answer, use)
-            self.reused += answer.reused
-            self.computed += not answer.reused
-            promise.set_result(answer)
-            return answer
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError):
-                promise.cancel()
-            else:
-                promise.set_exception(error)
-                promise.exception()  # seen here: an unawaited promise must not warn
-            raise
-        finally:
-            del self._in_flight[key]
+            if use is not None:
+                await self._db.submit(partial(_note_use, use=use, key=key, reused=True))
+        return answer
 
     async def begin(self, dialogue: str) -> None:
         """Forget which calls the dialogue used in an earlier run; the calls themselves stay."""
-        await self._submit(lambda db: db.execute("DELETE FROM uses WHERE dialogue = ?", (dialogue,)))
+        await self._db.submit(lambda db: db.execute("DELETE FROM uses WHERE dialogue = ?", (dialogue,)))
 
-    async def _find(self, key: str, use: Use | None, valid: Callable[[Any], bool]) -> Answer | None:
-        def look(db: sqlite3.Connection) -> Answer | None:
-            for schema in ("main", *(f"reuse{i}" for i in range(len(self._reuse)))):
-                row = db.execute(
-                    f"SELECT answer, usage, seconds FROM {schema}.calls WHERE key = ?", (key,)
-                ).fetchone()
-                if row is None or not valid(json.loads(row[0])):
-                    continue
-                if schema != "main":
-                    db.execute(
-                        f"INSERT OR REPLACE INTO calls SELECT * FROM {schema}.calls WHERE key = ?", (key,)
-                    )
-                _use(db, use, key, reused=True)
-                return Answer(json.loads(row[0]), json.loads(row[1]), row[2], reused=True)
-            return None
-
-        found: Answer | None = await self._submit(look)
-        return found
-
-    async def _record(self, call: Call, key: str, answer: Answer, use: Use | None) -> None:
-        row = (
-            key,
-            call.kind,
-            call.model,
-            call.asked,
-            _canonical(answer.value),
-            _canonical(dict(answer.usage)),
-            answer.seconds,
-        )
-
-        def write(db: sqlite3.Connection) -> None:
-            if answer.before is not None:
-                answer.before()
-            db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            _use(db, use, key, reused=False)
-
-        await self._submit(write)
+    async def reject(self, keys: Sequence[str], reason: str) -> None:
+        """Mark answers as not to be used again, by this run or a later one; they stay to be looked at."""
+        rows = [(reason, key) for key in keys]
+        await self._db.submit(lambda db: db.executemany("UPDATE calls SET rejected = ? WHERE key = ?", rows))
 
     async def cost(self) -> float:
-        """What all calls of this journal have cost, those of `reuse` left out."""
-        total = "SELECT COALESCE(SUM(json_extract(usage, '$.cost')), 0) FROM calls"
-        return float(await self._submit(lambda db: db.execute(total).fetchone()[0]))
+        """Return the dollars that this journal's runs have paid; answers from `reuse` cost nothing here."""
+        total = "SELECT COALESCE(SUM(paid), 0) FROM calls"
+        return float(await self._db.submit(lambda db: db.execute(total).fetchone()[0]))
 
-    async def _note(self, use: Use | None, key: str, reused: bool) -> None:
-        if use is not None:
-            await self._submit(lambda db: _use(db, use, key, reused))
+    async def _under_way(self, key: str) -> _Computation | None:
+        """The computation to join; one that is being cancelled is waited for, not joined."""
+        while (computation := self._computations.get(key)) and computation.task.cancelling():
+            await asyncio.wait([computation.task])
+        return computation
 
-    async def _submit(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        if self._closed:
-            raise JournalError(f"{self.path}: the journal is closed")
-        loop = asyncio.get_running_loop()
-        job = _Job(work, loop, loop.create_future())
-        if not self._gathered:
-            # Waking the thread costs more than most jobs: all that are asked in one turn go together.
-            loop.call_soon(self._hand_over)
-        self._gathered.append(job)
-        return await job.future
+    async def _look_up(self, key: str, use: Use | None, is_valid: Callable[[Any], bool]) -> Answer | None:
+        def look(db: sqlite3.Connection) -> Answer | None:
+            row = _usable_row(db, key, is_valid)
+            if row is None:
+                row = self._row_of_others(key, is_valid)
+                if row is None:
+                    return None
+                db.execute(RECORD_CALL, row)
+            _note_use(db, use, key, reused=True)
+            return _answer_of(row)
 
-    def _hand_over(self) -> None:
-        if self._gathered:
-            self._jobs.put(self._gathered)
-            self._gathered = []
+        found: Answer | None = await self._db.submit(look)
+        return found
 
-    def _serve(self) -> None:
-        """The thread: gather, serve, commit, answer."""
+    def _row_of_others(self, key: str, is_valid: Callable[[Any], bool]) -> list[Any] | None:
+        for path, other in self._reuse:
+            with explaining(path):
+                row = _usable_row(other, key, is_valid)
+            if row is not None:
+                row[_PAID] = 0.0  # another directory did
+                return row
+        return None
+
+    def _begin(self, call: Call, compute: Callable[[], Awaitable[Answer]]) -> _Computation:
+        computation = self._computations[call.key] = _Computation(call)
+        computation.task = asyncio.create_task(self._compute_and_record(computation, compute))
+        # A callback, since a task that is cancelled before its first step runs none of its own code.
+        computation.task.add_done_callback(partial(self._settle, computation))
+        return computation
+
+    async def _join(self, computation: _Computation, use: Use | None) -> Answer:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        computation.waiting[answer] = use
+        computation.state.join()
         try:
-            db = self._open()
-        except Exception as error:
-            self._opened.put(error)
-            return
-        self._opened.put(None)
-        last = False
-        while not last:
-            group = list(jobs := self._jobs.get())
-            while jobs and len(group) < GROUP and not self._jobs.empty():
-                group += (jobs := self._jobs.get())
-            last = not jobs
-            if group:
-                _answer(group, _transaction(db, group))
-        db.close()
+            return await answer
+        finally:
+            del computation.waiting[answer]
+            if not computation.waiting:
+                computation.state.abandon()
 
-    def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, timeout=5)
-        db.execute("PRAGMA journal_mode = WAL")
-        # FULL: an answer that was returned survives a power cut, not only a kill.
-        db.execute("PRAGMA synchronous = FULL")
-        db.executescript(SCHEMA)
-        for i, path in enumerate(self._reuse):
-            db.execute(f"ATTACH DATABASE ? AS reuse{i}", (str(path),))
-        return db
+    async def _compute_and_record(
+        self, computation: _Computation, compute: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        call, state = computation.call, computation.state
+        call_state.enter(state)
+        began = time.time()
+        given = await compute()
+        state.hold()
+        waited_s, served_s = state.end_service()
+        answer = replace(given, key=call.key, began=began, waited_s=waited_s, served_s=served_s)
+        computation.computed_for = next(iter(computation.waiting), None)
+        use = computation.waiting[computation.computed_for] if computation.computed_for else None
+        await self._db.submit(partial(_record, call=call, answer=answer, use=use))
+        return answer
 
-
-def _use(db: sqlite3.Connection, use: Use | None, key: str, reused: bool) -> None:
-    if use is not None:
-        db.execute("INSERT OR REPLACE INTO uses VALUES (?, ?, ?, ?)", (use.dialogue, use.step, key, reused))
-
-
-def _transaction(db: sqlite3.Connection, group: list[_Job]) -> list[Any]:
-    """Each job's result or own exception, or the one that all get where the database failed."""
-    try:
-        db.execute("BEGIN")
-        results = [_attempted(job, db) for job in group]
-        db.execute("COMMIT")
-        return results
-    except sqlite3.Error as error:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        failure = JournalError(f"the journal cannot be written: {error}; free space and run again")
-        failure.__cause__ = error
-        return [failure] * len(group)
-
-
-def _attempted(job: _Job, db: sqlite3.Connection) -> Any:
-    try:
-        return job.work(db)
-    except sqlite3.Error:
-        raise
-    except Exception as error:  # such as from a caller's `valid`: that caller's alone
-        return error
-
-
-def _answer(group: list[_Job], results: list[Any]) -> None:
-    """Wake every asker; one hop to each event loop, however many wait on it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-    for job, result in zip(group, results, strict=True):
-        by_loop.setdefault(job.loop, []).append((job.future, result))
-
-    def settle(pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:
-        for future, result in pairs:
-            if future.done():  # the asker was cancelled meanwhile
+    def _settle(self, computation: _Computation, task: asyncio.Task[Answer]) -> None:
+        """Give everyone who waits the answer or the error."""
+        del self._computations[computation.call.key]
+        error: BaseException | None
+        if task.cancelled():  # not by those who wait
+            error = MagidError(f"the {computation.call.kind} call to {computation.call.model} was cancelled")
+        else:
+            error = task.exception()
+        if error is None:
+            self.computed += 1
+        for waiting in computation.waiting:
+            if waiting.done():  # its asker was cancelled and is about to leave
                 continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
+            if error is not None:
+                waiting.set_exception(error)
+            elif waiting is computation.computed_for:
+                waiting.set_result(task.result())
             else:
-                future.set_result(result)
+                waiting.set_result(replace(task.result(), reused=True))
 
-    for loop, pairs in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, pairs)
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """Open this journal and those it reads; entered and left in the database's thread."""
+        with ExitStack() as stack:
+            for path in self._reuse_paths:
+                self._reuse.append((path, stack.enter_context(closing(open_read_only(path)))))
+            yield stack.enter_context(closing(open_journal(self.path)))
+
+
+def _usable_row(db: sqlite3.Connection, key: str, is_valid: Callable[[Any], bool]) -> list[Any] | None:
+    row = db.execute(
+        f"SELECT {CALL_COLUMNS} FROM calls WHERE key = ? AND rejected IS NULL", (key,)
+    ).fetchone()
+    return list(row) if row is not None and is_valid(json.loads(row[4])) else None
+
+
+def _answer_of(row: Sequence[Any]) -> Answer:
+    key, _, _, _, value, usage, began, waited_s, served_s, *_ = row
+    return Answer(json.loads(value), json.loads(usage), None, key, began, waited_s, served_s, reused=True)
+
+
+def _record(db: sqlite3.Connection, call: Call, answer: Answer, use: Use | None) -> None:
+    if answer.before is not None:
+        answer.before()
+    row = (
+        answer.key,
+        call.kind,
+        call.model,
+        call.asked,
+        canonical_json(answer.value),
+        canonical_json(dict(answer.usage)),
+        answer.began,
+        answer.waited_s,
+        answer.served_s,
+        answer.usage.get("cost", 0.0),
+        None,
+    )
+    db.execute(RECORD_CALL, row)
+    _note_use(db, use, answer.key, reused=False)
+
+
+def _note_use(db: sqlite3.Connection, use: Use | None, key: str, reused: bool) -> None:
+    if use is not None:
+        db.execute(RECORD_USE, (use.dialogue, use.step, key, reused))

@@ -8,10 +8,8 @@ import itertools
 import json
 import os
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -20,10 +18,10 @@ from magid_agents import provenance, session
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError
 from magid_agents.formats import BadRecord
-from magid_agents.journal import SCHEMA
 from magid_agents.rundir import KEPT, REJECTED, RunDir, image_name, replacing
 from magid_agents.runner import Counts
 from magid_agents.shards import Shard, number
+from magid_agents.store.database import merge_journals
 
 
 class MergeError(MagidError):
@@ -69,7 +67,7 @@ def merge(parts: Sequence[Path], out: Path, *, again: bool = False) -> Counts:
         if not again and (target.manifest.exists() or target.journal.exists()):
             raise MergeError(f"{out}: holds a run already; choose another --out")
         _images(directories, target)
-        _journals(directories, target)
+        merge_journals([directory.journal for directory in directories], target.journal)
         with replacing(target.dialogues) as results, replacing(target.failures) as failures:
             _results(_records(first), dict(zip(shards, directories, strict=True)), results, failures)
         counts = Counts()
@@ -150,14 +148,3 @@ def _images(parts: Sequence[RunDir], target: RunDir) -> None:
                 os.link(path, here)
             except OSError:  # another file system
                 shutil.copy2(path, here)
-
-
-def _journals(parts: Sequence[RunDir], target: RunDir) -> None:
-    with closing(sqlite3.connect(target.journal)) as db:
-        db.executescript(SCHEMA)
-        for part in parts:
-            db.execute("ATTACH DATABASE ? AS part", (str(part.journal),))
-            for table in ("calls", "uses"):
-                db.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM part.{table}")
-            db.commit()
-            db.execute("DETACH DATABASE part")

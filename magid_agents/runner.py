@@ -154,7 +154,10 @@ async def _one(
         except Exception as error:
             outage.count(error)
             text = str(error) if isinstance(error, MagidError) else f"{type(error).__name__}: {error}"
-            raw = error.raw if isinstance(error, InvalidAnswer) else ""
+            raw = ""
+            if isinstance(error, InvalidAnswer):
+                raw = error.raw
+                await services.journal.reject(error.keys, text)  # the next run asks again
             return Failure(record.id, _stage(error), text, raw)
         outage.count(None)
         finished: dict[str, Any] = state["record"]

@@ -6,6 +6,7 @@ validated; decides nothing about a dialogue. Built once a run, shared by every d
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -13,7 +14,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from magid_agents.cancelling import to_the_end
 from magid_agents.config import Settings
 from magid_agents.cost import IMAGES, Meter
 from magid_agents.errors import MagidError
@@ -25,15 +25,19 @@ from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
 from magid_agents.schemas import SCHEMAS, Questions
+from magid_agents.store import call_state
 from magid_agents.thresholds import Threshold
 
 
 class InvalidAnswer(MagidError):
-    """The chat model's answer is not what was asked for; keeps the raw text."""
+    """The chat model's answer is not what was asked for; keeps the raw text.
 
-    def __init__(self, problem: str, raw: str) -> None:
+    `keys` are the journal's keys of the answers that were turned down.
+    """
+
+    def __init__(self, problem: str, raw: str, keys: Sequence[str] = ()) -> None:
         super().__init__(problem)
-        self.problem, self.raw = problem, raw
+        self.problem, self.raw, self.keys = problem, raw, tuple(keys)
 
 
 class Unpainted(MagidError):
@@ -83,19 +87,26 @@ class Services:
         if expected not in (None, shape):
             raise PromptError(f"{template.path}: output must be {shape.__name__}, as {prompt} is used here")
         messages = template.render(values)
-        raw = await self._complete(use, messages, shape, images)
-        answer, problem = _validate(raw, shape, check)
+        first = await self._complete(use, messages, shape, images)
+        answer, problem = _validate(first.value, shape, check)
         if answer is not None:
             return answer
         again = [
             *messages,
-            Message("assistant", raw or "(nothing)"),  # endpoints turn down an empty message
+            Message("assistant", first.value or "(nothing)"),  # endpoints turn down an empty message
             Message("user", f"That answer cannot be used: {problem}. Answer again, corrected."),
         ]
-        raw = await self._complete(Use(use.dialogue, f"{use.step}/again"), again, shape, images)
-        answer, problem = _validate(raw, shape, check)
+        second = await self._complete(
+            Use(use.dialogue, f"{use.step}/again"),
+            again,
+            shape,
+            images,
+            # A first answer that is invalid is on record to be corrected; a correction that is, is of no use.
+            lambda recorded: _validate(recorded, shape, check)[0] is not None,
+        )
+        answer, problem = _validate(second.value, shape, check)
         if answer is None:
-            raise InvalidAnswer(problem, raw)
+            raise InvalidAnswer(problem, second.value, [first.key, second.key])
         return answer
 
     @property
@@ -134,7 +145,8 @@ class Services:
             "messages": [[m.role, m.text] for m in messages],
             "words": [YES, NO],
             **({"images": list(images)} if images else {}),
-            **asked.parameters,
+            # The answer is one token, whatever the limit.
+            **{name: value for name, value in asked.parameters.items() if name != "max_tokens"},
         }
 
         async def run() -> Answer:
@@ -152,8 +164,13 @@ class Services:
         return [self.run.image_path(sha256).read_bytes() for sha256 in images]
 
     async def _complete(
-        self, use: Use, messages: Sequence[Message], shape: type[BaseModel], images: Sequence[str]
-    ) -> str:
+        self,
+        use: Use,
+        messages: Sequence[Message],
+        shape: type[BaseModel],
+        images: Sequence[str],
+        is_valid: Callable[[Any], bool] = lambda _: True,
+    ) -> Answer:
         asked = self.critic if images else self.chat
         request = {
             "messages": [[m.role, m.text] for m in messages],
@@ -166,8 +183,7 @@ class Services:
             reply = await asked.complete(messages, shape, self._pictures(images))
             return Answer(reply.text, reply.usage)
 
-        answer = await self._call(use, "chat", self._section(asked), asked.identity, request, run)
-        return str(answer.value)
+        return await self._call(use, "chat", self._section(asked), asked.identity, request, run, is_valid)
 
     async def paint(self, use: Use, prompt: str, seed: int) -> str:
         """Paint one image, store it and return its SHA-256.
@@ -184,9 +200,10 @@ class Services:
             image, usage = painted.image, {IMAGES: 1, **painted.usage}
             if is_blank(image):
                 return Answer({UNPAINTED: "the image is blank"}, usage)
+            call_state.current().hold()  # painted: a stop waits until it is stored
             texts = {"prompt": prompt, "seed": str(seed), "model": self.painter.identity}
             if image.width * image.height > SMALL:
-                sha256, data = await to_the_end(asyncio.to_thread(encode_image, image, texts))
+                sha256, data = await asyncio.to_thread(encode_image, image, texts)
             else:
                 sha256, data = encode_image(image, texts)
             return Answer(sha256, usage, before=partial(self.run.store_image, sha256, data))
@@ -203,15 +220,16 @@ class Services:
         return str(answer.value)
 
     async def score(self, use: Use, check: str, sha256: str, text: str) -> float:
-        """One check of one stored image."""
+        """One check of one stored image; NaN if the scorer gave no finite number, which fails any check."""
         scorer = self.scorers[check]
-        request = {"check": check, "image": sha256, "text": text if scorer.reads_text else None}
+        request = {"image": sha256, "text": text if scorer.reads_text else None}
 
         async def run() -> Answer:
-            return Answer(await scorer.score(self.run.image_path(sha256), text))
+            value = await scorer.score(self.run.image_path(sha256), text)
+            return Answer(value if math.isfinite(value) else None)  # JSON has no NaN
 
-        section = f"scorers.{check}"
-        return float((await self._call(use, "score", section, scorer.identity, request, run)).value)
+        answer = await self._call(use, "score", f"scorers.{check}", scorer.identity, request, run)
+        return to_score(answer.value)
 
     def to_be_judged(self, sha256: str, unsafe: float) -> bool:
         """Whether the policy model sees this image: the classifier doubts it, or it is of the sample."""
@@ -257,9 +275,17 @@ class Services:
         valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
         """Journal a call. `section` names the settings of the model that is asked, whose price it has."""
-        return await self.journal.call(
-            Call(kind, model, request), partial(self.meter.call, section, run), use, valid
+        return await self.journal.get_or_compute(
+            Call(kind, model, request),
+            compute=partial(self.meter.call, section, run),
+            use=use,
+            is_valid=valid,
         )
+
+
+def to_score(recorded: float | None) -> float:
+    """Return the number that a recorded score stands for; the journal keeps NaN as null."""
+    return float("nan") if recorded is None else float(recorded)
 
 
 @cache

@@ -7,6 +7,7 @@ by the same pure function from the same scores.
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 from magid_agents.agents.verdict import decide
 from magid_agents.dialogue import Critique, Question, Verdict
 from magid_agents.rundir import RunDir, RunDirError, image_name
-from magid_agents.services import UNPAINTED, UNSAFE, YES
+from magid_agents.services import UNPAINTED, UNSAFE, YES, to_score
+from magid_agents.store.database import open_read_only
 from magid_agents.thresholds import Threshold
 
 
@@ -27,7 +29,7 @@ class Step:
     model: str
     request: Mapping[str, Any]
     answer: Any
-    seconds: float
+    seconds: float  # of service; waiting for its turn aside
     tokens: int
     cost: float  # dollars
     reused: bool
@@ -90,7 +92,8 @@ def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
     directory = RunDir(path)
     manifest = _manifest(directory)
     limits, settings = list(thresholds(directory).values()), manifest["settings"]
-    with _opened(directory.journal) as db:
+    # Read-only, so that a run under way is looked at and never disturbed.
+    with closing(open_read_only(directory.journal)) as db:
         ids = [dialogue] if dialogue is not None else _ids(db)
         for name in ids:
             steps = list(_steps(db, name))
@@ -111,18 +114,13 @@ def _manifest(directory: RunDir) -> dict[str, Any]:
     return manifest
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    # Read-only, so that a run under way is looked at and never disturbed.
-    return sqlite3.connect(f"file:{path.resolve().as_posix()}?mode=ro", uri=True)
-
-
 def _ids(db: sqlite3.Connection) -> list[str]:
     return [row[0] for row in db.execute("SELECT DISTINCT dialogue FROM uses ORDER BY dialogue")]
 
 
 def _steps(db: sqlite3.Connection, dialogue: str) -> Iterator[Step]:
     rows = db.execute(
-        "SELECT step, kind, model, request, answer, usage, seconds, reused FROM uses JOIN calls USING (key)"
+        "SELECT step, kind, model, request, answer, usage, served_s, reused FROM uses JOIN calls USING (key)"
         " WHERE dialogue = ? ORDER BY step",
         (dialogue,),
     )
@@ -199,7 +197,7 @@ def _add(
             else:
                 attempt.candidates.append(CandidateTrace(image_name(step.answer), step.request["seed"]))
         case ["score", candidate, check]:
-            attempt.candidates[int(candidate)].scores[check] = step.answer
+            attempt.candidates[int(candidate)].scores[check] = to_score(step.answer)
         case ["policy", candidate]:
             scores = attempt.candidates[int(candidate)].scores
             scores[UNSAFE] = max(scores[UNSAFE], step.answer[YES])

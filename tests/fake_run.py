@@ -50,7 +50,10 @@ def match(prompt: str, _: str) -> float:
 def fakes(chat: FakeChat, painter: FakePainter) -> Callable[[Settings], AbstractContextManager[Models]]:
     @contextmanager
     def find(_: Settings) -> Iterator[Models]:
-        scorers = {"image_text_match": FakeScorer(match), "unsafe": FakeScorer(lambda *_: 0.0)}
+        scorers = {
+            "image_text_match": FakeScorer(match),
+            "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
+        }
         yield Models(chat, painter, scorers, THRESHOLDS, FakeObserver())
 
     return find

@@ -49,7 +49,10 @@ def remote() -> Callable[[Settings], AbstractContextManager[Models]]:
     @contextmanager
     def find(settings: Settings) -> Iterator[Models]:
         endpoint = Endpoint(settings.chat.concurrency, settings.chat.retries, wait=0.01)
-        scorers = {"image_text_match": FakeScorer(match), "unsafe": FakeScorer(lambda *_: 0.0)}
+        scorers = {
+            "image_text_match": FakeScorer(match),
+            "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
+        }
         yield Models(
             OpenAIChat(settings.chat, endpoint=endpoint),
             ImagesEndpointPainter(settings.painter, endpoint),
@@ -66,11 +69,11 @@ def run(folder: Path, api: Api, count: int, **sets: Any) -> Outcome:
         "chat.provider": "openai",
         "chat.model": "m",
         "chat.base_url": api.url,
-        "chat.timeout": 0.3,
+        "chat.timeout": 1.5,
         "chat.concurrency": 32,
         "painter.backend": "images_endpoint",
         "painter.base_url": api.url,
-        "painter.timeout": 0.3,
+        "painter.timeout": 1.5,
         "budget.attempts": 2,
         "concurrency": 32,
         **sets,

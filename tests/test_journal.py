@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magid_agents.journal import Answer, Call, Journal, JournalError, Use
-
-
-class Model:
-    """Answers every call with its own count, slowly enough that callers overlap."""
-
-    def __init__(self, fail: int = 0) -> None:
-        self.runs = 0
-        self.fail = fail
-
-    async def __call__(self) -> Answer:
-        self.runs += 1
-        run = self.runs
-        await asyncio.sleep(0.01)
-        if run <= self.fail:
-            raise ConnectionError("no")
-        return Answer({"run": run}, {"tokens": 3})
-
-
-def call(**request: Any) -> Call:
-    return Call("chat", "fake-1", request)
-
-
-def with_journal(path: Path, body: Callable[[Journal], Awaitable[Any]], **options: Any) -> Any:
-    async def main() -> Any:
-        async with Journal(path, **options) as journal:
-            return await body(journal)
-
-    return asyncio.run(main())
+from magid_agents.journal import Answer, Call, Journal, Use
+from magid_agents.store.database import JournalError
+from tests.store.journals import FakeModel, call, never, with_journal
 
 
 def test_a_known_call_is_answered_from_disk(tmp_path: Path) -> None:
-    model = Model()
+    model = FakeModel()
 
     async def ask(journal: Journal) -> Answer:
-        return await journal.call(call(prompt="hi"), model)
+        return await journal.get_or_compute(call(prompt="hi"), compute=model)
 
     first = with_journal(tmp_path / "j", ask)
     again = with_journal(tmp_path / "j", ask)
@@ -58,64 +31,56 @@ def test_a_known_call_is_answered_from_disk(tmp_path: Path) -> None:
 
 
 def test_the_same_call_in_flight_runs_once(tmp_path: Path) -> None:
-    model = Model()
+    model = FakeModel()
 
     async def ask(journal: Journal) -> list[Answer]:
-        return await asyncio.gather(*(journal.call(call(prompt="hi"), model) for _ in range(20)))
+        return await asyncio.gather(
+            *(journal.get_or_compute(call(prompt="hi"), compute=model) for _ in range(20))
+        )
 
     answers = with_journal(tmp_path / "j", ask)
     assert model.runs == 1
     assert sorted(a.reused for a in answers) == [False] + [True] * 19
 
 
-def test_a_failure_is_its_askers_own_and_records_nothing(tmp_path: Path) -> None:
-    model = Model(fail=1)
+def test_a_failure_is_everyones_who_shared_the_call_and_records_nothing(tmp_path: Path) -> None:
+    model = FakeModel(fail=1)
 
     async def ask(journal: Journal) -> list[Any]:
-        both = (journal.call(call(prompt="hi"), model) for _ in range(2))
-        return await asyncio.gather(*both, return_exceptions=True)
+        both = (journal.get_or_compute(call(prompt="hi"), compute=model) for _ in range(2))
+        failed = await asyncio.gather(*both, return_exceptions=True)
+        return [*failed, (await journal.get_or_compute(call(prompt="hi"), compute=model)).value]
 
-    first, second = with_journal(tmp_path / "j", ask)
+    first, second, later = with_journal(tmp_path / "j", ask)
     assert isinstance(first, ConnectionError)
-    assert second.value == {"run": 2}
-
-
-def test_a_cancelled_asker_does_not_take_the_others_with_it(tmp_path: Path) -> None:
-    model = Model()
-
-    async def ask(journal: Journal) -> Answer:
-        first = asyncio.create_task(journal.call(call(prompt="hi"), model))
-        second = asyncio.create_task(journal.call(call(prompt="hi"), model))
-        await asyncio.sleep(0.005)
-        first.cancel()
-        return await second
-
-    assert with_journal(tmp_path / "j", ask).value == {"run": 2}
+    assert isinstance(second, ConnectionError)
+    assert later == {"run": 2}
+    assert model.runs == 2
 
 
 def test_an_answer_turned_down_is_computed_again(tmp_path: Path) -> None:
-    model = Model()
+    model = FakeModel()
 
     async def ask(journal: Journal) -> list[Any]:
-        await journal.call(call(prompt="hi"), model)
-        second = await journal.call(call(prompt="hi"), model, valid=lambda _: False)
-        third = await journal.call(call(prompt="hi"), model)
+        await journal.get_or_compute(call(prompt="hi"), compute=model)
+        second = await journal.get_or_compute(call(prompt="hi"), compute=model, is_valid=lambda _: False)
+        third = await journal.get_or_compute(call(prompt="hi"), compute=model)
         return [second.value, third.value]
 
     assert with_journal(tmp_path / "j", ask) == [{"run": 2}, {"run": 2}]
 
 
 def test_a_check_that_raises_is_its_askers_own(tmp_path: Path) -> None:
-    model = Model()
+    model = FakeModel()
 
     def broken(_: object) -> bool:
         raise LookupError("odd")
 
     async def ask(journal: Journal) -> Any:
-        await journal.call(call(prompt="hi"), model)
+        await journal.get_or_compute(call(prompt="hi"), compute=model)
         return await asyncio.gather(
-            journal.call(call(prompt="hi"), model, valid=broken),
-            journal.call(call(prompt="other"), model),
+            journal.get_or_compute(call(prompt="hi"), compute=model, is_valid=broken),
+            journal.get_or_compute(call(prompt="other"), compute=model),
             return_exceptions=True,
         )
 
@@ -125,10 +90,10 @@ def test_a_check_that_raises_is_its_askers_own(tmp_path: Path) -> None:
 
 
 def test_an_older_journal_is_read_and_copied_from(tmp_path: Path) -> None:
-    model = Model()
+    model = FakeModel()
 
     async def ask(journal: Journal) -> Answer:
-        return await journal.call(call(prompt="hi"), model)
+        return await journal.get_or_compute(call(prompt="hi"), compute=model)
 
     with_journal(tmp_path / "old", ask)
     reused = with_journal(tmp_path / "new", ask, reuse=[tmp_path / "old"])
@@ -140,12 +105,12 @@ def test_an_older_journal_is_read_and_copied_from(tmp_path: Path) -> None:
 
 def test_uses_tell_who_asked_and_whether_it_was_paid_for(tmp_path: Path) -> None:
     async def ask(journal: Journal) -> None:
-        model = Model()
+        model = FakeModel()
         await journal.begin("d1")
-        await journal.call(call(prompt="a"), model, Use("d1", "scanner"))
-        await journal.call(call(prompt="a"), model, Use("d1", "again"))
+        await journal.get_or_compute(call(prompt="a"), compute=model, use=Use("d1", "scanner"))
+        await journal.get_or_compute(call(prompt="a"), compute=model, use=Use("d1", "again"))
         await journal.begin("d2")
-        await journal.call(call(prompt="a"), model, Use("d2", "scanner"))
+        await journal.get_or_compute(call(prompt="a"), compute=model, use=Use("d2", "scanner"))
         await journal.begin("d2")
 
     with_journal(tmp_path / "j", ask)
@@ -153,14 +118,14 @@ def test_uses_tell_who_asked_and_whether_it_was_paid_for(tmp_path: Path) -> None
     assert sorted(rows) == [("d1", "again", 1), ("d1", "scanner", 0)]
 
 
-def test_what_is_no_journal_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_journal_is_named(tmp_path: Path) -> None:
     path = tmp_path / "j"
     path.write_bytes(b"not a database, but long enough to look at" * 30)
 
     async def ask(_: Journal) -> None:
         raise AssertionError("must not open")
 
-    with pytest.raises(JournalError, match="not a database"):
+    with pytest.raises(JournalError, match=r"/j: the journal is not a SQLite database; move the file away"):
         with_journal(path, ask)
 
 
@@ -183,12 +148,11 @@ def test_any_json_goes_in_and_comes_back(
     async def answer() -> Answer:
         return Answer(value)
 
-    async def never() -> Answer:
-        raise AssertionError("computed twice")
-
     async def ask(journal: Journal) -> Any:
-        await journal.call(Call("chat", "m", request), answer)
-        return (await journal.call(Call("chat", "m", dict(reversed(request.items()))), never)).value
+        await journal.get_or_compute(Call("chat", "m", request), compute=answer)
+        return (
+            await journal.get_or_compute(Call("chat", "m", dict(reversed(request.items()))), compute=never)
+        ).value
 
     assert with_journal(tmp_path_factory.mktemp("j") / "j", ask) == value
 
@@ -215,7 +179,7 @@ async def main():
             async def run():
                 await asyncio.sleep(0)
                 return Answer(i)
-            await journal.call(Call("chat", "m", {"i": i}), run)
+            await journal.get_or_compute(Call("chat", "m", {"i": i}), compute=run)
             print(i, flush=True)
         for i in range(0, 100_000, 50):
             await asyncio.gather(*(one(j) for j in range(i, i + 50)))
@@ -234,11 +198,8 @@ def test_what_was_returned_before_a_kill_is_still_there(tmp_path: Path) -> None:
     told += [int(line) for line in process.stdout.read().splitlines() if line]
     process.wait()
 
-    async def never() -> Answer:
-        raise AssertionError("paid twice")
-
     async def ask(journal: Journal) -> list[Any]:
-        calls = (journal.call(Call("chat", "m", {"i": i}), never) for i in told)
+        calls = (journal.get_or_compute(Call("chat", "m", {"i": i}), compute=never) for i in told)
         return [a.value for a in await asyncio.gather(*calls)]
 
     assert with_journal(tmp_path / "j", ask) == told

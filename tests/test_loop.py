@@ -64,7 +64,10 @@ class World:
         self.observer: FakeObserver | None = FakeObserver()
         self.eyes: FakeChat | None = None
         self.policy: FakeChat | None = None
-        self.scorers = {"image_text_match": FakeScorer(match), "unsafe": FakeScorer(lambda *_: 0.0)}
+        self.scorers = {
+            "image_text_match": FakeScorer(match),
+            "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
+        }
         self.settings = config.load(sets=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in sets.items())])
 
     def run(self, dialogue: Dialogue = DIALOGUE) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def test_the_better_candidate_is_kept(tmp_path: Path) -> None:
 
 def test_an_unsafe_image_is_never_kept(tmp_path: Path) -> None:
     world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 1.0)
-    world.scorers["unsafe"] = FakeScorer(lambda *_: 0.9)
+    world.scorers["unsafe"] = FakeScorer(lambda *_: 0.9, identity="fake-unsafe")
     record = world.run()
     assert all(not u["images"] for u in record["utterances"])
     assert "fails safety" in record["dropped"][0]["reason"]
@@ -335,7 +338,7 @@ def test_the_policy_model_sees_what_the_classifier_doubts(tmp_path: Path) -> Non
     world.run()
     assert world.policy.calls == 0
     world = World(tmp_path / "doubt", Script(moments((0, "a dog"))), lambda *_: 0.9, **{"safety.sample": 0.0})
-    world.scorers["unsafe"] = FakeScorer(lambda *_: 0.3)
+    world.scorers["unsafe"] = FakeScorer(lambda *_: 0.3, identity="fake-unsafe")
     world.policy = FakeChat(lambda *_: "No", vision=True)
     image = world.run()["utterances"][0]["images"][0]
     assert world.policy.calls == world.settings.budget.candidates

@@ -41,11 +41,11 @@ def test_the_parts_make_the_same_dataset_as_one_run(tmp_path: Path) -> None:
     assert counts.accepted == whole.counts.accepted
 
 
-def test_the_whole_can_be_run_again_for_nothing(tmp_path: Path) -> None:
+def test_the_whole_can_be_run_again_and_asks_only_what_failed(tmp_path: Path) -> None:
     merge(parts(tmp_path), tmp_path / "merged")
     chat = FakeChat(fake_run.script)
     again = fake_run.run(tmp_path, out=tmp_path / "merged", chat=chat)
-    assert chat.calls == again.computed == 0
+    assert chat.calls == again.computed == 2  # an answer that failed its dialogue, and its correction
     assert again.counts.dialogues == 10
 
 

@@ -32,7 +32,10 @@ def with_limit(
 
     @contextmanager
     def find(_: Settings) -> Iterator[Models]:
-        scorers = {"image_text_match": FakeScorer(fake_run.match), "unsafe": FakeScorer(rule)}
+        scorers = {
+            "image_text_match": FakeScorer(fake_run.match),
+            "unsafe": FakeScorer(rule, identity="fake-unsafe"),
+        }
         limits = Threshold("image_text_match", 0.5), Threshold("unsafe", limit, at_most=True, vital=True)
         yield Models(FakeChat(fake_run.script), painter, scorers, limits, None)
 

@@ -73,7 +73,7 @@ def run(folder: Path, records: Iterator[Dialogue | BadRecord], painter: FakePain
                     prompts={name: prompts.load(name) for name in prompts.names()},
                     chat=FakeChat(script),
                     painter=painter,
-                    scorers={"unsafe": FakeScorer(lambda *_: 0.0)},
+                    scorers={"unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe")},
                     thresholds=(Threshold("unsafe", 0.5, at_most=True, vital=True),),
                     meter=Meter(settings),
                 )

@@ -67,8 +67,11 @@ class FakePainter:
 class FakeScorer:
     """Scores by a function of the picture's own prompt (from its PNG text) and the text."""
 
-    def __init__(self, rule: Callable[[str, str], float], reads_text: bool = True) -> None:
-        self.identity, self.reads_text = "fake-scorer", reads_text
+    def __init__(
+        self, rule: Callable[[str, str], float], reads_text: bool = True, identity: str = "fake-scorer"
+    ) -> None:
+        """Two scorers of different rules need different identities, as all models do."""
+        self.identity, self.reads_text = identity, reads_text
         self.rule, self.calls = rule, 0
 
     async def score(self, image: Path, text: str) -> float:

@@ -1,0 +1,163 @@
+"""The journal's file: opened at the current version, read without being changed, merged from several.
+
+Knows tables, versions and what SQLite's errors mean to a user; knows nothing of models or runs.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from magid_agents.errors import StopRun
+from magid_agents.store.migrations import VERSION, migrate
+
+CALL_COLUMNS = "key, kind, model, request, answer, usage, began, waited_s, served_s, paid, rejected"
+# A key's newer answer takes the older one's place; what was paid for both is kept.
+RECORD_CALL = (
+    f"INSERT INTO calls ({CALL_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (key) DO UPDATE SET answer = excluded.answer, usage = excluded.usage,"
+    " began = excluded.began, waited_s = excluded.waited_s, served_s = excluded.served_s,"
+    " paid = paid + excluded.paid, rejected = excluded.rejected"
+)
+RECORD_USE = "INSERT OR REPLACE INTO uses (dialogue, step, key, reused) VALUES (?, ?, ?, ?)"
+
+LOCK_TIMEOUT_S = 5
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full; free space and run the same command again",
+    sqlite3.SQLITE_NOTADB: "is not a SQLite database; move the file away or choose another directory",
+    sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup, or use --fresh to start over",
+    sqlite3.SQLITE_BUSY: "is locked by another program; close that and run the same command again",
+    sqlite3.SQLITE_LOCKED: "is locked by another program; close that and run the same command again",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened; check that it exists and the permissions of its directory",
+    sqlite3.SQLITE_READONLY: "is read-only; check the permissions of the file and its directory",
+    sqlite3.SQLITE_PERM: "is not accessible; check the permissions of the file and its directory",
+    sqlite3.SQLITE_IOERR: "cannot be read or written; check the disk and run the same command again",
+}
+_PRIMARY_CODE = 0xFF  # the rest of an error code says in what situation it arose
+
+
+class JournalError(StopRun):
+    """Raised if the journal cannot be read or written; the message names the file, the cause and the fix."""
+
+
+@contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """Raise JournalError with advice that fits the cause in place of SQLite's error."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        advice = _ADVICE.get(code, "cannot be used")
+        raise JournalError(f"{path}: the journal {advice} ({error})") from error
+
+
+def open_journal(path: Path) -> sqlite3.Connection:
+    """Open a journal for writing; create it, or migrate it to the current version, if need be.
+
+    Raises JournalError if it cannot be written or a newer version of the program wrote it.
+    """
+    with explaining(path):
+        db = sqlite3.connect(path, isolation_level=None, timeout=LOCK_TIMEOUT_S)
+        try:
+            version = _version(db, path)
+            db.execute("PRAGMA journal_mode = WAL")
+            # FULL: an answer that was returned survives a power cut, not only a kill.
+            db.execute("PRAGMA synchronous = FULL")
+            if version < VERSION:
+                migrate(db, version)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Open a journal that is not to be changed, such as another run's, at the current version.
+
+    One of an older version is copied to a temporary database and migrated there. Raises JournalError if it
+    cannot be read or a newer version of the program wrote it.
+    """
+    with explaining(path):
+        db = _connect_read_only(path)
+        try:
+            version = _version(db, path)
+            if version == VERSION:
+                return db
+            copy = sqlite3.connect("", isolation_level=None)  # on disk, private, deleted when closed
+            db.backup(copy)
+            migrate(copy, version)
+        except BaseException:
+            db.close()
+            raise
+        db.close()
+    return copy
+
+
+def merge_journals(parts: Sequence[Path], target: Path) -> None:
+    """Copy the calls and uses of all parts into the journal at `target`, creating it if need be.
+
+    A key that several parts paid for keeps the last answer that was not rejected and the sum of what they
+    paid. Merging the same parts again changes nothing. Raises JournalError.
+    """
+    merged = sqlite3.connect("", isolation_level=None)
+    with closing(merged), closing(open_journal(target)) as db:
+        migrate(merged, 0)
+        for path in parts:
+            with explaining(path), closing(open_read_only(path)) as part:
+                _copy(part, merged, "paid + excluded.paid")
+        with explaining(target):
+            # The target may hold what an earlier merge of the same parts counted.
+            _copy(merged, db, "MAX(paid, excluded.paid)")
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, paid: str) -> None:
+    """Copy all rows. Of two answers to a call the source's wins, unless it alone was rejected."""
+    replaced = ", ".join(
+        f"{column} = CASE WHEN excluded.rejected IS NOT NULL AND rejected IS NULL"
+        f" THEN {column} ELSE excluded.{column} END"
+        for column in ("answer", "usage", "began", "waited_s", "served_s", "rejected")
+    )
+    target.execute("BEGIN")
+    target.executemany(
+        f"INSERT INTO calls ({CALL_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f" ON CONFLICT (key) DO UPDATE SET {replaced}, paid = {paid}",
+        source.execute(f"SELECT {CALL_COLUMNS} FROM calls ORDER BY rowid"),
+    )
+    target.executemany(
+        "DELETE FROM uses WHERE dialogue = ?", source.execute("SELECT DISTINCT dialogue FROM uses")
+    )
+    target.executemany(
+        RECORD_USE, source.execute("SELECT dialogue, step, key, reused FROM uses ORDER BY seq")
+    )
+    target.execute("COMMIT")
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    uri = path.resolve().as_uri()
+    db = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None, timeout=LOCK_TIMEOUT_S)
+    try:
+        db.execute("PRAGMA user_version")
+    except sqlite3.OperationalError as error:
+        db.close()
+        if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_CANTOPEN or not path.is_file():
+            raise
+        # In a directory that cannot be written there is no place for the write-ahead log's index. The file
+        # may be read without one if there is nothing in the log either.
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise
+        return sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise JournalError(
+            f"{path}: the journal was written by a newer magid-agents (journal version {version}, this one "
+            f"reads up to {VERSION}); upgrade magid-agents"
+        )
+    return version

@@ -1,0 +1,133 @@
+"""One thread owns the database: what has gathered is served in one transaction and committed once.
+
+A hundred concurrent calls cost one fsync, and the event loop never waits for the disk.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magid_agents.store.database import JournalError, explaining
+
+MAX_GROUP_COMMIT = 512  # jobs in one transaction; about, since jobs submitted together stay together
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass
+class _Job:
+    work: Work
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+
+class GroupCommit:
+    """The thread, from `open` to `close`. Jobs are served in the order in which they were submitted."""
+
+    def __init__(self, path: Path, connect: Callable[[], AbstractContextManager[sqlite3.Connection]]) -> None:
+        """`path` is for messages; `connect` is entered and left in the thread."""
+        self.path, self._connect = path, connect
+        self._jobs: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()  # an empty list is the end
+        self._gathered: list[_Job] = []
+        self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
+        self._opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+        self._closed = False
+
+    async def open(self) -> None:
+        """Start the thread. Raises what connecting raises."""
+        self._thread.start()
+        if error := await asyncio.to_thread(self._opened.get):
+            raise error
+
+    async def close(self) -> None:
+        """Serve what was submitted, then end the thread."""
+        self._closed = True
+        self._hand_over()
+        self._jobs.put([])
+        await asyncio.to_thread(self._thread.join)
+
+    async def submit(self, work: Work) -> Any:
+        """Return what `work` returns once it is committed; raise what it raises.
+
+        Raises JournalError if the database cannot be written. Cancelling does not take the job back.
+        """
+        if self._closed:
+            raise JournalError(f"{self.path}: the journal is closed")
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop, loop.create_future())
+        if not self._gathered:
+            # Waking the thread costs more than most jobs: all that are asked in one turn go together.
+            loop.call_soon(self._hand_over)
+        self._gathered.append(job)
+        return await job.future
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._jobs.put(self._gathered)
+            self._gathered = []
+
+    def _serve(self) -> None:
+        """The thread: gather, serve, commit, answer."""
+        with ExitStack() as stack:
+            try:
+                db = stack.enter_context(self._connect())
+            except Exception as error:
+                self._opened.put(error)
+                return
+            self._opened.put(None)
+            last = False
+            while not last:
+                group = list(jobs := self._jobs.get())
+                while jobs and len(group) < MAX_GROUP_COMMIT and not self._jobs.empty():
+                    group += (jobs := self._jobs.get())
+                last = not jobs
+                if group:
+                    _answer(group, self._transaction(db, group))
+
+    def _transaction(self, db: sqlite3.Connection, group: list[_Job]) -> list[Any]:
+        """Each job's result or own exception, or the one that all get if the database failed."""
+        try:
+            with explaining(self.path):
+                db.execute("BEGIN")
+                results = [_attempt(job, db) for job in group]
+                db.execute("COMMIT")
+                return results
+        except JournalError as failure:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            return [failure] * len(group)
+
+
+def _attempt(job: _Job, db: sqlite3.Connection) -> Any:
+    try:
+        return job.work(db)
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # such as from a caller's `is_valid`: that caller's alone
+        return error
+
+
+def _answer(group: list[_Job], results: list[Any]) -> None:
+    """Wake every asker; one hop to each event loop, however many wait on it."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for job, result in zip(group, results, strict=True):
+        by_loop.setdefault(job.loop, []).append((job.future, result))
+
+    def settle(pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        for future, result in pairs:
+            if future.done():  # the asker was cancelled meanwhile
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    for loop, pairs in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, pairs)
