@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from magid_agents import config, prompts, provenance
+from magid_agents import config, prompt_places
 from magid_agents.agents.scanner import shared_after
 from magid_agents.config import Settings
 from magid_agents.cost import Meter
@@ -64,7 +64,7 @@ async def scan(
         settings=settings,
         journal=journal,
         run=RunDir(journal.path.parent),
-        prompts={name: prompts.load(name) for name in provenance.used_prompts(settings)},
+        prompts=prompt_places.load(settings),
         chat=chat,
         painter=FakePainter(),  # never asked
         scorers={},

@@ -189,17 +189,26 @@ def prompts_list(folder: PromptFolder = None) -> None:
     from magid_agents import prompts as files
 
     for name in files.names(folder):
-        prompt = files.load(name, folder)
-        typer.echo(f"{name}: {prompt.front.description} ({prompt.path})")
+        try:
+            prompt = files.load(name, folder)
+            typer.echo(f"{name}: {prompt.front.description} ({prompt.path})")
+        except files.PromptError as error:
+            typer.echo(f"{name}: cannot be used: {error}")
 
 
 @prompts.command("check")
-def prompts_check(folder: PromptFolder = None) -> None:
+def prompts_check(
+    folder: PromptFolder = None,
+    profile: Annotated[str, typer.Option(help="Whose prompts must fit where they are used.")] = "embedded",
+    preset: Annotated[str, typer.Option(help="default, or paper for the published pipeline.")] = "default",
+    sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting.")] = None,
+) -> None:
     """Check every prompt file; a mistake is one line with the file and the fix, and exit status 2."""
+    from magid_agents import config, prompt_places
     from magid_agents import prompts as files
 
     found = files.names(folder)
-    if wrong := list(files.mistakes(folder)):
+    if wrong := list(prompt_places.mistakes(config.load(profile, preset, sets or []), folder)):
         typer.echo("\n".join(map(str, wrong)), err=True)
         raise typer.Exit(2)
     typer.echo(f"{len(found)} prompts, every one right")

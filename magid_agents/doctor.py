@@ -18,7 +18,7 @@ from magid_agents.config import Chat, Remote, Scorer, Settings
 from magid_agents.errors import MagidError
 from magid_agents.models import found, scorers, weights
 from magid_agents.models.chat import OpenAIChat
-from magid_agents.prompts import mistakes
+from magid_agents.prompt_places import mistakes
 from magid_agents.topology import load
 
 PACKAGES = {
@@ -48,7 +48,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     for check, scorer in settings.scorers.items():
         yield _tried(f"scorers.{check}", partial(_limit, check, scorer))
     yield _tried("graph", lambda: load(settings.graph).identity)
-    wrong = list(mistakes())
+    wrong = list(mistakes(settings))
     yield Check("prompts", not wrong, "; ".join(map(str, wrong)) or "every file right")
 
 

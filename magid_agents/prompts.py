@@ -1,44 +1,41 @@
-"""Prompt files: found, checked and rendered.
+"""Prompt files: find, check and render them.
 
-A prompt is a Markdown file with YAML front matter (description, variables, schema) and sections
-`## system`, `## user` and `## assistant`, each one chat message, in order. Values are inserted by a
-sandboxed Jinja2 with strict undefined: a dialogue's text is data and is never itself a template.
-Knows files and text; knows no agent and no model.
+A prompt is a Markdown file with YAML front matter (description, variables, output) and sections
+`## system`, `## user` and `## assistant`, each one chat message, in order. `output` names a schema of
+schemas.py. Values are inserted by a sandboxed Jinja2 with strict undefined: a dialogue's text is data, never
+itself a template, and cannot forge a line or a tag of the prompt.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from magid_agents.errors import MagidError, unknown
+from magid_agents.errors import StopRun, unknown
 from magid_agents.resources import folder
 from magid_agents.schemas import SCHEMAS
+from magid_agents.text import as_data
 
 Role = Literal["system", "user", "assistant"]
+INSTRUCTIONS = {"style"}  # variables whose text is the user's own words and not data
 
 _JINJA = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
 )
+_MARKS = ("{{", "{%", "{#")
 _HEADING = re.compile(r"^## (system|user|assistant)[ \t]*$", re.MULTILINE)
 
 
-@lru_cache(maxsize=256)
-def _template(text: str) -> Template:
-    """Compiled once: compiling costs a hundred times what rendering does."""
-    return _JINJA.from_string(text)
-
-
-class PromptError(MagidError):
-    """A prompt file cannot be used; the message names the file and the fix."""
+class PromptError(StopRun):
+    """A prompt file cannot be used for any dialogue; the message names the file and the fix."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class FrontMatter(BaseModel):
 
     description: str
     variables: tuple[str, ...] = ()
-    output: str | None = None  # the name of the schema of the answer
+    output: str | None = None  # the name of the answer's schema
 
 
 @dataclass(frozen=True)
@@ -69,25 +66,44 @@ class Prompt:
     sections: tuple[tuple[Role, str], ...]
     sha256: str
 
-    def render(self, values: Mapping[str, Any]) -> list[Message]:
-        """The messages with the values in place; empty ones are left out.
+    @property
+    def schema(self) -> type[BaseModel] | None:
+        """The schema of the answer, if the file names one."""
+        return SCHEMAS[self.front.output] if self.front.output else None
 
-        Raises PromptError where a declared variable has no value or a template fails.
+    @cached_property
+    def _compiled(self) -> list[tuple[Role, str | Template]]:
+        """The sections, compiled once; those without a placeholder, most of a few-shot prompt, are ready."""
+        return [
+            (role, _JINJA.from_string(text) if any(mark in text for mark in _MARKS) else text.strip())
+            for role, text in self.sections
+        ]
+
+    def render(self, values: Mapping[str, Any]) -> list[Message]:
+        """Return the messages with the values in place; empty ones are left out.
+
+        Raises PromptError if a declared variable has no value or a template fails.
         """
-        if missing := set(self.front.variables) - set(values):
-            raise PromptError(f"{self.path}: no value for {', '.join(sorted(missing))}")
-        used = {name: values[name] for name in self.front.variables}
+        if missing := sorted(set(self.front.variables) - set(values)):
+            raise PromptError(f"{self.path}: {unknown('variable', missing[0], values)}")
+        used = {
+            name: values[name] if name in INSTRUCTIONS else as_data(values[name])
+            for name in self.front.variables
+        }
         try:
-            texts = [(role, _template(text).render(used).strip()) for role, text in self.sections]
-        except TemplateError as error:
+            texts = [
+                (role, part if isinstance(part, str) else part.render(used).strip())
+                for role, part in self._compiled
+            ]
+        except Exception as error:  # a template can raise anything, such as TypeError
             raise PromptError(f"{self.path}: cannot be rendered: {error}") from error
         return [Message(role, text) for role, text in texts if text]
 
 
 def load(name: str, override: Path | None = None) -> Prompt:
-    """The prompt of that name, from `override` where it has the file, else the one that ships.
+    """Load the prompt of that name from `override` if it has the file, else the one that ships.
 
-    Raises PromptError where there is none or its text does not pass the check.
+    Raises PromptError if there is none or its file cannot be used.
     """
     for place in (override, folder("prompts")):
         if place is not None and (path := place / f"{name}.md").is_file():
@@ -96,7 +112,7 @@ def load(name: str, override: Path | None = None) -> Prompt:
 
 
 def names(override: Path | None = None) -> list[str]:
-    """Every prompt there is, shipped or overriding."""
+    """List every prompt by name, shipped or overriding."""
     found: set[str] = set()
     for place in (override, folder("prompts")):
         if place is not None:
@@ -104,21 +120,8 @@ def names(override: Path | None = None) -> list[str]:
     return sorted(found)
 
 
-def mistakes(override: Path | None = None) -> Iterator[PromptError]:
-    """What is wrong with each prompt file that would be used, and with the schema it names."""
-    for name in names(override):
-        try:
-            prompt = load(name, override)
-        except PromptError as error:
-            yield error
-            continue
-        if prompt.front.output is not None and prompt.front.output not in SCHEMAS:
-            known = ", ".join(SCHEMAS)
-            yield PromptError(f"{prompt.path}: output: {prompt.front.output} is none of {known}")
-
-
 def parse(name: str, path: Path) -> Prompt:
-    """Read and check one file."""
+    """Read and check one file. Raises PromptError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -132,7 +135,11 @@ def parse(name: str, path: Path) -> Prompt:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise PromptError(f"{path}: front matter: {wrong}") from error
     except yaml.YAMLError as error:
-        raise PromptError(f"{path}: front matter is no YAML: {' '.join(str(error).split())}") from error
+        raise PromptError(
+            f"{path}: front matter is not valid YAML: {' '.join(str(error).split())}"
+        ) from error
+    if front.output is not None and front.output not in SCHEMAS:
+        raise PromptError(f"{path}: {unknown('output', front.output, SCHEMAS)}")
     pieces = _HEADING.split(parts[2])
     if len(pieces) < 3 or pieces[0].strip():
         raise PromptError(f"{path}: the text must begin with ## system, ## user or ## assistant")

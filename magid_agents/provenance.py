@@ -62,17 +62,6 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def used_prompts(settings: Settings) -> list[str]:
-    """The prompts that the settings name."""
-    scanner, writer, critic, safety = settings.scanner, settings.writer, settings.critic, settings.safety
-    named = [scanner.prompt, scanner.describe, writer.write, writer.rewrite, critic.critique, safety.prompt]
-    if critic.critique is not None:
-        named.append(critic.answer)
-    if safety.policy is not None:
-        named.append(safety.judge)
-    return [name for name in named if name is not None]
-
-
 def _speed(name: str) -> bool:
     return name in SPEED or name.startswith("prices.") or name.rpartition(".")[2] in SPEED_ANYWHERE
 

@@ -24,7 +24,7 @@ from magid_agents.models.painters.errors import PromptRefused, PromptTooLong
 from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
-from magid_agents.schemas import SCHEMAS, Questions
+from magid_agents.schemas import Questions
 from magid_agents.store import call_state
 from magid_agents.thresholds import Threshold
 
@@ -124,8 +124,7 @@ class Services:
 
     def shape(self, prompt: str) -> type[BaseModel] | None:
         """The schema of the answer that a prompt file names."""
-        output = self.prompts[prompt].front.output
-        return SCHEMAS[output] if output else None
+        return self.prompts[prompt].schema
 
     async def yes(
         self,

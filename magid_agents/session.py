@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from magid_agents import formats, garbage, prompts, provenance, runner, topology
+from magid_agents import formats, garbage, prompt_places, prompts, provenance, runner, topology
 from magid_agents.config import ConfigError, Settings
 from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue
@@ -75,7 +75,7 @@ def run(
     if request.update and request.fresh:
         raise ConfigError("--update keeps what --fresh removes; give one of them")
     todo = read(request)
-    texts = {name: prompts.load(name, request.prompts) for name in provenance.used_prompts(request.settings)}
+    texts = prompt_places.load(request.settings, request.prompts)
     graph = topology.load(request.settings.graph)
     others = [_other(path) for path in request.reuse]
     directory = RunDir(request.out, others)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from magid_agents import config, prompts, provenance
+from magid_agents import config, prompt_places
 from magid_agents.config import PRESETS, PROFILES, ConfigError, load
 from magid_agents.models import scorers
 
@@ -97,4 +97,4 @@ def test_every_profile_goes_with_every_preset(profile: str, preset: str) -> None
     settings = load(profile, preset)
     for check, scorer in settings.scorers.items():
         assert scorers.threshold(check, scorer)
-    assert all(prompts.load(name) for name in provenance.used_prompts(settings))
+    assert prompt_places.load(settings)

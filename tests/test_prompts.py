@@ -14,7 +14,7 @@ from magid_agents.schemas import SCHEMAS
 GOOD = """---
 description: Asks for a thing.
 variables: [thing]
-output: Answer
+output: Questions
 ---
 ## system
 You answer.
@@ -38,7 +38,7 @@ def test_a_prompt_renders_its_sections_in_order(tmp_path: Path) -> None:
         Message("system", "You answer."),
         Message("user", "a cat"),
     ]
-    assert prompt.front.output == "Answer"
+    assert prompt.schema is SCHEMAS["Questions"]
 
 
 def test_its_hash_follows_its_text(tmp_path: Path) -> None:
@@ -52,7 +52,8 @@ def test_its_hash_follows_its_text(tmp_path: Path) -> None:
     [
         ("no front matter", "must begin with front matter"),
         (GOOD.replace("description", "descripton"), "descripton"),
-        (GOOD.replace("[thing]", "[thing"), "no YAML"),
+        (GOOD.replace("[thing]", "[thing"), "is not valid YAML"),
+        (GOOD.replace("Questions", "Question"), "Unknown output 'Question'. Did you mean 'Questions'?"),
         (GOOD.replace("[thing]", "[thing, more]"), "more declared under variables but not used"),
         (GOOD.replace("[thing]", "[]"), "thing used but not declared"),
         (GOOD.replace("{{ thing }}", "{{ thing"), "template: "),
@@ -70,7 +71,7 @@ def test_a_mistake_is_one_line_that_names_the_file(tmp_path: Path, text: str, me
 
 def test_a_missing_value_and_an_unknown_name_are_named(tmp_path: Path) -> None:
     write(tmp_path, GOOD)
-    with pytest.raises(PromptError, match="no value for thing"):
+    with pytest.raises(PromptError, match="Unknown variable 'thing'"):
         prompts.load("scanner/own", tmp_path).render({})
     with pytest.raises(PromptError, match=r"Unknown prompt 'scanner/none'\. Did you mean 'scanner/"):
         prompts.load("scanner/none", tmp_path)

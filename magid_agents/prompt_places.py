@@ -1,0 +1,177 @@
+"""Where prompts are used: which setting names one, which answers it may ask for, and which variables it gets.
+
+The start of a run and `magid prompts check` render every prompt with the samples of its place. A mistyped
+attribute is so found before any dialogue starts, and not after the images were paid for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from magid_agents import prompts
+from magid_agents.config import Settings
+from magid_agents.dialogue import (
+    Attempt,
+    Critique,
+    Decision,
+    Question,
+    SharingMoment,
+    Shortfall,
+    Utterance,
+    Verdict,
+)
+from magid_agents.prompts import Prompt, PromptError
+from magid_agents.schemas import (
+    CritiqueAnswer,
+    Description,
+    GenerationPrompt,
+    GenerationPrompts,
+    Questions,
+    SharingMoments,
+    YesOrNo,
+)
+
+Values = Mapping[str, Any]
+
+_UTTERANCES = (Utterance(speaker="A", text="Hi!"), Utterance(speaker="B", text="Look, my dog."))
+_MOMENT = SharingMoment(utterance=1, speaker="B", description="a dog", rationale="it is new")
+_FULL = Attempt(
+    prompt="a dog",
+    unpainted="the image is blank",
+    critique=Critique(
+        questions=(Question(question="Is it a dog?", satisfied=False),), comment="It is a cat."
+    ),
+    verdict=Verdict(
+        decision=Decision.REWRITE,
+        best=0,
+        shortfalls=(Shortfall(check="aesthetics", score=0.4, threshold=0.5),),
+    ),
+)
+_BARE = Attempt(prompt="a dog", verdict=Verdict(decision=Decision.REWRITE))
+
+_WRITER: Values = {"utterances": _UTTERANCES, "moment": _MOMENT}
+_PAINTER: Values = {"style": "short phrases", "token_limit": 77}
+_ANY_PAINTER: Values = {"style": "", "token_limit": None}
+_WRITE = [{**_WRITER, **painter, "earlier": [], "last": None} for painter in (_PAINTER, _ANY_PAINTER)]
+_REWRITE = [
+    {**_WRITER, **painter, "earlier": ["a dog"], "last": last}
+    for painter, last in ((_PAINTER, _FULL), (_ANY_PAINTER, _BARE))
+]
+_CRITIQUE = [{"moment": _MOMENT, "prompt": "a dog", "seen": seen} for seen in ([("dog", 0.4)], [])]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One use of a prompt.
+
+    `samples` has, for each schema of an answer that may be asked for here, values as a run hands them over:
+    enough of them to render every branch a template may have. A prompt that names no schema gets the first.
+    `is_used` is told the prompts of the places before.
+    """
+
+    setting: str
+    samples: Mapping[type[BaseModel], Sequence[Values]]
+    is_used: Callable[[Settings, Mapping[str, Prompt]], bool] = lambda *_: True
+
+    def prompt_name(self, settings: Settings) -> str | None:
+        """Return the name of the prompt that these settings use here."""
+        name: str | None = attrgetter(self.setting)(settings)
+        return name
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise PromptError unless a run could use the prompt here."""
+        schema = prompt.schema or next(iter(self.samples))
+        if schema not in self.samples:
+            known = ", ".join(one.__name__ for one in self.samples)
+            why = f"{self.setting} cannot use the output {schema.__name__}; choose from {known}"
+            raise PromptError(f"{prompt.path}: {why}")
+        for values in self.samples[schema]:
+            prompt.render(values)
+
+
+PLACES = (
+    Place(
+        "scanner.prompt",
+        {
+            SharingMoments: [{"utterances": _UTTERANCES, "max_images": 2}],
+            YesOrNo: [{"utterances": _UTTERANCES, "utterance": 1}],
+        },
+    ),
+    Place(
+        "scanner.describe",
+        {Description: [{"utterances": _UTTERANCES, "utterance": 1}]},
+        lambda _, before: before["scanner.prompt"].schema is YesOrNo,
+    ),
+    Place("writer.write", {GenerationPrompt: _WRITE, GenerationPrompts: _WRITE}),
+    Place(
+        "writer.rewrite",
+        {GenerationPrompt: _REWRITE, GenerationPrompts: _REWRITE},
+        lambda settings, _: settings.budget.attempts > 1,
+    ),
+    Place("critic.critique", {CritiqueAnswer: _CRITIQUE, Questions: _CRITIQUE, YesOrNo: _CRITIQUE}),
+    Place(
+        "critic.answer",
+        {YesOrNo: [{"question": "Is there a dog?"}]},
+        lambda _, before: "critic.critique" in before and before["critic.critique"].schema is Questions,
+    ),
+    Place("safety.prompt", {YesOrNo: [{"prompt": "a dog"}]}),
+    Place("safety.judge", {YesOrNo: [{}]}, lambda settings, _: settings.safety.policy is not None),
+)
+
+
+def load(settings: Settings, folder: Path | None = None) -> dict[str, Prompt]:
+    """Load every prompt that a run with these settings can use, by name, and check it for its place.
+
+    A user's own graph may use any prompt that the settings name, and in its own way: there only the file
+    itself is checked. Raises PromptError.
+    """
+    own_graph = ":" in settings.graph
+    loaded: dict[str, Prompt] = {}
+    for place in PLACES:
+        name = place.prompt_name(settings)
+        if name is None or not (own_graph or place.is_used(settings, loaded)):
+            continue
+        loaded[place.setting] = prompts.load(name, folder)
+        if not own_graph:
+            place.check(loaded[place.setting])
+    return {prompt.name: prompt for prompt in loaded.values()}
+
+
+def mistakes(settings: Settings, folder: Path | None = None) -> Iterator[PromptError]:
+    """Yield what is wrong with each prompt file.
+
+    A prompt that the settings name must fit the place they name it for, any other one some place that takes
+    its variables and asks for its answer, if there is one.
+    """
+    named = filter(None, (place.prompt_name(settings) for place in PLACES))
+    for name in dict.fromkeys([*prompts.names(folder), *named]):
+        try:
+            prompt = prompts.load(name, folder)
+            places = [place for place in PLACES if place.prompt_name(settings) == name]
+            for place in places:
+                place.check(prompt)
+            if not places:
+                _check_some_place(prompt)
+        except PromptError as error:
+            yield error
+
+
+def _check_some_place(prompt: Prompt) -> None:
+    """Raise the first place's PromptError if the prompt fails at every place that it may be meant for."""
+    first_error = None
+    for place in PLACES:
+        samples = place.samples.get(prompt.schema) if prompt.schema else None
+        if samples is None or not samples[0].keys() >= set(prompt.front.variables):
+            continue
+        try:
+            place.check(prompt)
+        except PromptError as error:
+            first_error = first_error or error
+        else:
+            return
+    if first_error:
+        raise first_error
