@@ -20,7 +20,14 @@ UNITS = {"input": "a million tokens", "output": "a million tokens", "image": "an
 
 
 class CostReached(StopRun):
-    """The run directory has cost as much as it may."""
+    """The run directory has cost as much as it may; `spent` is how much."""
+
+    def __init__(self, spent: float, limit: float, state: str = "") -> None:
+        super().__init__(
+            f"cost limit reached: ${spent:.4f} of ${limit:g} spent{state}; nothing is lost, run the same "
+            "command with a higher --max-cost to go on"
+        )
+        self.spent = spent
 
 
 class UsageUnknown(StopRun):
@@ -74,10 +81,7 @@ class Meter:
                 "without --max-cost, or set the model's price to 0"
             )
         if self.spent >= limit:
-            raise CostReached(
-                f"cost limit reached: ${self.spent:.4f} of ${limit:g} spent; nothing is lost, run the same "
-                "command with a higher --max-cost to go on"
-            )
+            raise CostReached(self.spent, limit)
 
     def _charge(self, section: str, answer: Answer) -> Answer:
         price = self._prices.get(section)

@@ -12,6 +12,10 @@ from collections.abc import Iterable
 class MagidError(Exception):
     """Shown as one line, without a traceback. Raised for a dialogue, it fails that dialogue alone."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions are pickled as their class called with `args`, which fails where a class takes others.
+        return _restored, (type(self), self.args, self.__dict__)
+
 
 class StopRun(MagidError):
     """Nothing is gained by going on with other dialogues: the run ends, and can be resumed."""
@@ -19,6 +23,12 @@ class StopRun(MagidError):
 
 class ConfigError(MagidError):
     """The settings cannot be used; the message names the setting and the fix."""
+
+
+def _restored(kind: type[MagidError], args: tuple[object, ...], attributes: dict[str, object]) -> MagidError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 def first_line(error: BaseException) -> str:

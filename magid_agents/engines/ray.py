@@ -1,47 +1,43 @@
 """The same run on a Ray cluster: its parts, dealt out to workers that hold the models, then merged.
 
-Knows Ray Data and where the parts lie; a part is an ordinary sharded run in DIR/parts/, so that a worker that
-is lost leaves its journal, and who does the part again pays for nothing twice. Ray carries part numbers and
-counts only: dialogues are read, and images written, by the workers. Their machines share the file system.
+A part is an ordinary sharded run in DIR/parts/, so that a lost worker leaves its journal, and whoever does
+the part again pays for nothing twice. Ray carries part numbers and counts only: dialogues are read, and
+images written, by the workers. Their machines share the file system.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
-from magid_agents import merge, session
-from magid_agents.config import ConfigError
-from magid_agents.models import found
+from magid_agents import merge
+from magid_agents.config import ConfigError, Settings
+from magid_agents.cost import CostReached, section_prices
+from magid_agents.engines.parts import PartQueue
+from magid_agents.engines.worker import FOLDER, Job, Worker, part_folder
+from magid_agents.errors import MagidError, StopRun, first_line
+from magid_agents.journal import Journal
 from magid_agents.rundir import RunDir, RunDirError
 from magid_agents.runner import Counts, Progress
 from magid_agents.session import Find, Outcome, Request
 from magid_agents.shards import Shard
 
-PARTS = 4  # a worker: enough that a slow part leaves no worker idle for long
-LOST = 10  # times a worker may be lost before the run fails
-FOLDER = "parts"
+PARTS_PER_WORKER = 4  # enough that a slow part leaves no worker idle for long
+MAX_RESTARTS = 10  # of one worker, before the run fails
+CONNECT_TIMEOUT_S = 10
+PASSED_ON = ("MAGID_", "HF_")  # environment variables that say where models and weights are
 
 
-class Worker:
-    """One process of the cluster: finds the models once, and does part after part with them."""
-
-    def __init__(self, request: Request, parts: int, find: Find | None) -> None:
-        self._request, self._parts = request, parts
-        self._open = ExitStack()
-        self._loop = self._open.enter_context(asyncio.Runner())  # one for all parts: clients live in it
-        self._models = self._open.enter_context((find or found.find)(request.settings))
-
-    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Do one part: its number in, its outcome out."""
-        shard = Shard(int(row["id"]) + 1, self._parts)
-        request = replace(self._request, shard=shard, out=_folder(self._request.out, shard))
-        outcome = session.run(request, find=lambda _: nullcontext(self._models), loop=self._loop)
-        return asdict(outcome)
+class WorkerLost(StopRun):
+    """The cluster cannot keep a worker alive."""
 
 
 def run(
@@ -52,10 +48,10 @@ def run(
     address: str | None = None,
     find: Find | None = None,
 ) -> Outcome:
-    """Do the run on the cluster at `address`, or on one of this machine's own, and merge it into request.out.
+    """Run on the cluster at `address`, or on one of this machine's own, and merge the parts into request.out.
 
-    Raises ConfigError where Ray is not installed, RunDirError where `out` holds a run of another engine, and
-    what a part's own run raises.
+    Raises ConfigError if Ray is not installed or the cluster does not answer, RunDirError if `out` holds a
+    run of another engine, and what the run of a part raises. Finished parts stay: the same command goes on.
     """
     try:
         import ray
@@ -63,69 +59,199 @@ def run(
         raise ConfigError("--engine ray needs Ray; pip install 'magid-agents[ray]'") from error
     if request.shard is not None:
         raise ConfigError("--engine ray makes parts of its own; leave --shard out")
+    section_prices(request.settings)
+    request = _absolute(request)
     begin = monotonic()
-    ours = not ray.is_initialized()
-    if ours:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-    try:
-        count = workers or max(1, int(ray.cluster_resources().get("GPU", 0)) or 1)
-        parts = _parts(request.out) or count * PARTS
-        outcomes = _dealt(request, parts, count, find, progress)
-    finally:
-        if ours:
-            ray.shutdown()
-    counts = merge.merge(
-        [_folder(request.out, Shard(i + 1, parts)) for i in range(parts)], request.out, again=True
-    )
-    computed, reused = (sum(o[key] for o in outcomes) for key in ("computed", "reused"))
-    return Outcome(counts, computed, reused, monotonic() - begin, sum(o["cost"] for o in outcomes))
+    with _cluster(address) as ours:
+        gpus = int(ray.cluster_resources().get("GPU", 0))
+        workers = workers or max(1, gpus)
+        parts = _parts(request, workers)
+        job = Job(replace(request, fresh=False), find, Path.cwd(), _environment(request.settings))
+        queue = PartQueue(_spent(request, parts), request.settings.max_cost)
+        with _workers(job, workers, gpus, ours=ours) as actors:
+            outcomes = _deal(actors, queue, progress, lambda: _clear(request))
+    if queue.short:
+        raise CostReached(
+            queue.spent,
+            request.settings.max_cost or 0.0,
+            f"; {len(outcomes)} of {len(parts)} parts are done, and merged when all are",
+        )
+    counts = merge.merge([part_folder(request.out, part) for part in parts], request.out, again=True)
+    computed, reused = sum(o.computed for o in outcomes), sum(o.reused for o in outcomes)
+    return Outcome(counts, computed, reused, monotonic() - begin, sum(o.cost for o in outcomes))
 
 
-def _dealt(
-    request: Request, parts: int, workers: int, find: Find | None, progress: Progress
-) -> list[dict[str, Any]]:
-    """The outcome of every part, as they come; a part whose worker is lost is dealt out again."""
+def _deal(
+    actors: Sequence[Any], queue: PartQueue, progress: Progress, when_ready: Callable[[], None]
+) -> list[Outcome]:
+    """Give each worker one part after another; return the outcomes of the parts that are done.
+
+    `when_ready` is called once a worker has its models, and before any part begins.
+    """
     import ray
 
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
-    done = ray.data.range(parts, override_num_blocks=parts).map(
-        Worker,  # type: ignore[arg-type]  # a class is made once a worker, and called for every row
-        fn_constructor_args=(replace(request, out=request.out.resolve()), parts, find),
-        compute=ray.data.ActorPoolStrategy(size=workers),
-        num_gpus=gpus,
-        # A worker takes no CPU of Ray's account: where workers had them all, the reading would wait for ever.
-        num_cpus=0,
-        scheduling_strategy="SPREAD",
-        max_restarts=LOST,
-        max_task_retries=LOST,
-    )
-    total, outcomes = Counts(), list[dict[str, Any]]()
+    busy: dict[Any, tuple[Any, Shard | None]] = {actor.start.remote(): (actor, None) for actor in actors}
+    idle, outcomes, running = list[Any](), list[Outcome](), 0
+    while True:
+        while idle and (dealt := queue.take(len(actors) - running)):
+            actor = idle.pop()
+            busy[actor.run.remote(*dealt)] = actor, dealt[0]
+            running += 1
+        if idle and not running:  # all is done, or there is no money for the rest
+            return outcomes
+        [ended], _ = ray.wait(list(busy), num_returns=1)
+        actor, part = busy.pop(ended)
+        result = _result(ended)
+        if part is None:
+            if isinstance(result, MagidError):
+                raise result
+            if not (idle or running or outcomes):
+                when_ready()
+        else:
+            running -= 1
+            if isinstance(result, CostReached):
+                queue.put_back(part, result.spent)
+            elif isinstance(result, MagidError):
+                raise result
+            else:
+                outcomes.append(result)
+                queue.finish(part, result.cost)
+                progress(_total(outcomes))
+        idle.append(actor)
+
+
+def _result(done: Any) -> Any:
+    """Return what a worker's call gave. Raises WorkerLost, or what was raised there and is a bug."""
+    import ray
+
     try:
-        for outcome in done.iter_rows():
-            outcomes.append(outcome)
-            total.combine(outcome["counts"])
-            total.reused = sum(o["reused"] for o in outcomes)
-            progress(total)
+        return ray.get(done)
+    except ray.exceptions.RayActorError as error:
+        raise WorkerLost(
+            f"ray: a worker cannot start, or was lost more than {MAX_RESTARTS} times ({first_line(error)}); "
+            "see Ray's logs for the reason, then run the same command again"
+        ) from error
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
-    return outcomes
 
 
-def _folder(out: Path, shard: Shard) -> Path:
-    return out / FOLDER / f"{shard.number:05d}-of-{shard.of:05d}"
+def _total(outcomes: Sequence[Outcome]) -> Counts:
+    total = Counts()
+    for outcome in outcomes:
+        total.combine(asdict(outcome.counts))
+    total.reused = sum(outcome.reused for outcome in outcomes)
+    return total
 
 
-def _parts(out: Path) -> int | None:
-    """How many parts an earlier run of this engine made, or None.
+@contextmanager
+def _cluster(address: str | None) -> Iterator[bool]:
+    """Connect to a Ray cluster, or start one, unless the caller has; gives whether the connection is ours."""
+    import ray
 
-    Raises RunDirError where the directory holds a run in one piece.
+    if ray.is_initialized():
+        yield False
+        return
+    try:
+        if address and ":" in address:
+            _reach(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"--address {address}: no Ray cluster answers there ({first_line(error)}); start it with ray start"
+        ) from error
+    try:
+        yield True
+    finally:
+        ray.shutdown()  # ends our workers too
+
+
+def _reach(address: str) -> None:
+    """Raises OSError if nothing listens there: Ray itself would try for eight minutes."""
+    place = urlsplit(address if "://" in address else f"ray://{address}")
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=CONNECT_TIMEOUT_S):
+        return
+
+
+@contextmanager
+def _workers(job: Job, count: int, gpus: int, *, ours: bool) -> Iterator[list[Any]]:
+    """Start workers, which Ray replaces if one is lost; end them in a connection that stays."""
+    import ray
+
+    made = ray.remote(Worker).options(
+        num_gpus=1 if gpus else 0,
+        num_cpus=0,  # models are loaded once a worker: how many there are is the user's to say
+        scheduling_strategy="SPREAD",
+        max_restarts=MAX_RESTARTS,
+        max_task_retries=MAX_RESTARTS,
+    )
+    actors: list[Any] = [made.remote(job) for _ in range(count)]
+    try:
+        yield actors
+    finally:
+        if not ours:
+            for actor in actors:
+                ray.kill(actor)
+
+
+def _parts(request: Request, workers: int) -> list[Shard]:
+    """Return the parts: as many as an earlier run of this engine made, or some for each worker.
+
+    Raises RunDirError if the directory holds a run in one piece.
     """
-    made: Sequence[Path] = sorted((out / FOLDER).glob("*-of-*"))
-    if made:
-        return int(made[0].name.rpartition("-")[2])
-    if RunDir(out).manifest.exists():
-        raise RunDirError(f"{out}: holds a run of the local engine; choose another --out, or no --engine")
-    return None
+    made = sorted((request.out / FOLDER).glob("*-of-*"))
+    if made and not request.fresh:
+        count = int(made[0].name.rpartition("-")[2])
+    elif RunDir(request.out).manifest.exists() and not request.fresh:
+        raise RunDirError(
+            f"{request.out}: holds a run of the local engine; choose another --out, or no --engine"
+        )
+    else:
+        count = workers * PARTS_PER_WORKER
+    return [Shard(number, count) for number in range(1, count + 1)]
+
+
+def _clear(request: Request) -> None:
+    """Remove an earlier run, if a fresh one was asked for: once, before any worker has a part of this one."""
+    if not request.fresh:
+        return
+    whole = RunDir(request.out)
+    with whole.locked():
+        whole.clear()
+    for folder in (request.out / FOLDER).glob("*-of-*"):
+        with RunDir(folder).locked():  # fails while another run is writing there
+            shutil.rmtree(folder)
+
+
+def _spent(request: Request, parts: Sequence[Shard]) -> dict[Shard, float]:
+    """Return what every part has cost in earlier runs; only a limit makes it worth looking."""
+
+    async def main() -> dict[Shard, float]:
+        spent = dict.fromkeys(parts, 0.0)
+        for part in parts:
+            journal = RunDir(part_folder(request.out, part)).journal
+            if journal.exists():
+                async with Journal(journal) as opened:
+                    spent[part] = await opened.cost()
+        return spent
+
+    if request.fresh or request.settings.max_cost is None:
+        return dict.fromkeys(parts, 0.0)
+    return asyncio.run(main())
+
+
+def _absolute(request: Request) -> Request:
+    """Return the request with paths that mean the same in every process."""
+    return replace(
+        request,
+        inputs=[path.absolute() for path in request.inputs],
+        out=request.out.absolute(),
+        prompts=request.prompts.absolute() if request.prompts else None,
+        reuse=[path.absolute() for path in request.reuse],
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that a worker needs as they are here: keys, and where weights lie."""
+    remote = (settings.chat, settings.critic.chat, settings.safety.policy, settings.painter)
+    keys = {section.api_key_env for section in remote if section is not None}
+    return {name: value for name, value in os.environ.items() if name in keys or name.startswith(PASSED_ON)}

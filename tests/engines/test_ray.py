@@ -1,21 +1,29 @@
 """The Ray engine on a small cluster of this machine's own, with fake models."""
 
+import logging
 import os
+import shutil
 import signal
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from magid_agents import config
 from magid_agents.config import ConfigError, Settings
+from magid_agents.cost import CostReached
 from magid_agents.engines import ray as engine
+from magid_agents.models.chat import ChatError
+from magid_agents.models.endpoint import Unusable
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.found import Models
 from magid_agents.models.protocols import PaintedImage
+from magid_agents.resources import folder as shipped
 from magid_agents.rundir import RunDirError
-from magid_agents.session import Outcome, Request
+from magid_agents.session import Find, Outcome, Request
 from magid_agents.shards import Shard
 from tests import fake_run
 
@@ -23,77 +31,163 @@ pytestmark = pytest.mark.slow
 THINGS = tuple(f"{thing}{i}" for i in range(4) for thing in ("dog", "cake", "fog", "silence"))
 
 
-@contextmanager
-def find(settings: Settings) -> Iterator[Models]:
-    """Fake models, made in the worker."""
-    with fake_run.fakes(FakeChat(fake_run.script), FakePainter())(settings) as models:
-        yield models
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """One cluster for all tests: it starts slowly, and in a folder and an environment that are not theirs."""
+    import ray
+
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+    yield
+    ray.shutdown()
 
 
-@contextmanager
-def find_dying(settings: Settings) -> Iterator[Models]:
-    """The same, in a worker that is killed while it paints, once."""
+class Told(FakePainter):
+    """Notes every image in the file that the environment names, before it paints it."""
 
-    class Dying(FakePainter):
-        async def paint(self, prompt: str, seed: int) -> PaintedImage:
-            mark = Path(os.environ["MAGID_TEST_MARK"])
-            if self.calls == 3 and not mark.exists():
-                mark.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            return await super().paint(prompt, seed)
-
-    with fake_run.fakes(FakeChat(fake_run.script), Dying())(settings) as models:
-        yield models
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
+        with Path(os.environ["MAGID_TEST_PAINTED"]).open("a") as file:
+            file.write(f"{prompt} {seed}\n")
+        return await super().paint(prompt, seed)
 
 
-def request(folder: Path, **options: object) -> Request:
-    settings = config.load(sets=[*fake_run.SETS, "budget.attempts=2"])
-    given = {"inputs": [folder / "in.jsonl"], "out": folder / "ray", "settings": settings, **options}
-    return Request(**given)  # type: ignore[arg-type]
+class Dying(Told):
+    """Its worker is killed while it paints, once."""
+
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
+        mark = Path(os.environ["MAGID_TEST_PAINTED"]).with_suffix(".died")
+        if self.calls == 8 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await super().paint(prompt, seed)
 
 
-def go(folder: Path, find: object = find) -> Outcome:
+class Broken(FakePainter):
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:  # noqa: ARG002  (paints nothing)
+        raise Unusable("painter: the endpoint turns the key down (401)")
+
+
+def finding(painter: type[FakePainter]) -> Find:
+    @contextmanager
+    def find(settings: Settings) -> Iterator[Models]:
+        assert os.environ["A_KEY"] == "secret"
+        with fake_run.fakes(FakeChat(fake_run.script), painter())(settings) as models:
+            yield models
+
+    return find
+
+
+def unable(_: Settings) -> AbstractContextManager[Models]:
+    """Models of which one is missing."""
+    raise ChatError("chat.base_url=http://127.0.0.1:1: does not answer; start it or name another")
+
+
+def dead(_: Settings) -> AbstractContextManager[Models]:
+    """Models that take their worker with them."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with an input, a graph and a run of one process to compare with."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAGID_TEST_PAINTED", str(tmp_path / "painted"))
+    monkeypatch.setenv("A_KEY", "secret")
+    shutil.copy(shipped("graphs") / "magid.py", "mine.py")
+    shutil.copytree(shipped("prompts"), "prompts")
+    fake_run.write_input(tmp_path / "in.jsonl", *THINGS)
+    return tmp_path
+
+
+def go(painter: type[FakePainter] = Told, find: Find | None = None, **options: Any) -> Outcome:
+    sets = [*fake_run.SETS, "budget.attempts=2", "chat.api_key_env=A_KEY", *options.pop("sets", [])]
+    given = {
+        "inputs": [Path("in.jsonl")],
+        "out": Path("ray"),
+        "prompts": Path("prompts"),
+        "settings": config.load(sets=["graph=mine.py:graph", *sets]),
+        **options,
+    }
     seen: list[int] = []
+    workers = given.pop("workers", 2)
     outcome = engine.run(
-        request(folder),
+        Request(**given),
         lambda counts: seen.append(counts.dialogues),
-        workers=2,
-        find=find,  # type: ignore[arg-type]
+        workers=workers,
+        find=find or finding(painter),
     )
     assert seen == sorted(seen)
     assert seen[-1] == len(THINGS)
     return outcome
 
 
-def test_the_cluster_makes_the_dataset_of_one_process_and_loses_nothing(tmp_path: Path) -> None:
-    fake_run.write_input(tmp_path / "in.jsonl", *THINGS)
-    fake_run.run(tmp_path)
-    first = go(tmp_path)
-    dataset = (tmp_path / "ray" / "dialogues.jsonl").read_bytes()
-    assert dataset == (tmp_path / "out" / "dialogues.jsonl").read_bytes()
+def dataset(folder: str) -> bytes:
+    return (Path(folder) / "dialogues.jsonl").read_bytes()
+
+
+def painted() -> Counter[str]:
+    return Counter(Path("painted").read_text().splitlines())
+
+
+def test_the_cluster_makes_the_dataset_of_one_process_from_relative_paths(here: Path) -> None:
+    fake_run.run(here)
+    first = go()
+    assert dataset("ray") == dataset("out")
     assert first.computed > 0
-    again = go(tmp_path)
-    assert (again.computed, again.counts) == (0, again.counts)
-    assert (tmp_path / "ray" / "dialogues.jsonl").read_bytes() == dataset
+    again = go()
+    assert (again.computed, again.counts.accepted) == (0, first.counts.accepted)
+    assert dataset("ray") == dataset("out")
 
 
-def test_a_killed_workers_part_is_done_again_from_its_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MAGID_TEST_MARK", str(tmp_path / "died"))
-    fake_run.write_input(tmp_path / "in.jsonl", *THINGS)
-    fake_run.run(tmp_path)
-    outcome = go(tmp_path, find_dying)
-    assert outcome.reused > 0
-    assert (tmp_path / "ray" / "dialogues.jsonl").read_bytes() == (
-        tmp_path / "out" / "dialogues.jsonl"
-    ).read_bytes()
+@pytest.mark.usefixtures("here")
+def test_a_fresh_run_is_cleared_once_and_a_lost_worker_pays_for_nothing_twice() -> None:
+    go(workers=1)
+    before = dataset("ray")
+    Path("painted").unlink()
+    with pytest.raises(ChatError, match="does not answer"):
+        go(find=unable, fresh=True)
+    assert dataset("ray") == before  # nothing is cleared for a run that cannot begin
+    go(Dying, fresh=True, workers=1, sets=["concurrency=1"])
+    assert sum(painted().values()) - len(painted()) <= 2  # what was being painted when it died
+    assert dataset("ray") == before
 
 
-def test_what_ray_cannot_do_is_told(tmp_path: Path) -> None:
-    fake_run.write_input(tmp_path / "in.jsonl", "dog")
+@pytest.mark.usefixtures("here")
+def test_what_ends_a_part_is_told_as_it_would_be_without_ray() -> None:
+    with pytest.raises(Unusable) as raised:
+        go(Broken)
+    assert type(raised.value) is Unusable
+    assert str(raised.value) == "painter: the endpoint turns the key down (401)"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_worker_that_cannot_live_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MAX_RESTARTS", 0)
+    with pytest.raises(
+        engine.WorkerLost, match=r"^ray: a worker cannot start, .* run the same command again$"
+    ):
+        go(find=dead, workers=1)
+
+
+def test_the_parts_keep_to_one_cost_limit(here: Path) -> None:
+    fake_run.run(here)
+    sets = ["concurrency=1", "painter.model=brush", 'prices={"brush": {"image": 1}}']
+    with pytest.raises(
+        CostReached, match=r"\$1[01].0000 of \$10 spent; \d of 8 parts are done.*same command"
+    ):
+        go(sets=[*sets, "max_cost=10"])
+    assert 10 <= sum(painted().values()) <= 11
+    assert not Path("ray/dialogues.jsonl").exists()
+    with pytest.raises(CostReached, match=r"\$1[45].0000 of \$14 spent"):
+        go(sets=[*sets, "max_cost=14"])
+    outcome = go(sets=[*sets, "max_cost=1000"])
+    assert outcome.cost == len(painted()) == sum(painted().values())
+    assert dataset("ray") == dataset("out")
+
+
+def test_what_ray_cannot_do_is_told(here: Path) -> None:
     with pytest.raises(ConfigError, match="leave --shard out"):
-        engine.run(request(tmp_path, shard=Shard(1, 2)), lambda _: None)
-    fake_run.run(tmp_path)
+        go(shard=Shard(1, 2))
+    fake_run.run(here)
     with pytest.raises(RunDirError, match="holds a run of the local engine"):
-        engine.run(request(tmp_path, out=tmp_path / "out"), lambda _: None, workers=1, find=find)
+        go(out=Path("out"))
