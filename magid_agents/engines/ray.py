@@ -157,7 +157,7 @@ def _cluster(address: str | None) -> Iterator[bool]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"--address {address}: no Ray cluster answers there ({first_line(error)}); start it with ray start"
+            f"--address {address}: no Ray cluster answers ({first_line(error)}); start it with ray start"
         ) from error
     try:
         yield True

@@ -45,17 +45,17 @@ class Told(FakePainter):
     """Notes every image in the file that the environment names, before it paints it."""
 
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
-        with Path(os.environ["MAGID_TEST_PAINTED"]).open("a") as file:
+        with Path(os.environ["HF_TEST_PAINTED"]).open("a") as file:
             file.write(f"{prompt} {seed}\n")
         return await super().paint(prompt, seed)
 
 
 class Dying(Told):
-    """Its worker is killed while it paints, once."""
+    """Its worker is killed while it paints, once, far into a part."""
 
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
-        mark = Path(os.environ["MAGID_TEST_PAINTED"]).with_suffix(".died")
-        if self.calls == 8 and not mark.exists():
+        mark = Path(os.environ["HF_TEST_PAINTED"]).with_suffix(".died")
+        if self.calls == 20 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return await super().paint(prompt, seed)
@@ -70,6 +70,7 @@ def finding(painter: type[FakePainter]) -> Find:
     @contextmanager
     def find(settings: Settings) -> Iterator[Models]:
         assert os.environ["A_KEY"] == "secret"
+        assert os.environ["MAGID_CACHE"] == "cached here"
         with fake_run.fakes(FakeChat(fake_run.script), painter())(settings) as models:
             yield models
 
@@ -91,8 +92,9 @@ def dead(_: Settings) -> AbstractContextManager[Models]:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with an input, a graph and a run of one process to compare with."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MAGID_TEST_PAINTED", str(tmp_path / "painted"))
+    monkeypatch.setenv("HF_TEST_PAINTED", str(tmp_path / "painted"))
     monkeypatch.setenv("A_KEY", "secret")
+    monkeypatch.setenv("MAGID_CACHE", "cached here")
     shutil.copy(shipped("graphs") / "magid.py", "mine.py")
     shutil.copytree(shipped("prompts"), "prompts")
     fake_run.write_input(tmp_path / "in.jsonl", *THINGS)
