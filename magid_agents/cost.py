@@ -12,9 +12,9 @@ from dataclasses import replace
 from magid_agents.config import ConfigError, Price, Settings
 from magid_agents.errors import StopRun
 from magid_agents.journal import Answer
+from magid_agents.models.protocols import IMAGES
 
 MILLION = 1_000_000
-IMAGES = "images"  # in a painter's usage, beside tokens
 LOCAL_PAINTERS = ("diffusers", "retrieval")  # on this machine: they need no price
 UNITS = {"input": "a million tokens", "output": "a million tokens", "image": "an image"}
 

@@ -54,7 +54,7 @@ class Candidate(Noun):
     """One painted image of an attempt with what the scorers said of it."""
 
     sha256: str
-    seed: int
+    seed: int | None  # None if the painter does not give the same image for a seed
     model: str
     scores: dict[str, float] = {}
 
@@ -132,7 +132,7 @@ class Illustration(Noun):
     description: str
     rationale: str
     prompt: str
-    seed: int
+    seed: int | None
     model: str
     scores: dict[str, float]
     critique: str

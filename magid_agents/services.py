@@ -15,13 +15,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from magid_agents.config import Settings
-from magid_agents.cost import IMAGES, Meter
+from magid_agents.cost import Meter
 from magid_agents.errors import MagidError
 from magid_agents.journal import Answer, Call, Journal, Use
-from magid_agents.models.endpoint import Rejected
 from magid_agents.models.images import is_blank
-from magid_agents.models.painters.errors import PromptRefused, PromptTooLong
-from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
+from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
+from magid_agents.models.protocols import IMAGES, ChatModel, Observer, Painter, ProbingPainter, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
 from magid_agents.schemas import Questions
@@ -47,6 +46,7 @@ class Unpainted(MagidError):
 YES, NO = "Yes", "No"
 UNSAFE = "unsafe"  # the check that no settings can leave out
 SMALL = 128 * 128  # pixels that are encoded faster than a thread is woken for it
+PROBE = "probe"  # the kind of a call that finds out what a server accepts
 UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -184,23 +184,51 @@ class Services:
 
         return await self._call(use, "chat", self._section(asked), asked.identity, request, run, is_valid)
 
+    async def prepare(self) -> None:
+        """Find out what the painter's server accepts, once per run directory and before the first dialogue.
+
+        Raises PainterError if it cannot be used as the settings say.
+        """
+        painter = self.painter
+        if not isinstance(painter, ProbingPainter) or painter.is_probed:
+            return
+
+        async def run() -> Answer:
+            probed = await painter.probe()
+            return Answer(dict(probed.found), probed.usage)
+
+        answer = await self._call(None, PROBE, "painter", painter.identity, painter.probe_request, run)
+        painter.adopt(answer.value)
+
+    async def _forget_probe(self, reason: PainterError) -> None:
+        """Have the next run ask again: the server may accept other requests than it did."""
+        if isinstance(self.painter, ProbingPainter):
+            probe = Call(PROBE, self.painter.identity, self.painter.probe_request)
+            await self.journal.reject([probe.key], str(reason))
+
     async def paint(self, use: Use, prompt: str, seed: int) -> str:
         """Paint one image, store it and return its SHA-256.
 
         Raises Unpainted if this prompt gets no image, PainterError if no prompt does.
         """
-        request = {"prompt": prompt, "seed": seed, **self.painter.parameters}
+        await self.prepare()
+        painter = self.painter
+        # What gives another image every time is numbered like a sample; only a seed can be claimed as one.
+        number = {"seed" if painter.reproducible else "sample": seed}
+        request = {"prompt": prompt, **number, **painter.parameters}
 
         async def run() -> Answer:
             try:
-                painted = await self.painter.paint(prompt, seed)
-            except (PromptRefused, Rejected) as error:
-                return Answer({UNPAINTED: str(error)}, {IMAGES: 0})
+                painted = await painter.paint(prompt, seed)
+            except PromptRefused as error:
+                return Answer({UNPAINTED: str(error)}, {IMAGES: 0, **error.usage})
             image, usage = painted.image, {IMAGES: 1, **painted.usage}
             if is_blank(image):
                 return Answer({UNPAINTED: "the image is blank"}, usage)
             call_state.current().hold()  # painted: a stop waits until it is stored
-            texts = {"prompt": prompt, "seed": str(seed), "model": self.painter.identity}
+            texts = {"prompt": prompt, "model": painter.identity}
+            if painter.reproducible:
+                texts["seed"] = str(seed)
             if image.width * image.height > SMALL:
                 sha256, data = await asyncio.to_thread(encode_image, image, texts)
             else:
@@ -211,9 +239,12 @@ class Services:
             return isinstance(value, dict) or self.run.has_image(value)
 
         try:
-            answer = await self._call(use, "paint", "painter", self.painter.identity, request, run, valid)
+            answer = await self._call(use, "paint", "painter", painter.identity, request, run, valid)
         except PromptTooLong as error:  # not recorded: nothing was asked, and the limit is in no key
             raise Unpainted(str(error)) from error
+        except PainterError as error:
+            await self._forget_probe(error)
+            raise
         if isinstance(answer.value, dict):
             raise Unpainted(answer.value[UNPAINTED])
         return str(answer.value)
@@ -265,7 +296,7 @@ class Services:
 
     async def _call(
         self,
-        use: Use,
+        use: Use | None,
         kind: str,
         section: str,
         model: str,

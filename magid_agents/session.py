@@ -145,6 +145,11 @@ async def _run(
             eyes=models.eyes,
             policy=models.policy,
         )
+        await services.prepare()
+        manifest["painter"] = {
+            "parameters": dict(models.painter.parameters),
+            "reproducible": models.painter.reproducible,
+        }
         manifest |= {"status": "running", "started": begin.isoformat(timespec="seconds")}
         directory.write_manifest(manifest)
         try:

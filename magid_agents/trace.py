@@ -40,7 +40,7 @@ class CandidateTrace:
     """One painted image and what the scorers said of it."""
 
     image: str
-    seed: int
+    seed: int | None
     scores: dict[str, float] = field(default_factory=dict)
 
 
@@ -195,7 +195,7 @@ def _add(
             if isinstance(step.answer, dict):
                 attempt.unpainted.append(step.answer[UNPAINTED])
             else:
-                attempt.candidates.append(CandidateTrace(image_name(step.answer), step.request["seed"]))
+                attempt.candidates.append(CandidateTrace(image_name(step.answer), step.request.get("seed")))
         case ["score", candidate, check]:
             attempt.candidates[int(candidate)].scores[check] = to_score(step.answer)
         case ["policy", candidate]:

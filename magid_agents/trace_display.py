@@ -71,7 +71,8 @@ def _moment(moment: MomentTrace, thresholds: dict[str, Threshold]) -> Tree:
 def _lines(attempt: AttemptTrace, thresholds: dict[str, Threshold]) -> Iterator[str]:
     for i, candidate in enumerate(attempt.candidates):
         scores = "  ".join(_score(check, score, thresholds) for check, score in candidate.scores.items())
-        yield f"candidate {i}  seed {candidate.seed}  {scores}  [dim]{candidate.image}[/]"
+        seed = "no seed" if candidate.seed is None else f"seed {candidate.seed}"
+        yield f"candidate {i}  {seed}  {scores}  [dim]{candidate.image}[/]"
     for why in attempt.unpainted:
         yield f"[red]not painted[/]  {escape(why)}"
     if attempt.critique:

@@ -39,8 +39,12 @@ def answer(body: dict[str, Any]) -> str:
 
 
 def at_random(share: float, seed: int) -> Iterator[Fault | None]:
-    """Each call fails with this probability, in any of the ways but those that a client cannot tell."""
+    """Each call fails with this probability, in any of the ways but those that a client cannot tell.
+
+    The first ones do not: they find out what the endpoint can do.
+    """
     rng = random.Random(seed)
+    yield from [None] * 8
     while True:
         yield rng.choice(get_args(Fault)) if rng.random() < share else None
 

@@ -29,7 +29,8 @@ async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, A
             sha256 = await services.paint(use(state, f"paint/{number:02d}"), draft.prompt, seed)
         except Unpainted as error:
             return error
-        return Candidate(sha256=sha256, seed=seed, model=services.painter.identity)
+        claimed = seed if services.painter.reproducible else None
+        return Candidate(sha256=sha256, seed=claimed, model=services.painter.identity)
 
     made = await asyncio.gather(*(one(i, seed) for i, seed in enumerate(seeds)))
     candidates = tuple(c for c in made if isinstance(c, Candidate))

@@ -7,7 +7,7 @@ protocol: clients say by the exception they raise what became of a call.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -32,6 +32,10 @@ class Busy(Unavailable):
 
 class Rejected(MagidError):
     """The endpoint will not do what this request asks, however often it is asked (400)."""
+
+    def __init__(self, problem: str, fields: Iterable[str] = ()) -> None:
+        super().__init__(problem)
+        self.fields = frozenset(fields)  # of the request: those it objects to, if its answer lists them
 
 
 class ContentRefused(Rejected):

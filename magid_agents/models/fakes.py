@@ -49,7 +49,7 @@ class FakePainter:
     sampled = True
 
     def __init__(self, token_limit: int | None = 32) -> None:
-        self.identity, self.token_limit = "fake-painter", token_limit
+        self.identity, self.token_limit, self.reproducible = "fake-painter", token_limit, True
         self.parameters: Mapping[str, Any] = {"steps": 1}
         self.calls = 0
 

@@ -27,6 +27,7 @@ REFUSED_CONTENT = {
     "moderation_blocked",
     "invalid_prompt",
     "content_filter",
+    "contentFilter",
     "data_inspection_failed",
 }
 PASSING = {408, 409, 425}  # 4xx that may pass
@@ -61,18 +62,18 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
     except openai.APIConnectionError as error:
         raise Unavailable(say(f"connection failed: {error.__cause__ or error}")) from None
     except openai.APIStatusError as error:
-        status, message = error.status_code, error.message
+        status, message = error.status_code, _message(error)
         if refuses_content(error):
             raise ContentRefused(say(f"{status}: {message}")) from None
-        if status == 402:
+        if status == 402 or error.code == "billing_hard_limit_reached":
             fix = "top it up and run the same command again"
-            raise Unusable(say(f"the account has no balance left (402); {fix}: {message}")) from None
+            raise Unusable(say(f"the account has no balance left ({status}); {fix}: {message}")) from None
         if status in HOPELESS:
             fix = f"see {section}.model, {section}.base_url and {section}.api_key_env"
             raise Unusable(say(f"the endpoint {HOPELESS[status]} ({status}); {fix}: {message}")) from None
         if status >= 500 or status in PASSING:
             raise Unavailable(say(f"{status}: {message}"), retry_after(error.response.headers)) from None
-        raise Rejected(say(f"{status}: {message}")) from None
+        raise Rejected(say(f"{status}: {message}"), refused_fields(error)) from None
     except openai.ContentFilterFinishReasonError:
         raise ContentRefused(say("the endpoint's content filter stopped the answer")) from None
     except (openai.OpenAIError, *MALFORMED) as error:
@@ -85,6 +86,34 @@ def refuses_content(error: "openai.APIStatusError") -> bool:
     metadata = body.get("metadata")  # OpenRouter's, whose moderation answers 403
     flagged = isinstance(metadata, dict) and "flagged_input" in metadata
     return flagged or not REFUSED_CONTENT.isdisjoint({error.code, error.type})
+
+
+def refused_fields(error: "openai.APIStatusError") -> set[str]:
+    """Return the fields of the request that the endpoint objects to, as OpenAI and FastAPI list them."""
+    return {place[-1] for place, _ in _validation_errors(error) if place} | {error.param or ""} - {""}
+
+
+def _message(error: "openai.APIStatusError") -> str:
+    """Return the endpoint's own words, of which the client passes on OpenAI's only."""
+    body = error.body if isinstance(error.body, dict) else {}
+    listed = "; ".join(f"{'.'.join(place)}: {problem}" for place, problem in _validation_errors(error))
+    said = (
+        body.get("message"),
+        listed,
+        body.get("detail"),
+        error.body if isinstance(error.body, str) else "",
+    )
+    return next((text for text in said if isinstance(text, str) and text), error.message)
+
+
+def _validation_errors(error: "openai.APIStatusError") -> list[tuple[tuple[str, ...], str]]:
+    """Return place and problem of each validation error, as FastAPI lists them."""
+    detail = error.body.get("detail") if isinstance(error.body, dict) else None
+    return [
+        (tuple(map(str, problem["loc"][1:])), str(problem.get("msg", "")))  # the first place is the body
+        for problem in (detail if isinstance(detail, list) else [])
+        if isinstance(problem, dict) and isinstance(problem.get("loc"), list)
+    ]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

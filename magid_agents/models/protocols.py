@@ -6,7 +6,7 @@ Every `identity` names a model and what decides its answers besides the request:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 from pydantic import BaseModel
@@ -46,6 +46,9 @@ class ChatModel(Protocol):
     ) -> Odds: ...
 
 
+IMAGES = "images"  # in the usage of a call to a painter, beside tokens
+
+
 @dataclass(frozen=True)
 class PaintedImage:
     """An RGB image and what it took: tokens, from a painter that counts them."""
@@ -58,13 +61,50 @@ class Painter(Protocol):
     """The image generation tool."""
 
     identity: str
-    parameters: Mapping[str, Any]  # all that decides an image besides prompt and seed
     token_limit: int | None
     sampled: bool  # a seed makes another image; else it is the image's rank, 0 the best
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """All that decides an image besides prompt and seed."""
+        ...
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether prompt and seed give the same image again; if not, no record claims a seed."""
+        ...
 
     def count_tokens(self, prompt: str) -> int: ...
 
     async def paint(self, prompt: str, seed: int) -> PaintedImage: ...
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a probe found out, as JSON, and what it took, as a PaintedImage has it."""
+
+    found: Mapping[str, Any]
+    usage: Mapping[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class ProbingPainter(Protocol):
+    """A painter that has to ask its server before it knows its own parameters.
+
+    What a probe finds is recorded: a run directory holds images of one kind, and a resumed run asks nothing.
+    """
+
+    @property
+    def is_probed(self) -> bool: ...
+
+    @property
+    def probe_request(self) -> Mapping[str, Any]:
+        """All that decides what a probe finds."""
+        ...
+
+    async def probe(self) -> Probed: ...
+
+    def adopt(self, found: Mapping[str, Any]) -> None: ...
 
 
 class Scorer(Protocol):

@@ -73,6 +73,11 @@ def _m002_times_payments_rejections(db: sqlite3.Connection) -> None:
         " paid = paid + excluded.paid",
         _calls_with_new_keys(db),
     )
+    # Version 1 took a server's rejection of a setting for its refusal of the prompt, and kept it for ever.
+    db.execute(
+        "UPDATE calls SET rejected = 'may be about a setting: recorded before the two were told apart'"
+        """ WHERE kind = 'paint' AND answer LIKE '{"unpainted":"painter: 4__: %'"""
+    )
     db.create_function("order_of_step", 1, _order_of_step, deterministic=True)
     db.executemany(
         "INSERT INTO uses (dialogue, step, key, reused) VALUES (?, ?, ?, ?)", _uses_with_new_keys(db)

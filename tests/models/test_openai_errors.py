@@ -8,7 +8,7 @@ import pytest
 from magid_agents.errors import StopRun
 from magid_agents.models.endpoint import ContentRefused, Rejected, Unusable
 from magid_agents.models.openai_errors import translated
-from tests.servers.endpoint import Api, Refusal, serving
+from tests.servers.endpoint import Api, Detail, Refusal, serving
 
 
 def ask(refusal: Refusal) -> None:
@@ -26,6 +26,9 @@ def ask(refusal: Refusal) -> None:
     [
         pytest.param(Refusal(401, "bad key"), "turns the key down", id="wrong key"),
         pytest.param(Refusal(402, "Insufficient Balance"), "no balance left .*top it up", id="no balance"),
+        pytest.param(
+            Refusal(400, "limit", "billing_hard_limit_reached"), "no balance left", id="OpenAI images"
+        ),
         pytest.param(Refusal(403, "not your region"), "turns the key down", id="forbidden"),
         pytest.param(Refusal(404, "no such model"), "does not know the model", id="unknown model"),
         pytest.param(Refusal(429, "You ran out", "insufficient_quota"), "no quota left", id="no quota"),
@@ -59,3 +62,30 @@ def test_a_request_that_is_turned_down_is_not_taken_for_moderation(status: int) 
     with pytest.raises(Rejected, match=f"{status}: .*unknown field") as raised:
         ask(Refusal(status, "unknown field", "unsupported_parameter"))
     assert not isinstance(raised.value, ContentRefused)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "says", "fields"),
+    [
+        pytest.param(
+            Refusal(400, "Unknown parameter: 'seed'.", more={"param": "seed"}),
+            r"400: Unknown parameter: 'seed'\.",
+            {"seed"},
+            id="OpenAI",
+        ),
+        pytest.param(
+            Detail([{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs"}]),
+            "422: seed: Extra inputs",
+            {"seed"},
+            id="FastAPI's validation",
+        ),
+        pytest.param(Detail("Invalid size: '1x'"), "422: Invalid size: '1x'", set(), id="FastAPI in words"),
+        pytest.param(Detail([["?"], {"loc": 3}]), "422: ", set(), id="neither"),
+    ],
+)
+def test_what_the_endpoint_says_and_which_fields_it_names_are_kept(
+    refusal: Refusal, says: str, fields: set[str]
+) -> None:
+    with pytest.raises(Rejected, match=f"^chat: {says}") as raised:
+        ask(refusal)
+    assert raised.value.fields == fields

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.servers.faults import Fault
 from tests.servers.images import generated
@@ -27,9 +27,25 @@ class Refusal:
     code: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
+    def body(self) -> dict[str, Any]:
+        return {"error": {"message": self.message, "code": self.code, **self.more}}
 
-def always(text: str) -> Callable[[dict[str, Any]], str]:
-    return lambda _: text
+
+class Detail(Refusal):
+    """An error as FastAPI words it: in words, or a list of validation errors."""
+
+    def __init__(self, detail: Any, status: int = 422) -> None:
+        super().__init__(status, "", more={"detail": detail})
+
+    def body(self) -> dict[str, Any]:
+        return dict(self.more)
+
+
+Said = TypeVar("Said", str, Refusal)
+
+
+def always(said: Said) -> Callable[[dict[str, Any]], Said]:
+    return lambda _: said
 
 
 @dataclass
@@ -39,6 +55,7 @@ class Api:
     answer: Callable[[dict[str, Any]], str] = lambda _: "hello"
     faults: Iterator[Fault | None] = field(default_factory=lambda: iter(()))
     refused: Callable[[dict[str, Any]], Refusal | str | None] = lambda _: None  # text: the message of a 400
+    images: Callable[[dict[str, Any], Fault | None], dict[str, Any]] = generated
     logprobs: dict[str, Any] | None = None
     image_usage: dict[str, Any] | None = field(default_factory=dict)  # `usage` of an images answer
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -82,13 +99,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.api.asked.append(body | {"authorization": self.headers["Authorization"]})
         if problem := self.api.refused(body):
             refusal = Refusal(400, problem) if isinstance(problem, str) else problem
-            error = {"message": refusal.message, "code": refusal.code, **refusal.more}
-            self._send(refusal.status, json.dumps({"error": error}).encode())
+            self._send(refusal.status, json.dumps(refusal.body()).encode())
             return
         fault = self.api.next_fault()
         if not self._failed(fault):
             if self.path.endswith("images/generations"):
-                made = generated(body, fault) | {"usage": self.api.image_usage}
+                made = self.api.images(body, fault) | {"usage": self.api.image_usage}
             else:
                 made = self._chat(body, fault)
             self._send(200, json.dumps(made).encode())

@@ -14,7 +14,7 @@ from magid_agents.journal import Call, Journal
 from magid_agents.store.database import JournalError, open_journal, open_read_only
 from magid_agents.store.keys import call_key, canonical_json
 from magid_agents.store.migrations import VERSION
-from tests.store.journals import RUN_V1, copy_of_run_v1, never, with_journal
+from tests.store.journals import RUN_V1, FakeModel, copy_of_run_v1, never, with_journal
 
 IMAGE = next(RUN_V1.glob("images/*/*.png")).stem
 VERSION_1 = """
@@ -100,6 +100,33 @@ def test_a_migrated_journal_keeps_costs_times_answers_and_uses(tmp_path: Path) -
         "look",
     ]
     assert rows(old, "SELECT COUNT(*) FROM uses JOIN calls USING (key)") == [(9,)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "asked_again"),
+    [
+        ("painter: 400: Invalid value: '64x64'.", True),
+        ("the image is blank", False),
+        ("painter.folder=photos: holds 4 images, not 5", False),
+    ],
+)
+def test_a_rejection_that_may_be_about_a_setting_is_asked_again(
+    tmp_path: Path, reason: str, asked_again: bool
+) -> None:
+    """Older versions recorded it as the prompt's answer: a server that was mended was not asked again."""
+    old, call = copy_of_run_v1(tmp_path / "old"), Call("paint", "m", {"prompt": "a dog", "seed": 1})
+    answer = canonical_json({"unpainted": reason})
+    with closing(sqlite3.connect(old)) as db, db:
+        db.execute(
+            "INSERT INTO calls VALUES (?, 'paint', 'm', ?, ?, '{}', 0)", (call.key, call.asked, answer)
+        )
+    model = FakeModel()
+
+    async def ask(journal: Journal) -> None:
+        await journal.get_or_compute(call, compute=model)
+
+    with_journal(old, ask)
+    assert model.runs == asked_again
 
 
 def test_a_journal_of_a_newer_version_says_to_upgrade(tmp_path: Path) -> None:

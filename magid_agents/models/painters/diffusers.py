@@ -30,7 +30,7 @@ IN_KEY_IF_SET = {"pipeline", "variant", "guidance_argument"}
 class DiffusersPainter:
     """The `diffusers` backend of models.protocols.Painter."""
 
-    sampled = True
+    sampled = reproducible = True
 
     def __init__(self, settings: Settings) -> None:
         """Finds the pipeline's files, fetching them where needed.

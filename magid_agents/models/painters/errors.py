@@ -9,6 +9,8 @@
 Anything else, such as an endpoint's Unavailable, fails the dialogue that asked; the same command tries again.
 """
 
+from collections.abc import Mapping
+
 from magid_agents.errors import MagidError, StopRun
 
 
@@ -17,7 +19,14 @@ class PainterError(StopRun):
 
 
 class PromptRefused(MagidError):
-    """The painter gives no image for this prompt, however often it is asked."""
+    """The painter gives no image for this prompt, however often it is asked.
+
+    `usage` is what finding that out took, as a PaintedImage has it.
+    """
+
+    def __init__(self, problem: str, usage: Mapping[str, float] | None = None) -> None:
+        super().__init__(problem)
+        self.usage = usage or {}
 
 
 class PromptTooLong(MagidError):

@@ -1,120 +1,196 @@
-"""Any OpenAI-compatible images endpoint: vLLM-Omni, SGLang or OpenAI itself; one request an image.
+"""Any OpenAI-compatible images endpoint: vLLM-Omni, SGLang or OpenAI itself; one request per image.
 
-Knows how to ask and to read the answer; batches are the server's to form, so many requests are under way
-at once. How much of our request the server understands is found out with the first image.
+Batches are the server's to form, so many requests are under way at once. What a request may hold is found out
+by a probe before the first image; see request_variant.py.
 """
 
 import asyncio
 import base64
 import io
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from pydantic import SecretStr
 
 from magid_agents.config import Painter as PainterSettings
-from magid_agents.models.endpoint import Endpoint, Rejected, Unavailable
+from magid_agents.models.endpoint import ContentRefused, Endpoint, Rejected, Unavailable
 from magid_agents.models.openai_errors import translated
-from magid_agents.models.protocols import PaintedImage
+from magid_agents.models.painters.errors import PainterError, PromptRefused
+from magid_agents.models.painters.request_variant import (
+    OPTIONAL,
+    PROMPT,
+    SEED,
+    Fields,
+    RequestVariant,
+    find_variant,
+    settings_rejected,
+)
+from magid_agents.models.progress import note
+from magid_agents.models.protocols import IMAGES, PaintedImage, Probed
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
     from openai.types import ImagesResponse
 
 SECTION = "painter"
 
 
 class ImagesEndpointPainter:
-    """The image generation tool behind an endpoint."""
+    """The `images_endpoint` backend: a models.protocols.Painter that is a ProbingPainter too."""
 
     token_limit: int | None = None
     sampled = True
 
     def __init__(self, settings: PainterSettings, endpoint: Endpoint | None = None) -> None:
-        """Opens no connection."""
-        from openai import AsyncOpenAI
-
+        """Open no connection yet."""
         self.settings, self.identity = settings, settings.model
-        self.parameters: Mapping[str, Any] = {
-            "steps": settings.steps,
-            "guidance": settings.guidance,
-            "width": settings.width,
-            "height": settings.height,
-            "negative_prompt": settings.negative_prompt,
-        }
-        self._client = AsyncOpenAI(
-            base_url=settings.base_url,
-            api_key=(settings.key() or SecretStr("none")).get_secret_value(),
-            max_retries=0,  # the endpoint's own
-            timeout=settings.timeout,
-        )
+        self._client: AsyncOpenAI | None = None
         self._endpoint = endpoint or Endpoint(settings.concurrency, settings.retries)
-        self._finding = asyncio.Lock()
-        self._manner: int | None = None  # which of _manners the server takes
+        self._variant: RequestVariant | None = None  # until a probe's result is adopted
+
+    @property
+    def variant(self) -> RequestVariant:
+        """The request that the server accepts. Raises RuntimeError if no probe has been adopted."""
+        if self._variant is None:
+            raise RuntimeError("adopt() the result of probe() first")
+        return self._variant
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether the result of a probe has been adopted."""
+        return self._variant is not None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The settings that reach the server, by their names: a field it does not know decides nothing."""
+        unknown = {OPTIONAL[field] for field in self._optional(SEED) if field not in self.variant.fields}
+        names = ("steps", "guidance", "width", "height", "negative_prompt")
+        return {name: getattr(self.settings, name) for name in names if name not in unknown}
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether a seed is sent and gives the same image again."""
+        return self.variant.reproducible
+
+    @property
+    def probe_request(self) -> Mapping[str, Any]:
+        """All that decides what a probe finds."""
+        return {"prompt": PROMPT, "size": self._size, **self._optional(SEED)}
+
+    async def probe(self) -> Probed:
+        """Find out which request the server accepts.
+
+        Raises PainterError if it rejects the value of a setting or every request; else as `paint`.
+        """
+        spent = Counter[str]()
+
+        async def send(prompt: str, seed: int, fields: Fields) -> Image.Image:
+            painted = await self._paint(prompt, seed, fields)
+            spent.update({IMAGES: 1, **painted.usage})
+            return painted.image
+
+        fields = tuple(self._optional(SEED))
+        variant = await find_variant(send, fields)
+        if unknown := [field for field in fields if field not in variant.fields]:
+            note(f"{SECTION}: the endpoint does not accept {', '.join(unknown)}: not sent, not recorded")
+        elif not variant.reproducible:
+            note(f"{SECTION}: the endpoint paints another image for the same seed: seeds are not recorded")
+        return Probed(asdict(variant), dict(spent))
+
+    def adopt(self, found: Mapping[str, Any]) -> None:
+        """Send what a probe found to be accepted, in this run or an earlier one."""
+        self._variant = RequestVariant(tuple(found["fields"]), found["reproducible"])
+
+    async def aclose(self) -> None:
+        """Close the connections, on the event loop that used them; the next request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
     def count_tokens(self, prompt: str) -> int:  # noqa: ARG002  (the server's own business)
         """Unknown: 0."""
         return 0
 
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
-        """One RGB image.
+        """Return one RGB image.
 
-        Raises Rejected where the server will not paint this prompt, Unavailable once the retries are spent,
-        Unusable where it will paint none.
+        Raises PromptRefused if the server paints anything but this prompt, PainterError or Unusable if it
+        paints nothing, Unavailable once the retries are spent.
         """
-        async with self._finding:
-            if self._manner is None:
-                return await self._first(prompt, seed)
-        return await self._paint(prompt, self._manners(seed)[self._manner])
+        try:
+            return await self._paint(prompt, seed, self.variant.fields)
+        except ContentRefused as error:
+            raise PromptRefused(str(error)) from error
+        except Rejected as error:
+            # Few servers say that it is about the prompt. If it is, they paint another one.
+            usage = {} if "prompt" in error.fields else await self._paint_harmless()
+            raise PromptRefused(str(error), usage) from error
 
-    def _manners(self, seed: int) -> list[dict[str, Any]]:
-        """What to send besides prompt and size, the fullest first."""
-        settings = self.settings
-        ours: dict[str, Any] = {
-            "seed": seed,
-            "num_inference_steps": settings.steps,
-            "guidance_scale": settings.guidance,
-        }
-        if settings.negative_prompt:
-            ours["negative_prompt"] = settings.negative_prompt
-        encoded = {"response_format": "b64_json"}
-        return [encoded | {"extra_body": ours}, {"extra_body": ours}, encoded, {}]
+    async def _paint_harmless(self) -> Mapping[str, float]:
+        """Return what it took; raise PainterError if it is rejected."""
+        try:
+            painted = await self._paint(PROMPT, SEED, self.variant.fields)
+        except ContentRefused as error:
+            raise PainterError(f"the endpoint refuses even a harmless prompt: {error}") from error
+        except Rejected as error:
+            raise settings_rejected(error) from error
+        return {IMAGES: 1, **painted.usage}
 
-    async def _first(self, prompt: str, seed: int) -> PaintedImage:
-        problem: Rejected | None = None
-        for number, manner in enumerate(self._manners(seed)):
-            try:
-                image = await self._paint(prompt, manner)
-            except Rejected as error:
-                problem = problem or error
-                continue
-            self._manner = number
-            return image
-        assert problem is not None
-        raise problem
+    async def _paint(self, prompt: str, seed: int, fields: Fields) -> PaintedImage:
+        optional = {field: value for field, value in self._optional(seed).items() if field in fields}
+        return await self._endpoint.call(lambda: self._send(prompt, optional))
 
-    async def _paint(self, prompt: str, manner: Mapping[str, Any]) -> PaintedImage:
-        return await self._endpoint.call(lambda: self._send(prompt, manner))
-
-    async def _send(self, prompt: str, manner: Mapping[str, Any]) -> PaintedImage:
-        settings = self.settings
+    async def _send(self, prompt: str, optional: Mapping[str, Any]) -> PaintedImage:
+        settings, client = self.settings, self._opened()
         with translated(SECTION, settings.key()):
             async with asyncio.timeout(settings.timeout):
-                answer = await self._client.images.generate(
-                    model=settings.model,
-                    prompt=prompt,
-                    n=1,
-                    size=f"{settings.width}x{settings.height}",
-                    **manner,
+                answer = await client.images.generate(
+                    model=settings.model, prompt=prompt, n=1, size=self._size, extra_body=optional
                 )
-            data = answer.data[0].b64_json if answer.data else None
+            first = answer.data[0] if answer.data else None
+            data, link = (first.b64_json, first.url) if first else (None, None)
+        if link and not data:
+            raise PainterError(
+                f"{SECTION}.base_url: the endpoint answers with links; one that accepts "
+                "response_format=b64_json is needed"
+            )
         if not data:
             raise Unavailable(f"{SECTION}: the answer holds no image")
         try:
             image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         except (OSError, ValueError) as error:
-            raise Unavailable(f"{SECTION}: the answer's image is none: {error}") from error
+            raise Unavailable(f"{SECTION}: the answer's image cannot be read: {error}") from error
         return PaintedImage(image, _usage(answer))
+
+    def _opened(self) -> "AsyncOpenAI":
+        from openai import AsyncOpenAI
+
+        if self._client is None:
+            self._client = AsyncOpenAI(
+                base_url=self.settings.base_url,
+                api_key=(self.settings.key() or SecretStr("none")).get_secret_value(),
+                max_retries=0,  # the endpoint's own
+                timeout=self.settings.timeout,
+            )
+        return self._client
+
+    @property
+    def _size(self) -> str:
+        return f"{self.settings.width}x{self.settings.height}"
+
+    def _optional(self, seed: int) -> dict[str, Any]:
+        """Every field that a server may know or not."""
+        settings = self.settings
+        values = {
+            "response_format": "b64_json",
+            "seed": seed,
+            "num_inference_steps": settings.steps,
+            "guidance_scale": settings.guidance,
+        }
+        return values | ({"negative_prompt": settings.negative_prompt} if settings.negative_prompt else {})
 
 
 def _usage(answer: "ImagesResponse") -> dict[str, float]:

@@ -34,6 +34,7 @@ class RetrievalPainter:
 
     token_limit: int | None = None
     sampled = False
+    reproducible = True
     parameters: Mapping[str, Any] = {}
 
     def __init__(self, settings: Settings) -> None:

@@ -1,0 +1,116 @@
+"""Which optional fields of an images request a server accepts, found out with one harmless prompt.
+
+Servers agree on `model`, `prompt`, `n` and `size`, and on little else: OpenAI rejects what vLLM-Omni and
+SGLang offer, and others ignore what they do not know. Only a rejection that calls a field unknown makes
+requests without it; a rejected value is a setting's fault, and moderation says nothing about either.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from magid_agents.models.endpoint import ContentRefused, Rejected
+from magid_agents.models.painters.errors import PainterError
+
+PROMPT = "A street market with people, fruit and colourful awnings on a sunny day"
+SEED = 1
+
+RESPONSE_FORMAT, SEED_FIELD = "response_format", "seed"
+# Fields of a request, and the setting of the painter that gives the value; None if no setting does.
+OPTIONAL: Mapping[str, str | None] = {
+    RESPONSE_FORMAT: None,
+    SEED_FIELD: None,
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "negative_prompt": "negative_prompt",
+}
+REQUIRED: Mapping[str, str] = {
+    "size": "width and painter.height",
+    "width": "width",
+    "height": "height",
+}
+UNKNOWN = re.compile(
+    r"unknown|unrecogni[sz]ed|unexpected|unsupported|\bextra\b|not (supported|permitted|allowed)",
+    re.IGNORECASE,
+)
+
+THUMBNAIL = (32, 32)
+SAME = 3.0  # of 255, on average: more than other batches and kernels change, far less than another seed
+
+Fields = tuple[str, ...]
+Send = Callable[[str, int, Fields], Awaitable[Image.Image]]  # prompt, seed, optional fields
+
+
+@dataclass(frozen=True)
+class RequestVariant:
+    """The optional fields a server accepts, and whether a prompt and seed give the same image again."""
+
+    fields: Fields
+    reproducible: bool
+
+
+async def find_variant(send: Send, fields: Sequence[str]) -> RequestVariant:
+    """Paint the harmless prompt with as many of the fields as the server accepts; twice if a seed is one.
+
+    Raises PainterError if the server rejects the value of a setting or every request, and what `send` raises
+    besides Rejected.
+    """
+    accepted, image = await _accepted(send, tuple(fields))
+    reproducible = SEED_FIELD in accepted and is_same(image, await send(PROMPT, SEED, accepted))
+    return RequestVariant(accepted, reproducible)
+
+
+async def _accepted(send: Send, fields: Fields) -> tuple[Fields, Image.Image]:
+    # Fewer and fewer fields: the next in turn is for a rejection that does not say what it is about.
+    untried = [
+        fields,
+        tuple(field for field in fields if field != RESPONSE_FORMAT),
+        tuple(field for field in fields if field == RESPONSE_FORMAT),
+        (),
+    ]
+    first: Rejected | None = None
+    while untried:
+        variant = untried.pop(0)
+        try:
+            return variant, await send(PROMPT, SEED, variant)
+        except ContentRefused as error:
+            raise PainterError(f"painter: the endpoint refuses even a harmless prompt ({error})") from error
+        except Rejected as error:
+            first = first or error
+            if unknown := _unknown_fields(error, variant):
+                untried.insert(0, variant)
+                untried = [tuple(f for f in one if f not in unknown) for one in untried]
+            elif _named(error, (*REQUIRED, *variant)):
+                raise settings_rejected(error) from error
+            untried = list(dict.fromkeys(untried))
+    assert first is not None
+    raise settings_rejected(first) from first
+
+
+def settings_rejected(error: Rejected) -> PainterError:
+    """Return the error for a rejection that is not about the prompt; it names the settings to change."""
+    named = (REQUIRED.get(field) or OPTIONAL.get(field) for field in _named(error, (*REQUIRED, *OPTIONAL)))
+    settings = " and ".join(f"painter.{name}" for name in dict.fromkeys(filter(None, named)))
+    return PainterError(f"{error}; change {settings or 'painter.model, painter.width or painter.height'}")
+
+
+def is_same(one: Image.Image, other: Image.Image) -> bool:
+    """Return whether two images are the same up to the last bits of floating point."""
+    small = [np.asarray(i.resize(THUMBNAIL, Image.Resampling.BOX), dtype=float) for i in (one, other)]
+    return one.size == other.size and float(np.abs(small[0] - small[1]).mean()) <= SAME
+
+
+def _unknown_fields(error: Rejected, variant: Fields) -> Fields:
+    """The fields to leave out: called unknown, or with a value that no setting can change."""
+    unknown = UNKNOWN.search(str(error)) is not None
+    return tuple(field for field in _named(error, variant) if unknown or OPTIONAL[field] is None)
+
+
+def _named(error: Rejected, fields: Sequence[str]) -> Fields:
+    """Those of the fields that the endpoint objects to: by its structured answer, else by its words."""
+    if error.fields:
+        return tuple(field for field in fields if field in error.fields)
+    return tuple(field for field in fields if re.search(rf"\b{field}\b", str(error)))
