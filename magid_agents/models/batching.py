@@ -1,90 +1,161 @@
 """The broker: single requests of many dialogues, gathered into batches for one device or several.
 
-Knows how to gather, to run off the event loop, to split where memory does not suffice and to hand each asker
-its own result; knows no model.
+Knows how to gather, to run off the event loop, to split a batch that does not fit into memory and to hand
+each asker its own result; knows no model.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from typing import Generic, TypeVar
 
-from magid_agents.errors import MagidError
+from magid_agents.errors import MagidError, StopRun
+from magid_agents.store import call_state
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class OutOfMemory(MagidError):
-    """The batch does not fit the device's memory; raised by `work`, to be given a smaller one."""
+class OutOfMemory(StopRun):
+    """Raised by a device's function if the batch does not fit its memory; the message names the settings.
+
+    A batch of several is split. A single item that does not fit ends the run: no other dialogue fares better.
+    """
 
 
-class _Waiting(Generic[Item, Result]):
-    """One request and who waits for it."""
+class _Request(Generic[Item, Result]):
+    """One item and who waits for its result."""
 
-    def __init__(self, item: Item, future: asyncio.Future[Result]) -> None:
-        self.item, self.future = item, future
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self.state = call_state.current()
+
+
+class _Queue(Generic[Item, Result]):
+    """What waits in one event loop, and the tasks that serve it, one a device."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Request[Item, Result]] = deque()
+        self.arrival = asyncio.Event()
+        self.tasks: list[asyncio.Task[None]] = []
+
+
+class _Device(Generic[Item, Result]):
+    """A function of a batch and the one thread that it runs in, whatever event loop asks."""
+
+    def __init__(self, work: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
+        self._work = work
+        self.thread = ThreadPoolExecutor(1, "batcher")
+
+    def attempt(self, items: Sequence[Item]) -> Sequence[Result] | Exception:
+        """Return the results, one an item, or the error that all askers get."""
+        try:
+            results = self._work(items)
+        except StopIteration as error:  # which no future takes
+            return RuntimeError(f"StopIteration: {error}")
+        except Exception as error:
+            return error
+        if len(results) != len(items):
+            return RuntimeError(f"a batch of {len(items)} items gave {len(results)} results")
+        return results
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs batches of at most `size` on `workers`, each a function of a batch, in a thread of its own.
+    """Runs batches of at most `size` on several devices.
 
-    Whatever gathers while all are at work makes the next batch, so that a busy device is never kept waiting;
-    an idle one waits `patience` seconds for company. A worker must give one result an item, in order; what it
-    raises goes to every asker of the batch, except OutOfMemory: the batch is then split, and all later ones
-    are as small.
+    While all devices are at work, new items form the next batch; an idle device waits up to `max_wait_s` for
+    more. Items whose askers were cancelled before their batch began are dropped. May be used in one event
+    loop after another.
     """
 
     def __init__(
         self,
-        workers: Sequence[Callable[[Sequence[Item]], Sequence[Result]]],
+        devices: Sequence[Callable[[Sequence[Item]], Sequence[Result]]],
         size: int,
-        patience: float = 0.01,
+        max_wait_s: float = 0.01,
     ) -> None:
+        """Each device's function gives one result an item, in order. What it raises goes to every asker.
+
+        If it raises OutOfMemory for several items, the batch is split, and all later ones are as small.
+        """
         self.size = size
-        self._workers, self._patience = list(workers), patience
-        self._waiting: deque[_Waiting[Item, Result]] = deque()
-        self._serving: list[asyncio.Task[None] | None] = [None] * len(workers)
-        self._threads = ThreadPoolExecutor(len(workers), "batcher")
+        self._devices = [_Device(work) for work in devices]
+        self._max_wait_s = max_wait_s
+        self._queues: dict[asyncio.AbstractEventLoop, _Queue[Item, Result]] = {}
 
     async def __call__(self, item: Item) -> Result:
-        """The item's own result."""
-        waiting = _Waiting(item, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        for number, task in enumerate(self._serving):
-            if task is None or task.done():
-                self._serving[number] = asyncio.create_task(self._serve(self._workers[number]))
-                break
-        return await waiting.future
+        """Return the item's own result."""
+        request: _Request[Item, Result] = _Request(item)
+        queue = self._queue_of_this_loop()
+        queue.waiting.append(request)
+        queue.arrival.set()
+        return await request.result
 
-    async def _serve(self, worker: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
+    def _queue_of_this_loop(self) -> _Queue[Item, Result]:
         loop = asyncio.get_running_loop()
-        if len(self._waiting) < self.size:
-            await asyncio.sleep(self._patience)
-        while batch := self._take():
-            try:
-                results = await loop.run_in_executor(self._threads, worker, [w.item for w in batch])
-            except OutOfMemory as error:
-                if len(batch) == 1:
-                    batch[0].future.set_exception(error)
-                else:
-                    self.size = min(self.size, len(batch) // 2)
-                    self._waiting.extendleft(reversed(batch))
-            except Exception as error:
-                for waiting in batch:
-                    if not waiting.future.done():
-                        waiting.future.set_exception(error)
-            else:
-                for waiting, result in zip(batch, results, strict=True):
-                    if not waiting.future.done():
-                        waiting.future.set_result(result)
+        queue = self._queues.get(loop)
+        if queue is None or any(task.done() for task in queue.tasks):
+            self._queues = {known: q for known, q in self._queues.items() if not known.is_closed()}
+            queue = self._queues.setdefault(loop, _Queue())
+            for task in queue.tasks:
+                task.cancel()
+            # In a context of their own: the first asker's would be kept alive with all that it refers to.
+            queue.tasks = [
+                loop.create_task(self._serve(device, queue), context=Context()) for device in self._devices
+            ]
+        return queue
 
-    def _take(self) -> list[_Waiting[Item, Result]]:
-        """The next batch, without those whose askers are gone."""
-        batch: list[_Waiting[Item, Result]] = []
-        while self._waiting and len(batch) < self.size:
-            waiting = self._waiting.popleft()
-            if not waiting.future.done():
-                batch.append(waiting)
+    async def _serve(self, device: _Device[Item, Result], queue: _Queue[Item, Result]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = await self._next_batch(queue)
+            items = [request.item for request in batch]
+            try:
+                outcome = await loop.run_in_executor(device.thread, device.attempt, items)
+            except BaseException:  # the loop is being shut down
+                _fail(batch, MagidError("the batch was given up: the program is ending"))
+                raise
+            if isinstance(outcome, OutOfMemory) and len(batch) > 1:
+                self._put_back(batch, queue)
+            elif isinstance(outcome, Exception):
+                _fail(batch, outcome)
+            else:
+                for request, result in zip(batch, outcome, strict=True):
+                    if not request.result.done():
+                        request.result.set_result(result)
+
+    async def _next_batch(self, queue: _Queue[Item, Result]) -> list[_Request[Item, Result]]:
+        while True:
+            if not queue.waiting:
+                queue.arrival.clear()
+                await queue.arrival.wait()
+                if len(queue.waiting) < self.size:
+                    await asyncio.sleep(self._max_wait_s)
+            if batch := self._take(queue):
+                return batch
+
+    def _take(self, queue: _Queue[Item, Result]) -> list[_Request[Item, Result]]:
+        """Take the next batch out of the queue, without items whose askers are gone."""
+        batch: list[_Request[Item, Result]] = []
+        while queue.waiting and len(batch) < self.size:
+            request = queue.waiting.popleft()
+            if not request.result.done():
+                request.state.begin_service()
+                request.state.hold()
+                batch.append(request)
         return batch
+
+    def _put_back(self, batch: list[_Request[Item, Result]], queue: _Queue[Item, Result]) -> None:
+        self.size = min(self.size, len(batch) // 2)
+        queue.waiting.extendleft(reversed(batch))
+        for request in batch:
+            request.state.release()
+
+
+def _fail(batch: Sequence[_Request[Item, Result]], error: Exception) -> None:
+    for request in batch:
+        if not request.result.done():
+            request.result.set_exception(error)
