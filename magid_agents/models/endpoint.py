@@ -7,11 +7,13 @@ protocol: clients say by the exception they raise what became of a call.
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from magid_agents.errors import MagidError, StopRun
+from magid_agents.store import call_state
 
 Result = TypeVar("Result")
 
@@ -54,7 +56,7 @@ class Endpoint:
         self.limit = float(most)  # calls under way at once, as adapted
         self._running = 0
         self._halved = self._quiet_until = 0.0  # moments of the event loop's clock
-        self._turn = asyncio.Condition()
+        self._waiting: deque[asyncio.Future[None]] = deque()  # for a slot, the first to come first
 
     async def call(self, run: Callable[[], Awaitable[Result]]) -> Result:
         """run()'s result. Raises the last Unavailable once the retries are spent, anything else at once."""
@@ -70,13 +72,12 @@ class Endpoint:
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         clock = asyncio.get_running_loop().time
-        async with self._turn:
-            await self._turn.wait_for(lambda: self._running < max(1, int(self.limit)))
-            self._running += 1
+        await self._take_slot()
         try:
             while (rest := self._quiet_until - clock()) > 0:
                 await asyncio.sleep(rest)
             began = clock()
+            call_state.current().begin_service()
             try:
                 yield
             except Busy as error:
@@ -84,9 +85,35 @@ class Endpoint:
                 raise
             self.limit = min(self._most, self.limit + 1 / self.limit)
         finally:
-            async with self._turn:
-                self._running -= 1
-                self._turn.notify_all()
+            self._give_back_slot()
+
+    async def _take_slot(self) -> None:
+        if not self._waiting and self._slots_free():
+            self._running += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # the slot was handed over at the same moment
+                self._give_back_slot()
+            raise
+
+    def _give_back_slot(self) -> None:
+        self._running -= 1
+        self._hand_over_slots()
+
+    def _hand_over_slots(self) -> None:
+        """Give free slots to those who wait: one for each slot, not a race of all for one."""
+        while self._waiting and self._slots_free():
+            turn = self._waiting.popleft()
+            if not turn.done():  # not cancelled meanwhile
+                self._running += 1
+                turn.set_result(None)
+
+    def _slots_free(self) -> bool:
+        return self._running < max(1, int(self.limit))
 
     def _slow_down(self, began: float, now: float, error: Busy) -> None:
         """Halve once for all the calls that were under way when the endpoint first said so."""

@@ -1,10 +1,18 @@
 """How many calls at once, and how a failed one is tried again; on a scripted endpoint, without a wait."""
 
 import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from functools import partial
+from typing import TypeVarTuple
 
 import pytest
 
 from magid_agents.models.endpoint import Busy, Endpoint, Rejected, Unavailable
+from magid_agents.store.call_state import CallState, enter
+
+Args = TypeVarTuple("Args")
+BOUND_S = 10  # what should come at once comes within this, or the test fails instead of hanging
 
 
 def test_calls_at_once_are_bounded_and_halve_when_told_to_slow_down() -> None:
@@ -78,6 +86,104 @@ def test_only_what_may_pass_is_repeated(error: Exception, calls: int) -> None:
     with pytest.raises(type(error)):
         asyncio.run(Endpoint(1, retries=2, wait=0.001).call(work))
     assert made == calls
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts the callbacks that it is handed."""
+
+    handed = 0
+
+    def call_soon(
+        self, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
+    ) -> asyncio.Handle:
+        self.handed += 1
+        return super().call_soon(callback, *args, context=context)
+
+
+def test_who_waits_costs_nothing_until_its_turn() -> None:
+    async def main(waiting: int) -> float:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, CountingLoop)
+        endpoint = Endpoint(1, retries=0)
+        begin = loop.handed
+        await asyncio.gather(*(endpoint.call(lambda: asyncio.sleep(0)) for _ in range(waiting)))
+        return (loop.handed - begin) / waiting
+
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        few, many = runner.run(main(10)), runner.run(main(500))
+    assert many < 2 * few  # callbacks a call
+
+
+def test_calls_are_served_in_the_order_in_which_they_came() -> None:
+    async def main() -> list[int]:
+        endpoint, order = Endpoint(2, retries=0), list[int]()
+
+        async def work(number: int) -> None:
+            order.append(number)
+            await asyncio.sleep(0)
+
+        await asyncio.gather(*(endpoint.call(partial(work, number)) for number in range(20)))
+        return order
+
+    assert asyncio.run(main()) == list(range(20))
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_call_cancelled_at_the_moment_of_its_turn_loses_no_place(turns: int) -> None:
+    async def main() -> list[str]:
+        endpoint, go_on = Endpoint(1, retries=0), asyncio.Event()
+        first = asyncio.create_task(endpoint.call(go_on.wait))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(endpoint.call(lambda: asyncio.sleep(0)))
+        await asyncio.sleep(0)
+        go_on.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.wait([first, second], timeout=BOUND_S)
+        return [
+            await asyncio.wait_for(endpoint.call(lambda: asyncio.sleep(0, "done")), BOUND_S) for _ in "ab"
+        ]
+
+    assert asyncio.run(main()) == ["done", "done"]
+
+
+def test_a_risen_limit_lets_several_in_at_once() -> None:
+    async def main() -> int:
+        endpoint, running, most = Endpoint(8, retries=0), 0, 0
+        endpoint.limit = 1.0  # as after many that were told to slow down
+
+        async def work() -> None:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.001)
+            running -= 1
+
+        await asyncio.gather(*(endpoint.call(work) for _ in range(60)))
+        return most
+
+    assert asyncio.run(main()) >= 7
+
+
+def test_service_begins_with_the_last_try() -> None:
+    async def main() -> tuple[float, float]:
+        state, tries = CallState(), 0
+        enter(state)
+
+        async def work() -> None:
+            nonlocal tries
+            tries += 1
+            await asyncio.sleep(0.05)
+            if tries == 1:
+                raise Unavailable("x")
+
+        await Endpoint(1, retries=1, wait=0.001).call(work)
+        return state.end_service()
+
+    waited_s, served_s = asyncio.run(main())
+    assert waited_s >= 0.05  # the first try
+    assert served_s >= 0.05
 
 
 def test_a_cancelled_call_gives_its_place_back() -> None:
