@@ -156,17 +156,22 @@ class Journal:
 
     async def begin(self, dialogue: str) -> None:
         """Forget which calls the dialogue used in an earlier run; the calls themselves stay."""
-        await self._db.submit(lambda db: db.execute("DELETE FROM uses WHERE dialogue = ?", (dialogue,)))
+        await self._write("DELETE FROM uses WHERE dialogue = ?", [(dialogue,)])
 
     async def reject(self, keys: Sequence[str], reason: str) -> None:
         """Mark answers as not to be used again, by this run or a later one; they stay to be looked at."""
-        rows = [(reason, key) for key in keys]
-        await self._db.submit(lambda db: db.executemany("UPDATE calls SET rejected = ? WHERE key = ?", rows))
+        await self._write("UPDATE calls SET rejected = ? WHERE key = ?", [(reason, key) for key in keys])
 
     async def cost(self) -> float:
         """Return the dollars that this journal's runs have paid; answers from `reuse` cost nothing here."""
         total = "SELECT COALESCE(SUM(paid), 0) FROM calls"
         return float(await self._db.submit(lambda db: db.execute(total).fetchone()[0]))
+
+    async def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        def write(db: sqlite3.Connection) -> None:
+            db.executemany(statement, rows)
+
+        await self._db.submit(write)
 
     async def _under_way(self, key: str) -> _Computation | None:
         """The computation to join; one that is being cancelled is waited for, not joined."""

@@ -55,6 +55,7 @@ class GroupCommit:
     async def submit(self, work: Work) -> Any:
         """Return what `work` returns once it is committed; raise what it raises.
 
+        It must not return a cursor: one that another thread lets go resets a statement that is in use here.
         Raises JournalError if the database cannot be written. Cancelling does not take the job back.
         """
         if self._closed:

@@ -1,12 +1,17 @@
 """Calls that several ask at once: one computation, cancelled with its last asker and recorded if it ends."""
 
 import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from magid_agents.journal import Answer, Journal
+from magid_agents.models.batching import Batcher, OutOfMemory
 from magid_agents.store import call_state
 from tests.store.journals import FakeModel, call, never, with_journal
 
@@ -97,34 +102,40 @@ def test_an_asker_cancelled_before_its_call_has_begun_leaves_nothing_behind(tmp_
 
 
 def test_what_is_computed_is_recorded_though_its_askers_are_gone(tmp_path: Path) -> None:
-    async def leave(journal: Journal) -> None:
+    async def leave(journal: Journal) -> int:
         async def compute() -> Answer:
             asker.cancel()  # takes effect when this has given its answer
             return Answer("made", {"cost": 2.0})
 
-        asker = ask(journal, compute)
-        await asyncio.wait([asker], timeout=BOUND_S)
-        assert asker.cancelled()
+        async with journal:
+            asker = ask(journal, compute)
+            await asyncio.wait([asker], timeout=BOUND_S)
+            assert asker.cancelled()
+        return journal.computed
 
     async def look(journal: Journal) -> tuple[Any, float]:
         return (await journal.get_or_compute(call(prompt="hi"), compute=never)).value, await journal.cost()
 
-    with_journal(tmp_path / "j", leave)
+    assert asyncio.run(leave(Journal(tmp_path / "j"))) == 1
     assert with_journal(tmp_path / "j", look) == ("made", 2.0)
 
 
 def test_what_a_device_has_in_hand_is_waited_for_and_recorded(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def device(items: Sequence[str]) -> list[str]:
+        begun.set()
+        time.sleep(0.05)
+        return list(items)
+
     async def leave(journal: Journal) -> None:
-        begun = asyncio.Event()
+        batcher = Batcher([device], size=2)
 
         async def compute() -> Answer:
-            call_state.current().hold()
-            begun.set()
-            await asyncio.sleep(0.05)
-            return Answer("made")
+            return Answer(await batcher("made"))
 
         asker = ask(journal, compute)
-        await asyncio.wait_for(begun.wait(), BOUND_S)
+        await asyncio.to_thread(begun.wait, BOUND_S)
         asker.cancel()
         await asyncio.wait([asker], timeout=BOUND_S)
         assert asker.cancelled()
@@ -136,26 +147,35 @@ def test_what_a_device_has_in_hand_is_waited_for_and_recorded(tmp_path: Path) ->
     assert with_journal(tmp_path / "j", look) == "made"
 
 
-def test_what_a_device_gives_back_unmade_is_cancelled_if_its_askers_are_gone(tmp_path: Path) -> None:
-    async def body(journal: Journal) -> bool:
-        begun, given_back = asyncio.Event(), asyncio.Event()
-        states = []
+def test_what_a_device_gives_back_unmade_is_dropped_if_its_askers_are_gone(tmp_path: Path) -> None:
+    begun, go_on, seen = threading.Event(), threading.Event(), list[list[int]]()
 
-        async def compute() -> Answer:
-            states.append(call_state.current())
-            states[0].hold()
-            begun.set()
-            await given_back.wait()
-            raise AssertionError("went on for nobody")
+    def device(items: Sequence[int]) -> list[int]:
+        seen.append(list(items))
+        if len(items) == 1:
+            return list(items)
+        begun.set()
+        assert go_on.wait(BOUND_S)
+        raise OutOfMemory("too much")
 
-        asker = ask(journal, compute)
-        await asyncio.wait_for(begun.wait(), BOUND_S)
-        asker.cancel()
-        await asyncio.wait([asker], timeout=BOUND_S)
-        states[0].release()
-        return (await asyncio.wait_for(ask(journal, FakeModel()), BOUND_S)).value == {"run": 1}
+    async def body(journal: Journal) -> Any:
+        batcher = Batcher([device], size=2)
 
-    assert with_journal(tmp_path / "j", body)
+        async def compute(item: int) -> Answer:
+            return Answer(await batcher(item))
+
+        gone, stays = (
+            asyncio.create_task(journal.get_or_compute(call(item=item), compute=partial(compute, item)))
+            for item in range(2)
+        )
+        await asyncio.to_thread(begun.wait, BOUND_S)
+        gone.cancel()
+        await asyncio.wait([gone], timeout=BOUND_S)
+        go_on.set()
+        return (await asyncio.wait_for(stays, BOUND_S)).value
+
+    assert with_journal(tmp_path / "j", body) == 1
+    assert seen == [[0, 1], [1]]
 
 
 def test_a_computation_that_is_cancelled_from_within_is_an_error(tmp_path: Path) -> None:
