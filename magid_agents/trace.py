@@ -1,7 +1,7 @@
-"""The journal read back as decisions: what each agent saw, answered and cost, attempt by attempt.
+"""A run read back: what was decided for each dialogue and why, attempt by attempt.
 
-Knows how steps are named and what a call's row holds. Verdicts are not stored: they are decided again
-by the same pure function from the same scores.
+What became of a dialogue and its sharing moments is read from the run's results, since every graph decides
+in its own way. The journal tells the rest: scores, critiques, and what the calls took.
 """
 
 import json
@@ -13,97 +13,88 @@ from pathlib import Path
 from typing import Any
 
 from magid_agents.agents.verdict import decide
-from magid_agents.dialogue import Critique, Question, Verdict
-from magid_agents.rundir import RunDir, RunDirError, image_name
-from magid_agents.services import UNPAINTED, UNSAFE, YES, to_score
+from magid_agents.dialogue import Critique, Decision, Verdict
+from magid_agents.formats import Seen
+from magid_agents.rundir import RunDir, RunDirError
+from magid_agents.schemas import GenerationPrompt
+from magid_agents.services import UNPAINTED, YES
 from magid_agents.store.database import open_read_only
 from magid_agents.thresholds import Threshold
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call: its place in the dialogue, what was asked of which model, and what came back."""
-
-    step: str
-    kind: str
-    model: str
-    request: Mapping[str, Any]
-    answer: Any
-    seconds: float  # of service; waiting for its turn aside
-    tokens: int
-    cost: float  # dollars
-    reused: bool
+from magid_agents.trace_steps import (
+    Spent,
+    Step,
+    Steps,
+    critique_of,
+    final_answer,
+    moments_of,
+    read_steps,
+    scores_of,
+)
 
 
 @dataclass
 class CandidateTrace:
     """One painted image and what the scorers said of it."""
 
-    image: str
+    image: str  # its path within the run directory
     seed: int | None
-    scores: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, float]
 
 
 @dataclass
 class AttemptTrace:
-    """One generation prompt, its candidates, critique and verdict; None where it did not get so far."""
+    """One generation prompt, its candidates, critique and verdict; None if it did not get so far."""
 
-    prompt: str | None = None
-    candidates: list[CandidateTrace] = field(default_factory=list)
-    unpainted: list[str] = field(default_factory=list)  # why a candidate is not there
-    asked: list[str] = field(default_factory=list)  # the critique's questions, where it asks first
-    critique: Critique | None = None
+    prompt: str | None
+    candidates: list[CandidateTrace]
+    unpainted: list[str]  # why a candidate is not there
+    critique: Critique | None
+    spent: Spent
     verdict: Verdict | None = None
-    seconds: float = 0.0
-    tokens: int = 0
-    computed: int = 0
-    reused: int = 0
 
 
 @dataclass
 class MomentTrace:
-    """A sharing moment, as the scanner gave it, and its attempts."""
+    """A sharing moment, as the scanner gave it, its attempts, and why it was dropped, if it was."""
 
     utterance: int
     description: str
     rationale: str
     attempts: list[AttemptTrace] = field(default_factory=list)
+    dropped: str | None = None
 
 
 @dataclass
 class DialogueTrace:
-    """A dialogue's decisions. `odds` are the scanner's by utterance, where it asked for odds."""
+    """A dialogue's decisions. `odds` are the scanner's by utterance, if it asked for odds."""
 
     id: str
     moments: list[MomentTrace]
     odds: dict[int, float]
-    seconds: float  # of its calls together, whatever ran side by side
-    tokens: int
-    cost: float
-    computed: int
-    reused: int
+    spent: Spent
+    failure: str | None = None  # where it failed, and why
 
 
 def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
-    """The traces of a run directory's dialogues, or of one, by id.
+    """Yield the traces of a run directory's dialogues, or of one, by id.
 
-    Raises RunDirError where the directory holds no run or no such dialogue.
+    First those that finished, in input order, then those that failed; of a run that has not ended, those
+    that are under way come last. Raises RunDirError if the directory holds no run or no such dialogue.
     """
-    directory = RunDir(path)
-    manifest = _manifest(directory)
-    limits, settings = list(thresholds(directory).values()), manifest["settings"]
+    run = _Run(RunDir(path))
+    found = False
     # Read-only, so that a run under way is looked at and never disturbed.
-    with closing(open_read_only(directory.journal)) as db:
-        ids = [dialogue] if dialogue is not None else _ids(db)
-        for name in ids:
-            steps = list(_steps(db, name))
-            if not steps:
-                raise RunDirError(f"{path}: holds no dialogue {name!r}; magid trace {path} shows all")
-            yield _dialogue(name, steps, limits, settings)
+    with closing(open_read_only(run.directory.journal)) as db:
+        for name, result in run.results(db):
+            if dialogue in (None, name):
+                found = True
+                yield run.dialogue(name, read_steps(db, name), result)
+    if dialogue is not None and not found:
+        raise RunDirError(f"{path}: holds no dialogue {dialogue!r}; magid trace {path} shows all")
 
 
 def thresholds(directory: RunDir) -> dict[str, Threshold]:
-    """What the run's scores were held against, by check."""
+    """Return what the run's scores were held against, by check."""
     return {check: Threshold(**t) for check, t in _manifest(directory)["thresholds"].items()}
 
 
@@ -114,137 +105,104 @@ def _manifest(directory: RunDir) -> dict[str, Any]:
     return manifest
 
 
-def _ids(db: sqlite3.Connection) -> list[str]:
-    return [row[0] for row in db.execute("SELECT DISTINCT dialogue FROM uses ORDER BY dialogue")]
+class _Run:
+    """A run directory, and what its decisions depended on."""
+
+    def __init__(self, directory: RunDir) -> None:
+        manifest = _manifest(directory)
+        self.directory = directory
+        self._ended, self._settings = manifest["status"] == "finished", manifest["settings"]
+        self._thresholds = list(thresholds(directory).values())
+
+    def results(self, db: sqlite3.Connection) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield each dialogue's id and line, or its failure's; an empty one if there is neither yet."""
+        seen = Seen()
+        for path in (self.directory.dialogues, self.directory.failures):
+            for result in _lines(path):
+                if result.get("stage") != "read":  # a broken record is not a dialogue
+                    seen.add(result["id"])
+                    yield result["id"], result
+        if not self._ended:
+            for (name,) in db.execute("SELECT dialogue FROM uses GROUP BY dialogue ORDER BY MIN(seq)"):
+                if seen.add(name):
+                    yield name, {}
+
+    def dialogue(self, name: str, steps: Steps, result: Mapping[str, Any]) -> DialogueTrace:
+        moments = {
+            m.utterance: MomentTrace(m.utterance, m.description, m.rationale) for m in moments_of(steps)
+        }
+        attempts: dict[tuple[int, int], dict[str, Step]] = {}  # by utterance and number
+        odds = {}
+        for step in steps.values():
+            match step.step.split("/", 2):
+                case [utterance, number, what] if utterance.isdigit():
+                    attempts.setdefault((int(utterance), int(number)), {})[what] = step
+                case ["scan", "odds", utterance]:
+                    odds[int(utterance)] = step.answer[YES]
+        for (place, _), made in sorted(attempts.items()):
+            moment = moments.setdefault(place, MomentTrace(place, "", ""))
+            moment.attempts.append(self._attempt(made, moment.description))
+        for moment in moments.values():
+            self._decide(moment, result)
+        failure = f"{result['stage']}: {result['error']}" if "error" in result else None
+        return DialogueTrace(
+            name, [moments[u] for u in sorted(moments)], odds, Spent.of(steps.values()), failure
+        )
+
+    def _attempt(self, steps: Steps, description: str) -> AttemptTrace:
+        paints = [steps[name] for name in sorted(steps) if name.startswith("paint/")]
+        unpainted = [paint.answer[UNPAINTED] for paint in paints if isinstance(paint.answer, dict)]
+        check, limit = steps.get("check"), self._settings["safety"]["limit"]
+        if check and check.answer[YES] >= limit:
+            unpainted.append(f"the prompt is unsafe ({check.answer[YES]:.2f})")
+        written = final_answer(steps, "write", GenerationPrompt)
+        prompt = written.prompt if written else None
+        painted = [paint for paint in paints if isinstance(paint.answer, str)]
+        candidates = [
+            CandidateTrace(self._image(paint.answer), paint.request.get("seed"), scores_of(steps, i))
+            for i, paint in enumerate(painted)
+        ]
+        return AttemptTrace(
+            # The writer may have given several prompts; the painter was asked for one.
+            paints[0].request["prompt"] if paints else prompt,
+            candidates,
+            unpainted,
+            critique_of(steps, description),
+            Spent.of(steps.values()),
+        )
+
+    def _image(self, sha256: str) -> str:
+        path = self.directory.image_path(sha256)
+        return path.relative_to(self.directory.path).as_posix()
+
+    def _decide(self, moment: MomentTrace, result: Mapping[str, Any]) -> None:
+        """Set what became of a moment and of each attempt, with the reasons that the scores give for it."""
+        for attempt in moment.attempts[:-1]:
+            attempt.verdict = self._reasons(attempt).model_copy(update={"decision": Decision.REWRITE})
+        dropped = {drop["utterance"]: drop["reason"] for drop in result.get("dropped", [])}
+        moment.dropped = dropped.get(moment.utterance)
+        if not moment.attempts or "utterances" not in result:
+            return
+        last = moment.attempts[-1]
+        verdict = self._reasons(last)
+        if moment.dropped is not None:
+            update = {"decision": Decision.GIVE_UP, "reason": moment.dropped}
+            last.verdict = verdict.model_copy(update=update)
+        for image in result["utterances"][moment.utterance]["images"]:
+            for i, candidate in enumerate(last.candidates):
+                if candidate.image == image["path"]:
+                    passes = verdict.decision is Decision.ACCEPT
+                    reason = verdict.reason if passes else "kept; the graph makes not every check"
+                    last.verdict = Verdict(decision=Decision.ACCEPT, best=i, reason=reason)
+
+    def _reasons(self, attempt: AttemptTrace) -> Verdict:
+        scores: Sequence[Mapping[str, float]] = [c.scores for c in attempt.candidates]
+        limit = self._settings["critic"]["limit"]
+        return decide(scores, self._thresholds, attempt.critique, limit, attempts_left=1)
 
 
-def _steps(db: sqlite3.Connection, dialogue: str) -> Iterator[Step]:
-    rows = db.execute(
-        "SELECT step, kind, model, request, answer, usage, served_s, reused FROM uses JOIN calls USING (key)"
-        " WHERE dialogue = ? ORDER BY step",
-        (dialogue,),
-    )
-    for step, kind, model, request, answer, usage, seconds, reused in rows:
-        used = json.loads(usage)
-        tokens, cost = int(sum(v for k, v in used.items() if k.endswith("_tokens"))), used.get("cost", 0.0)
-        asked, said = json.loads(request), json.loads(answer)
-        yield Step(step, kind, model, asked, said, seconds, tokens, cost, bool(reused))
-
-
-def _dialogue(
-    name: str, steps: Sequence[Step], thresholds: Sequence[Threshold], settings: Mapping[str, Any]
-) -> DialogueTrace:
-    moments = {m.utterance: m for m in _moments(steps)}
-    odds: dict[int, float] = {}
-    for step in steps:
-        match step.step.split("/"):
-            case ["scan", "odds", utterance]:
-                odds[int(utterance)] = step.answer[YES]
-            case [utterance, attempt, *what] if utterance.isdigit():
-                _add(moments[int(utterance)], int(attempt), what, step, settings)
-    for moment in moments.values():
-        for number, made in enumerate(moment.attempts, 1):
-            made.verdict = _verdict(made, number, thresholds, settings)
-    return DialogueTrace(
-        name,
-        [moments[u] for u in sorted(moments)],
-        odds,
-        sum(s.seconds for s in steps),
-        sum(s.tokens for s in steps),
-        sum(s.cost for s in steps),
-        sum(not s.reused for s in steps),
-        sum(s.reused for s in steps),
-    )
-
-
-def _moments(steps: Sequence[Step]) -> Iterator[MomentTrace]:
-    """What the scanner found, by either strategy; a corrected answer goes before the one it corrects."""
-    answers: dict[str, Any] = {}
-    for step in steps:
-        if step.step.startswith("scan"):
-            answers[step.step.removesuffix("/again")] = step
-    for step in answers.values():
-        try:
-            said = json.loads(step.answer) if isinstance(step.answer, str) else {}
-        except ValueError:  # an answer that could not be used
-            continue
-        place = step.step.split("/")
-        if place[0:2] == ["scan", "describe"]:
-            said = {"moments": [said | {"utterance": int(place[2])}]}
-        for moment in said.get("moments", []):
-            yield MomentTrace(moment["utterance"], moment["description"], moment.get("rationale", ""))
-
-
-def _add(
-    moment: MomentTrace, number: int, what: Sequence[str], step: Step, settings: Mapping[str, Any]
-) -> None:
-    while len(moment.attempts) < number:
-        moment.attempts.append(AttemptTrace())
-    attempt = moment.attempts[number - 1]
-    attempt.seconds += step.seconds
-    attempt.tokens += step.tokens
-    attempt.computed += not step.reused
-    attempt.reused += step.reused
-    match what:
-        case ["write", *_]:  # a corrected answer comes after the one it corrects
-            attempt.prompt = _written(step.answer) or attempt.prompt
-        case ["check"] if step.answer[YES] >= settings["safety"]["limit"]:
-            attempt.unpainted.append(f"the prompt is unsafe ({step.answer[YES]:.2f})")
-        case ["paint", _]:  # steps sort so that candidates come in order and before their scores
-            attempt.prompt = step.request["prompt"]  # the writer may have given several
-            if isinstance(step.answer, dict):
-                attempt.unpainted.append(step.answer[UNPAINTED])
-            else:
-                attempt.candidates.append(CandidateTrace(image_name(step.answer), step.request.get("seed")))
-        case ["score", candidate, check]:
-            attempt.candidates[int(candidate)].scores[check] = to_score(step.answer)
-        case ["policy", candidate]:
-            scores = attempt.candidates[int(candidate)].scores
-            scores[UNSAFE] = max(scores[UNSAFE], step.answer[YES])
-        case ["critique", "questions", *_]:
-            attempt.asked = _asked(step.answer) or attempt.asked
-        case ["critique", "yes", question]:
-            asked, odds = attempt.asked[int(question)], step.answer[YES]
-            known = attempt.critique or Critique()
-            attempt.critique = Critique(questions=(*known.questions, Question.by_odds(asked, odds)))
-        case ["critique", "odds"]:
-            attempt.critique = Critique.by_odds(moment.description, step.answer[YES], ())
-        case ["look"] if attempt.critique and attempt.critique.questions[:1]:
-            (first, *_) = attempt.critique.questions
-            if first.odds is not None:
-                attempt.critique = Critique.by_odds(moment.description, first.odds, step.answer)
-        case ["critique", *_]:
-            attempt.critique = _critique(step.answer) or attempt.critique
-
-
-def _written(text: str) -> str | None:
-    try:
-        return " ".join(str(json.loads(text)["prompt"]).split())
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _asked(text: str) -> list[str]:
-    try:
-        return [str(question) for question in json.loads(text)["questions"]]
-    except (ValueError, KeyError, TypeError):
-        return []
-
-
-def _critique(text: str) -> Critique | None:
-    try:
-        said = json.loads(text)
-        questions = tuple(Question(question=q["question"], satisfied=q["answer"]) for q in said["questions"])
-        return Critique(questions=questions, comment=said["comment"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _verdict(
-    attempt: AttemptTrace, number: int, thresholds: Sequence[Threshold], settings: Mapping[str, Any]
-) -> Verdict | None:
-    if not all(c.scores for c in attempt.candidates) or not (attempt.candidates or attempt.unpainted):
-        return None
-    left = settings["budget"]["attempts"] - number
-    scores = [c.scores for c in attempt.candidates]
-    return decide(scores, thresholds, attempt.critique, settings["critic"]["limit"], left)
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                yield json.loads(line.decode(errors="surrogatepass"))

@@ -1,4 +1,4 @@
-"""A trace on a terminal: a tree a dialogue, or JSON."""
+"""A trace on a terminal: a tree for each dialogue, or JSON."""
 
 import json
 from collections.abc import Iterator
@@ -15,18 +15,20 @@ from rich.tree import Tree
 from magid_agents import trace
 from magid_agents.dialogue import Decision
 from magid_agents.rundir import RunDir
+from magid_agents.text import printable
 from magid_agents.thresholds import Threshold
 from magid_agents.trace import AttemptTrace, DialogueTrace, MomentTrace
+from magid_agents.trace_steps import Spent
 
 COLOURS = {Decision.ACCEPT: "green", Decision.REWRITE: "yellow", Decision.GIVE_UP: "red"}
 
 
 def show(path: Path, dialogue: str | None, as_json: bool) -> None:
-    """Print the traces. Raises RunDirError where there is no such run or dialogue."""
+    """Print the traces. Raises RunDirError if there is no such run or dialogue."""
     traces = trace.read(path, dialogue)
     if as_json:
         for one in traces:
-            print(json.dumps(asdict(one), ensure_ascii=False, default=_plain))
+            print(json.dumps(asdict(one), default=_plain))  # in ASCII: nothing moves a terminal's cursor
         return
     console = Console(highlight=False)
     first = next(traces, None)  # raises before anything is printed
@@ -41,14 +43,18 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
+def _line(markup: str, *values: object) -> str:
+    """Fill values into markup. Whatever they hold, they stay text on one line."""
+    return markup.format(*(escape(printable(str(value))) for value in values))
+
+
 def _tree(one: DialogueTrace, thresholds: dict[str, Threshold]) -> Tree:
-    cost = f"{one.seconds:.1f} s of calls, {one.tokens} tokens, {one.computed} computed, {one.reused} reused"
-    if one.cost:
-        cost += f", ${one.cost:.4f}"
-    tree = Tree(f"[bold]{escape(one.id)}[/]  [dim]{cost}[/]")
+    tree = Tree(_line("[bold]{}[/]  [dim]{}[/]", one.id, _spent(one.spent)))
+    if one.failure:
+        tree.add(_line("[red]failed[/]  {}", one.failure))
     if one.odds:
         likely = ", ".join(f"{i}: {p:.2f}" for i, p in sorted(one.odds.items()))
-        tree.add(f"scanner's odds by utterance  {likely}")
+        tree.add(_line("scanner's odds by utterance  {}", likely))
     if not one.moments:
         tree.add("no sharing moment")
     for moment in one.moments:
@@ -56,15 +62,27 @@ def _tree(one: DialogueTrace, thresholds: dict[str, Threshold]) -> Tree:
     return tree
 
 
+def _spent(spent: Spent) -> str:
+    computed, reused = spent.computed, spent.reused
+    cost = f", ${computed.cost:.4f}" if computed.cost else ""
+    return (
+        f"{computed.calls} calls computed in {computed.seconds:.1f} s, {computed.tokens} tokens{cost}; "
+        f"{reused.calls} reused"
+    )
+
+
 def _moment(moment: MomentTrace, thresholds: dict[str, Threshold]) -> Tree:
-    node = Tree(f"utterance {moment.utterance}: [bold]{escape(moment.description)}[/]")
+    node = Tree(_line("utterance {}: [bold]{}[/]", moment.utterance, moment.description))
     if moment.rationale:
-        node.add(f"why: {escape(moment.rationale)}")
+        node.add(_line("why: {}", moment.rationale))
     for number, attempt in enumerate(moment.attempts, 1):
-        cost = f"{attempt.seconds:.1f} s, {attempt.computed} computed, {attempt.reused} reused"
-        child = node.add(f"attempt {number}  {escape(repr(attempt.prompt))}  [dim]{cost}[/]")
+        child = node.add(
+            _line("attempt {}  {}  [dim]{}[/]", number, repr(attempt.prompt), _spent(attempt.spent))
+        )
         for line in _lines(attempt, thresholds):
             child.add(line)
+    if moment.dropped is not None:
+        node.add(_line("[red]dropped[/]  {}", moment.dropped))
     return node
 
 
@@ -72,19 +90,19 @@ def _lines(attempt: AttemptTrace, thresholds: dict[str, Threshold]) -> Iterator[
     for i, candidate in enumerate(attempt.candidates):
         scores = "  ".join(_score(check, score, thresholds) for check, score in candidate.scores.items())
         seed = "no seed" if candidate.seed is None else f"seed {candidate.seed}"
-        yield f"candidate {i}  {seed}  {scores}  [dim]{candidate.image}[/]"
+        yield _line("candidate {}  {}  ", i, seed) + scores + _line("  [dim]{}[/]", candidate.image)
     for why in attempt.unpainted:
-        yield f"[red]not painted[/]  {escape(why)}"
+        yield _line("[red]not painted[/]  {}", why)
     if attempt.critique:
         for question in attempt.critique.questions:
             said = "[green]yes[/]" if question.satisfied else "[red]no[/]"
             odds = "" if question.odds is None else f" {question.odds:.2f}"
-            yield f"{said}{odds}  {escape(question.question)}"
+            yield said + _line("{}  {}", odds, question.question)
         if attempt.critique.comment:
-            yield f"critique: {escape(attempt.critique.comment)}"
+            yield _line("critique: {}", attempt.critique.comment)
     if attempt.verdict:
         decision = attempt.verdict.decision
-        yield f"[{COLOURS[decision]}]{decision}[/]  {escape(attempt.verdict.reason)}"
+        yield _line(f"[{COLOURS[decision]}]{decision}[/]  {{}}", attempt.verdict.reason)
     else:
         yield "not judged yet"
 
@@ -92,7 +110,7 @@ def _lines(attempt: AttemptTrace, thresholds: dict[str, Threshold]) -> Iterator[
 def _score(check: str, score: float, thresholds: dict[str, Threshold]) -> str:
     threshold = thresholds.get(check)
     if threshold is None:
-        return f"{check} {score:.3f}"
+        return _line("{} {}", check, f"{score:.3f}")
     sign = "<=" if threshold.at_most else ">="
     colour = "green" if threshold.margin(score) >= 0 else "red"
-    return f"[{colour}]{check} {score:.3f} {sign} {threshold.limit:g}[/]"
+    return _line(f"[{colour}]{{}} {{}}[/]", check, f"{score:.3f} {sign} {threshold.limit:g}")

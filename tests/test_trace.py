@@ -1,4 +1,4 @@
-"""The trace: every decision of a run, told again from the journal alone."""
+"""The trace: what was decided in a run and what it took, told from its results and its journal."""
 
 import json
 from collections.abc import Sequence
@@ -62,16 +62,18 @@ def test_calls_are_told_as_computed_or_reused(tmp_path: Path) -> None:
     (first,) = trace.read(tmp_path / "out")
     run(tmp_path)
     (again,) = trace.read(tmp_path / "out")
-    assert (first.reused, again.computed) == (0, 0)
-    assert again.reused == first.computed > 0
-    assert again.tokens == first.tokens > 0
+    assert (first.spent.reused.calls, again.spent.computed.calls) == (0, 0)
+    assert again.spent.reused == first.spent.computed
+    assert first.spent.computed.tokens > 0
 
 
 def test_a_corrected_answer_stands_for_the_one_it_corrects(tmp_path: Path) -> None:
     run(tmp_path, "nonsense")
     (told,) = trace.read(tmp_path / "out")
     assert told.moments == []
-    assert told.computed == 2
+    assert told.spent.computed.calls == 2
+    assert told.failure is not None
+    assert told.failure.startswith("scanner: ")
 
 
 def test_on_a_terminal_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
