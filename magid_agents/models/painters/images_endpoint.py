@@ -77,8 +77,9 @@ class ImagesEndpointPainter:
 
     @property
     def probe_request(self) -> Mapping[str, Any]:
-        """All that decides what a probe finds."""
-        return {"prompt": PROMPT, "size": self._size, **self._optional(SEED)}
+        """All that decides what a probe finds: another server may accept another request."""
+        place = {"address": self.settings.base_url, "prompt": PROMPT, "size": self._size}
+        return {**place, **self._optional(SEED)}
 
     async def probe(self) -> Probed:
         """Find out which request the server accepts.

@@ -55,8 +55,7 @@ class RequestVariant:
 async def find_variant(send: Send, fields: Sequence[str]) -> RequestVariant:
     """Paint the harmless prompt with as many of the fields as the server accepts; twice if a seed is one.
 
-    Raises PainterError if the server rejects the value of a setting or every request, and what `send` raises
-    besides Rejected.
+    Raises PainterError if the server rejects the value of a setting or every request, and what `send` does.
     """
     accepted, image = await _accepted(send, tuple(fields))
     reproducible = SEED_FIELD in accepted and is_same(image, await send(PROMPT, SEED, accepted))
@@ -64,7 +63,7 @@ async def find_variant(send: Send, fields: Sequence[str]) -> RequestVariant:
 
 
 async def _accepted(send: Send, fields: Fields) -> tuple[Fields, Image.Image]:
-    # Fewer and fewer fields: the next in turn is for a rejection that does not say what it is about.
+    # Fewer and fewer fields: the next one is for a rejection that does not say what it is about.
     untried = [
         fields,
         tuple(field for field in fields if field != RESPONSE_FORMAT),
