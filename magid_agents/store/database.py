@@ -139,12 +139,12 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA user_version")
     except sqlite3.OperationalError as error:
         db.close()
-        if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_CANTOPEN or not path.is_file():
+        if error.sqlite_errorcode & _PRIMARY_CODE not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise
         # In a directory that cannot be written there is no place for the write-ahead log's index. The file
         # may be read without one if there is nothing in the log either.
         log = path.with_name(f"{path.name}-wal")
-        if log.exists() and log.stat().st_size:
+        if not path.is_file() or (log.exists() and log.stat().st_size):
             raise
         return sqlite3.connect(f"{uri}?immutable=1", uri=True, isolation_level=None)
     except sqlite3.Error:

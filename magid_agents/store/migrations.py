@@ -67,6 +67,7 @@ def _m002_times_payments_rejections(db: sqlite3.Connection) -> None:
         " UNIQUE (dialogue, step))"
     )
     # Rows whose keys become equal: the answer that a dialogue uses stays, and what was paid is added up.
+    # Version 1 does not say which answers came from another directory: all count as paid here.
     db.executemany(
         "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, NULL, 0, ?, ?, NULL) ON CONFLICT (key) DO UPDATE SET"
         " answer = excluded.answer, usage = excluded.usage, served_s = excluded.served_s,"

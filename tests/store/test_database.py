@@ -1,16 +1,20 @@
 """The journal's file: others that are read, several merged into one, and errors with advice that fits."""
 
+import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from magid_agents.journal import Journal, Use
 from magid_agents.store.database import JournalError, explaining, merge_journals, open_journal, open_read_only
-from tests.store.journals import FakeModel, call, never, with_journal
+from tests.store.journals import FakeModel, call, copy_of_run_v1, never, with_journal
+
+NOBODY = 65534  # a user without rights
 
 
 def record(path: Path, *names: str, cost: float = 0.0, dialogue: str = "d") -> None:
@@ -164,3 +168,36 @@ def test_an_error_names_file_cause_and_fix(tmp_path: Path, fail: Callable[[Path]
         fail(tmp_path)
     assert isinstance(caught.value.__cause__, sqlite3.Error)
     assert ("free space" in str(caught.value)) == (fail is fill_the_disk)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Make a folder and its files such that this process cannot write them, also if it runs as root."""
+    paths = [folder, *folder.iterdir()]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(NOBODY)
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_journal_in_a_directory_that_cannot_be_written_is_read(version: int) -> None:
+    with TemporaryDirectory() as name:  # pytest's own directories are closed to other users
+        folder = Path(name) / "run"
+        if version == 1:
+            path = copy_of_run_v1(folder)
+        else:
+            path = folder / "journal.sqlite"
+            record(path, *"abcdefghi")
+        Path(name).chmod(0o755)
+        with read_only(folder):
+            assert rows(path, "SELECT COUNT(*) FROM uses") == [(9,)]
+            with pytest.raises(JournalError, match="is read-only"):
+                open_journal(path)

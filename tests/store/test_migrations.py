@@ -34,18 +34,7 @@ def rows(path: Path, query: str) -> list[Any]:
         return db.execute(query).fetchall()
 
 
-def question_about_the_prompt() -> Call:
-    """The yes/no question of the old run as it is asked today: without max_tokens."""
-    (request,) = (
-        json.loads(request)
-        for (request,) in rows(RUN_V1 / "journal.sqlite", "SELECT request FROM calls WHERE kind = 'chat'")
-        if "words" in json.loads(request) and "images" not in json.loads(request)
-    )
-    return Call("chat", "gpt-4o-mini", request)
-
-
 CALLS = [
-    pytest.param(question_about_the_prompt(), {"Yes": 0.8}, id="yes/no question: the answer in use is kept"),
     pytest.param(Call("score", "fake-scorer", {"image": IMAGE, "text": "a dog"}), 0.75, id="score"),
     pytest.param(Call("score", "fake-scorer", {"image": IMAGE, "text": None}), 0.25, id="score of no text"),
     pytest.param(
@@ -68,11 +57,28 @@ def test_what_an_older_version_paid_for_is_not_paid_again(
         return (await journal.get_or_compute(call, compute=never)).value
 
     options: dict[str, Any] = {"reuse": [old]} if reused else {}
-    found = with_journal(tmp_path / "new.sqlite" if reused else old, ask, **options)
-    assert ({"Yes": found["Yes"]} if isinstance(found, dict) else found) == value
+    assert with_journal(tmp_path / "new.sqlite" if reused else old, ask, **options) == value
     assert rows(old, "PRAGMA user_version") == [(VERSION,)]
     with closing(sqlite3.connect(old)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (0 if reused else VERSION,)
+
+
+def test_of_questions_that_become_equal_the_answer_in_use_is_kept(tmp_path: Path) -> None:
+    old = copy_of_run_v1(tmp_path / "old")
+    with closing(sqlite3.connect(old)) as db:
+        asked = [json.loads(r) for (r,) in db.execute("SELECT request FROM calls WHERE kind = 'chat'")]
+    one, two = (r for r in asked if "words" in r and "images" not in r)
+    assert (one.pop("max_tokens"), two.pop("max_tokens")) == (100, 200)
+    assert one == two
+
+    async def ask(journal: Journal) -> Any:
+        return (await journal.get_or_compute(Call("chat", "gpt-4o-mini", one), compute=never)).value["Yes"]
+
+    assert with_journal(old, ask) == 0.8
+    assert rows(
+        old,
+        "SELECT paid FROM calls WHERE json_extract(answer, '$.Yes') = 0.8 AND request NOT LIKE '%images%'",
+    ) == [(pytest.approx(0.202),)]
 
 
 def test_a_migrated_journal_keeps_costs_times_answers_and_uses(tmp_path: Path) -> None:
