@@ -1,6 +1,7 @@
 """What services ask models and keep of it: keys, answers that cannot be used, scores that are not numbers."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -126,7 +127,8 @@ def test_a_score_that_is_no_number_fails_its_check_and_not_the_dialogue(tmp_path
     (lost,) = lines(tmp_path / "out" / "dialogues.jsonl")[0]["dropped"]
     assert lost["reason"] == "image_text_match nan against 0.500"
     assert run_with(tmp_path, scorers()).computed == 0
-    assert [t.id for t in trace.read(tmp_path / "out")] == ["cat", "dog"]
+    (told,) = trace.read(tmp_path / "out", "dog")
+    assert math.isnan(told.moments[0].attempts[0].candidates[0].scores["image_text_match"])
 
 
 def test_an_image_whose_safety_is_no_number_is_not_kept(tmp_path: Path) -> None:
