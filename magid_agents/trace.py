@@ -90,7 +90,7 @@ def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
                 found = True
                 yield run.dialogue(name, read_steps(db, name), result)
     if dialogue is not None and not found:
-        raise RunDirError(f"{path}: holds no dialogue {dialogue!r}; magid trace {path} shows all")
+        raise RunDirError(f"{path}: no dialogue has the id {dialogue!r}; magid trace {path} shows all")
 
 
 def thresholds(directory: RunDir) -> dict[str, Threshold]:

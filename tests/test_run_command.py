@@ -59,7 +59,7 @@ def test_bad_records_are_one_line_each_and_the_rest_runs(
     assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
     malformed, double = capsys.readouterr().err.splitlines()
     assert malformed.startswith(f"magid: {source}:7: ")
-    assert double.startswith(f"magid: {source}:8: the id 'dog' was there before")
+    assert double.startswith(f"magid: {source}:8: duplicate id 'dog'")
     assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 6
     failed = (tmp_path / "out" / "failures.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in failed] == ["in.jsonl:7", "in.jsonl:8"]
@@ -85,9 +85,9 @@ def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
     empty.touch()
     binary.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)))
     assert command(monkeypatch, empty, "--out", tmp_path / "a") == 3
-    assert capsys.readouterr().err.startswith(f"magid: {empty}:1: the file holds no dialogue")
+    assert capsys.readouterr().err.startswith(f"magid: {empty}:1: the file contains no dialogue")
     assert command(monkeypatch, binary, "--out", tmp_path / "b") == 2
-    assert capsys.readouterr().err.startswith(f"magid: {binary}: looks like none of native")
+    assert capsys.readouterr().err.startswith(f"magid: {binary}: is in none of the formats native")
     assert not (tmp_path / "b").exists()
 
 

@@ -104,7 +104,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(RunDirError, match="holds no run"):
         list(trace.read(tmp_path))
     run(tmp_path, "dog")
-    with pytest.raises(RunDirError, match="holds no dialogue 'cat'"):
+    with pytest.raises(RunDirError, match="no dialogue has the id 'cat'"):
         list(trace.read(tmp_path / "out", "cat"))
 
 

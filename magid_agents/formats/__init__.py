@@ -67,10 +67,10 @@ def _read(path: Path, name: str, seen: Seen) -> Iterator[Dialogue | BadRecord]:
             elif dialogue := _with_unique_id(record, path, seen):
                 yield dialogue
             else:
-                reason = f"the id {printable(repr(record.id[:80]))} was there before"
-                yield BadRecord(path, line, reason, "it by giving every dialogue an id of its own")
+                reason = f"duplicate id {printable(repr(record.id[:80]))}"
+                yield BadRecord(path, line, reason, "give every dialogue its own id")
     if not any_record:
-        yield BadRecord(path, 1, "the file holds no dialogue", "it or leave it out")
+        yield BadRecord(path, 1, "the file contains no dialogue", "leave it out")
 
 
 def _with_unique_id(dialogue: Dialogue, path: Path, seen: Seen) -> Dialogue | None:
@@ -109,9 +109,5 @@ def _fitting(path: Path, head: bytes) -> str:
         if reader.fits(head):
             return name
     utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    fix = "save it as UTF-8" if utf16 else "check the file or name its format"
-    raise FormatError(f"{printable(str(path))}: looks like none of {_names()}; {fix}")
-
-
-def _names() -> str:
-    return ", ".join(FORMATS)
+    fix = "save it as UTF-8" if utf16 else "check the file, or name its format with --format"
+    raise FormatError(f"{printable(str(path))}: is in none of the formats {', '.join(FORMATS)}; {fix}")

@@ -18,7 +18,7 @@ def parse(text: str, place: Place) -> Dialogue:
     if not end:
         raise Fault(f"no utterance ends in {_END}")
     if labels.strip() and not labels.lstrip(" ").startswith("\t"):
-        raise Fault(f"the last utterance does not end in {_END}", "it by fetching the file again")
+        raise Fault(f"the last utterance does not end in {_END}", "download the file again")
     # The place of an utterance tells its speaker, also behind an empty one.
     turns = [("AB"[i % 2], part.strip()) for i, part in enumerate(said.split(_END))]
     return spoken(turns, place)

@@ -61,7 +61,7 @@ class _Splitter:
                     self._start(chunk, start)
                     if self._closed and not self._warned:
                         self._warned = True
-                        yield self._line, Fault("text outside the array", "the brackets [ and ]")
+                        yield self._line, Fault("text outside the JSON array", "check its brackets [ and ]")
             elif kind == b"{" and self._brackets[-1:] == b"{" and self._last != b":" and not self._deeper:
                 # No object holds an object without a key: the one before it was not closed.
                 del self._brackets[-1:]
@@ -81,9 +81,9 @@ class _Splitter:
 
     def end(self) -> Iterator[tuple[int, bytes | Fault]]:
         if self._begin:
-            yield self._begin, Fault("the file ends inside this record", "it by fetching the file again")
+            yield self._begin, Fault("the file ends inside this record", "download the file again")
         elif not self._closed:
-            yield self._line, Fault("the file ends before the array's ]", "it by fetching the file again")
+            yield self._line, Fault("the file ends before the array's ]", "download the file again")
 
     def _tokens(self, chunk: bytes) -> Iterator[tuple[int, int, bytes]]:
         """Start, end and first byte of each token outside strings; a string is one token."""

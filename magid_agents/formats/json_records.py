@@ -17,7 +17,7 @@ from magid_agents.formats.lines import BOM, lines, not_utf8
 from magid_agents.formats.reader import Found, Reader
 from magid_agents.formats.records import Fault, Place
 
-_FIX = "it to be JSON, a record a line or records in one array"
+_FIX = "write one JSON object per line, or all of them in one array"
 
 
 def reader(key: str, parse: Callable[[Any, Place], Dialogue]) -> Reader:
@@ -66,11 +66,11 @@ def _value(line: int, record: bytes | str) -> tuple[int, Any]:
     except json.JSONDecodeError as error:
         # An element of an array need not begin where its line does.
         column = "" if isinstance(record, bytes) and error.lineno == 1 else f", column {error.colno}"
-        return line, Fault(f"not JSON: {error.msg} at line {line + error.lineno - 1}{column}", _FIX)
+        return line, Fault(f"not valid JSON: {error.msg} at line {line + error.lineno - 1}{column}", _FIX)
     except RecursionError:
-        return line, Fault("not JSON: nested too deeply", _FIX)
+        return line, Fault("not valid JSON: nested too deeply", _FIX)
     except ValueError as error:  # an integer of thousands of digits
-        return line, Fault(f"not JSON: {error}", _FIX)
+        return line, Fault(f"not valid JSON: {error}", _FIX)
 
 
 def _has_key(head: bytes, key: str) -> bool:

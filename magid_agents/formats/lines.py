@@ -43,8 +43,8 @@ def not_utf8(error: UnicodeDecodeError) -> Fault:
     """What to say of bytes that did not decode: the first of them and the words before it."""
     before = error.object[: error.start].decode(errors="replace").rpartition("\n")[2]
     byte = error.object[error.start]
-    return Fault(f"byte 0x{byte:02x} after {before[-20:]!r} is not UTF-8", "it by saving the file as UTF-8")
+    return Fault(f"byte 0x{byte:02x} after {before[-20:]!r} is not UTF-8", "save the file as UTF-8")
 
 
 def too_long() -> Fault:
-    return Fault(f"a record longer than {LIMIT >> 20} MB", "by splitting it into dialogues")
+    return Fault(f"the record is longer than {LIMIT >> 20} MB", "split it into dialogues")

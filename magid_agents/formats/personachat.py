@@ -20,7 +20,7 @@ _LABEL = re.compile(r"(User ?[12])\s*:")
 _CELL = re.compile(rb'(?:^|,)"[\s*]*User ?[12]\s*:', re.MULTILINE)
 # [They walk home.] (Later) *At the bar* * * *, and one that a model left open
 _DIRECTION = re.compile(r"\[.*|\(.*\)|\*.*\*")
-_FIX = "its quotes and commas"
+_FIX = "check its quotes and commas"
 
 
 def read(file: BufferedReader, path: Path) -> Iterator[Found]:
@@ -45,7 +45,7 @@ def read(file: BufferedReader, path: Path) -> Iterator[Found]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield place.line, Fault(f"not CSV: {error}", _FIX)
+            yield place.line, Fault(f"not valid CSV: {error}", _FIX)
             mending = True
             continue
         if faults:

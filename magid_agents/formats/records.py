@@ -29,13 +29,13 @@ _SAID = {
 
 
 class FormatError(MagidError):
-    """An input cannot be used at all: it is not there, cannot be read or is of no known format."""
+    """An input file is missing, cannot be read or has no known format."""
 
 
 class Fault(Exception):
-    """Why one record is no dialogue, and how to mend that. Readers hand it on; it ends no file."""
+    """A record that could not be read, with the reason and the fix. Readers yield it and go on."""
 
-    def __init__(self, reason: str, fix: str = "or remove this record") -> None:
+    def __init__(self, reason: str, fix: str = "correct or remove this record") -> None:
         self.reason = printable(reason)[:_LONGEST]
         self.fix = fix
         super().__init__(self.reason)
@@ -43,12 +43,12 @@ class Fault(Exception):
 
 @dataclass(frozen=True)
 class BadRecord:
-    """A record that is no dialogue; printed, it is the one line a person is shown."""
+    """A record that is not a dialogue; its text is the line that a user is shown."""
 
     file: Path
     line: int  # 1-based, where the record begins, or the line that is not UTF-8
     reason: str
-    fix: str = "or remove this record"
+    fix: str = "correct or remove this record"
 
     @property
     def id(self) -> str:
@@ -56,7 +56,7 @@ class BadRecord:
         return f"{_text(self.file.name)}:{self.line}"
 
     def __str__(self) -> str:
-        return f"{printable(str(self.file))}:{self.line}: {self.reason}; fix {self.fix}"
+        return f"{printable(str(self.file))}:{self.line}: {self.reason}; {self.fix}"
 
 
 class Place(NamedTuple):
@@ -143,7 +143,7 @@ def _fault(error: ValidationError) -> Fault:
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         return Fault(
             f"unknown keys: {', '.join(unknown[:_SHOWN])}{more}",
-            "by removing them; only id, source and utterances of speaker and text are read",
+            "remove them; only id, source and utterances of speaker and text are read",
         )
     if len(where) > 1:  # a list with a bad item is then also said to be too short
         where = [(loc, e) for loc, e in where if e["type"] != "too_short"]

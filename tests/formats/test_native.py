@@ -77,12 +77,12 @@ def test_a_line_that_would_fill_the_memory_is_a_bad_record(
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ("{", "not JSON: .* at line 2, column 2"),
-        ("[1", "not JSON"),
+        ("{", "not valid JSON: .* at line 2, column 2"),
+        ("[1", "not valid JSON"),
         ("null", "the record must be an object"),
         ('"text"', "the record must be an object"),
-        ("[" * 100_000, "not JSON: nested too deeply"),
-        ("1" * 10_000, "not JSON: Exceeds the limit"),
+        ("[" * 100_000, "not valid JSON: nested too deeply"),
+        ("1" * 10_000, "not valid JSON: Exceeds the limit"),
         ('{"id": "x"}', "utterances is missing"),
         ('{"id": "x", "utterances": []}', "utterances is empty"),
         ('{"id": "x", "utterances": {}}', "utterances must be a list"),
@@ -95,7 +95,7 @@ def test_a_line_that_would_fill_the_memory_is_a_bad_record(
         ('{"id": "x", "utterances": [{"speaker": "A", "text": "Hi", "mood": 1}]}', r"utterances\.0\.mood"),
         ('{"id": "x", "utterances": [{"speaker": "A", "text": "\\ud83d"}]}', r"surrogate pair, \\ud83d"),
         (line("x", source="here").replace("here", "\\udc00"), "surrogate"),
-        (line("first"), "the id 'first' was there before"),
+        (line("first"), "duplicate id 'first'"),
     ],
 )
 def test_a_bad_record_is_named_and_the_rest_is_read(tmp_path: Path, bad: str, reason: str) -> None:
@@ -105,7 +105,7 @@ def test_a_bad_record_is_named_and_the_rest_is_read(tmp_path: Path, bad: str, re
     assert record.line == 2
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(record.reason)
-    assert str(record).startswith(f"{tmp_path / 'x.jsonl'}:2: {record.reason}; fix ")
+    assert str(record).startswith(f"{tmp_path / 'x.jsonl'}:2: {record.reason}; {record.fix}")
 
 
 def test_bytes_that_are_not_utf8_cost_their_line_only(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_dataset_of_a_run_is_refused_as_input_with_the_keys_that_are_too_man
     (bad,) = outcome(tmp_path / "x.jsonl", json.dumps(record))
     assert "unknown keys: utterances.0.images" in str(bad)
     assert "and 5 more" in str(bad)
-    assert "fix by removing them" in str(bad)
+    assert "; remove them" in str(bad)
 
 
 def test_the_examples_read_as_dialogues() -> None:

@@ -63,7 +63,7 @@ def test_a_conversation_longer_than_the_csv_modules_limit(tmp_path: Path) -> Non
         ('"p","q","User 1: Hi","more"\n', 5, "4 columns instead of 3"),
         ('"p","q","Hello there"\n', 5, "the conversation has no line"),
         ('"p","q","User 1:\nUser 2: "\n', 5, "no utterance has any text"),
-        ('"p","q"x,"User 1: Hi"\n', 5, "not CSV: ',' expected after '\"'"),
+        ('"p","q"x,"User 1: Hi"\n', 5, "not valid CSV: ',' expected after '\"'"),
     ],
 )
 def test_a_bad_row_costs_itself_only(tmp_path: Path, bad: str, line: int, reason: str) -> None:
@@ -85,7 +85,7 @@ def test_a_quote_left_open_is_one_bad_record_and_reading_goes_on(tmp_path: Path)
 def test_a_file_that_breaks_off_within_a_quote(tmp_path: Path) -> None:
     records = outcome(tmp_path / "x.csv", HEADER + ROW + '"p","q","User 1: Hi\nUser 2')
     assert openings(records) == ["Hi!"]
-    assert faults(records) == [(5, "not CSV: unexpected end of data")]
+    assert faults(records) == [(5, "not valid CSV: unexpected end of data")]
 
 
 def test_bytes_that_are_not_utf8_are_reported_where_they_stand(tmp_path: Path) -> None:

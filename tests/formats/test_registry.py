@@ -98,7 +98,7 @@ def test_where_no_format_fits_the_formats_are_listed(tmp_path: Path, content: by
     path = tmp_path / "x"
     path.write_bytes(content)
     with pytest.raises(
-        FormatError, match="none of native, photochat, openai, sharegpt, dailydialog, personachat"
+        FormatError, match="none of the formats native, photochat, openai, sharegpt, dailydialog, personachat"
     ):
         detect(path)
 
@@ -121,14 +121,14 @@ def test_unusable_input_is_refused_at_once_in_one_line(tmp_path: Path, name: str
 @pytest.mark.parametrize("name", ["auto", *FORMATS])
 @pytest.mark.parametrize("content", [b"", b"\n \r\n\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
 def test_a_file_without_dialogues_is_a_bad_record(tmp_path: Path, name: str, content: bytes) -> None:
-    assert faults(outcome(tmp_path / "x", content, name)) == [(1, "the file holds no dialogue")]
+    assert faults(outcome(tmp_path / "x", content, name)) == [(1, "the file contains no dialogue")]
 
 
 def test_an_id_stands_once_in_all_files_that_are_read_together(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_text(native(1) + native(2) + native(1))
     seen = Seen()
-    assert faults(read(tmp_path / "a", seen=seen)) == [(3, "the id '1' was there before")]
+    assert faults(read(tmp_path / "a", seen=seen)) == [(3, "duplicate id '1'")]
     assert [line for line, _ in faults(read(tmp_path / "b", seen=seen))] == [1, 2, 3]
     assert ids(read(tmp_path / "b")) == ["1", "2"]
 
