@@ -1,8 +1,30 @@
 """The errors that a user can fix: the message is one line that names the file, record or setting and the fix.
 
-MagidError                      fails one dialogue, or the command before a run begins
-├── ConfigError                 a setting, profile, preset or graph cannot be used
-└── StopRun                     ends the run; the same command resumes it
+MagidError                  the command cannot begin, or one dialogue of a run fails
+├── ConfigError             a setting, profile, preset or graph cannot be used
+├── FormatError             an input file cannot be used
+├── MergeError              the directories are not the parts of one run
+├── WeightsError            weights cannot be fetched or stored
+├── InvalidAnswer           a chat model's answer is not what was asked for
+├── Unpainted               the painter gave no image for a prompt
+├── PromptRefused           the painter will give none for this prompt, however often it is asked
+├── PromptTooLong           the prompt exceeds the painter's token limit
+├── Rejected                an endpoint turned a request down
+│   └── ContentRefused      its moderation did
+├── Unavailable             an endpoint failed in a way that may pass
+│   └── Busy                it was asked too often
+└── StopRun                 no other dialogue would fare better: the run ends, and can be resumed
+    ├── CostReached         the run has spent its limit
+    ├── UsageUnknown        the run has a limit, and an endpoint does not say what it takes
+    ├── JournalError        the journal cannot be read or written
+    ├── RunDirError         the run directory cannot be used
+    ├── PromptError         a prompt file cannot be used
+    ├── PainterError        the painter cannot be used
+    ├── ScorerError         a scorer cannot be used
+    ├── OutOfMemory         a single image does not fit the device
+    ├── Unusable            an endpoint will not serve this account, model or key
+    │   └── ChatError       a chat model cannot do what a run needs
+    └── WorkerLost          a Ray cluster cannot keep a worker alive
 """
 
 import difflib

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from magid_agents.errors import MagidError
+from magid_agents.errors import MagidError, unknown
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 
@@ -85,10 +85,10 @@ def manifest(path: Path = SHIPPED / "manifest.toml") -> dict[str, Weights]:
 
 
 def entry(name: str) -> Weights:
-    """The entry of that name; WeightsError lists the names there are."""
+    """Return the entry of that name. Raises WeightsError with the name that was meant, or all of them."""
     known = manifest()
     if name not in known:
-        raise WeightsError(f"no weights are named {name!r}; there are: {', '.join(known)}")
+        raise WeightsError(unknown("weights", name, known))
     return known[name]
 
 

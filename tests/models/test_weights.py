@@ -409,7 +409,7 @@ def test_a_cache_that_cannot_be_made_names_the_setting(
 
 
 def test_an_unknown_name_lists_the_names() -> None:
-    with pytest.raises(weights.WeightsError, match=r"'nope'; there are: .*minilm"):
+    with pytest.raises(weights.WeightsError, match=r"Unknown weights 'nope'\. Choose from .*minilm"):
         weights.ensure("nope")
 
 
