@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from magid_agents.errors import ConfigError as ConfigError
 from magid_agents.errors import unknown
-from magid_agents.overrides import explain, from_environment, from_flags, merge
+from magid_agents.overrides import from_environment, from_flags, merge
+from magid_agents.validation import explain
 
 PROFILES = Path(__file__).parent / "profiles"
 PRESETS: dict[str, dict[str, Any]] = {
@@ -226,7 +227,7 @@ def load(profile: str = "embedded", preset: str = "default", sets: Iterable[str]
     try:
         return Settings.model_validate(_with_painter(values))
     except ValidationError as error:
-        raise ConfigError(explain(error, Settings)) from error
+        raise ConfigError(explain(error, Settings, "setting")) from error
 
 
 def _defaults() -> dict[str, Any]:
@@ -249,7 +250,7 @@ def _profile(name: str) -> dict[str, Any]:
 
 
 def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
-    """The settings in one of the folder's files, by name, or in a user's own, by path."""
+    """Read the settings in one of the folder's files, by name, or in a user's own, by path."""
     path = folder / f"{name}.toml"
     if not path.exists():
         path = Path(name)
@@ -259,8 +260,11 @@ def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         table = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8: {error}") from error
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        language = "TOML" if path.suffix == ".toml" else "YAML"
+        raise ConfigError(f"{path}: is not valid {language}: {' '.join(str(error).split())}") from error
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: must hold a table of settings")
+        raise ConfigError(f"{path}: must be a table of settings, such as [chat] with its model")
     return table

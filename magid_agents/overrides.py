@@ -10,12 +10,13 @@ import tomllib
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from magid_agents.errors import ConfigError, did_you_mean, unknown
 from magid_agents.text import printable
+from magid_agents.validation import types_at
 
 PREFIX, NESTED = "MAGID_", "__"
 NOT_SETTINGS = {"MAGID_CACHE"}
@@ -67,24 +68,6 @@ def from_environment(settings: type[BaseModel]) -> dict[str, Any]:
     return out
 
 
-def explain(error: ValidationError, settings: type[BaseModel]) -> str:
-    """Say in one line which settings cannot be used, and why; never with their values."""
-    return " ".join(dict.fromkeys(_sentences(error, settings)))
-
-
-def _sentences(error: ValidationError, settings: type[BaseModel]) -> Iterator[str]:
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
-        path, why = [str(part) for part in one["loc"]], one["msg"].removeprefix("Value error, ")
-        if one["type"] == "extra_forbidden":
-            above = path[:-1]
-            known = [".".join([*above, name]) for name in _fields(_kinds(above, settings))]
-            yield unknown("setting", ".".join(path), known)
-        elif path:
-            yield f"Setting {'.'.join(path)!r} cannot be used: {why}."
-        else:
-            yield f"The settings cannot be used: {why}."
-
-
 def _keys(table: Mapping[str, Any]) -> Iterator[str]:
     while isinstance(table, dict):
         ((key, table),) = table.items()
@@ -92,7 +75,7 @@ def _keys(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _nested(path: Sequence[str], text: str, settings: type[BaseModel]) -> dict[str, Any]:
-    value = _value(text, _kinds(path, settings))
+    value = _value(text, types_at(path, settings))
     for part in reversed(path):
         value = {part: value}
     return value
@@ -101,35 +84,8 @@ def _nested(path: Sequence[str], text: str, settings: type[BaseModel]) -> dict[s
 def _value(text: str, kinds: Sequence[Any]) -> Any:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     if isinstance(value, str) or (value is None and types.NoneType in kinds):
         return value
     return text if str in kinds or Path in kinds else value
-
-
-def _kinds(path: Sequence[str], settings: type[BaseModel]) -> list[Any]:
-    """The types that a setting may have, of a union each; none for an unknown setting."""
-    kinds: list[Any] = [settings]
-    for part in path:
-        below = [_step(kind, part) for kind in kinds]
-        kinds = [one for kind in below if kind is not None for one in _members(kind)]
-    return kinds
-
-
-def _step(kind: Any, part: str) -> Any:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        field = kind.model_fields.get(part)
-        return field.annotation if field else None
-    return get_args(kind)[1] if get_origin(kind) is dict else None
-
-
-def _members(kind: Any) -> Sequence[Any]:
-    if get_origin(kind) is Literal:
-        return [type(value) for value in get_args(kind)]
-    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-
-
-def _fields(kinds: Iterable[Any]) -> list[str]:
-    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return [name for model in models for name in model.model_fields]

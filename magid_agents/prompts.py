@@ -23,6 +23,7 @@ from magid_agents.errors import StopRun, unknown
 from magid_agents.resources import folder
 from magid_agents.schemas import SCHEMAS
 from magid_agents.text import as_data
+from magid_agents.validation import explain
 
 Role = Literal["system", "user", "assistant"]
 INSTRUCTIONS = {"style"}  # variables whose text is the user's own words and not data
@@ -132,8 +133,7 @@ def parse(name: str, path: Path) -> Prompt:
     try:
         front = FrontMatter.model_validate(yaml.safe_load(parts[1]) or {})
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise PromptError(f"{path}: front matter: {wrong}") from error
+        raise PromptError(f"{path}: front matter: {explain(error, FrontMatter, 'key')}") from error
     except yaml.YAMLError as error:
         raise PromptError(
             f"{path}: front matter is not valid YAML: {' '.join(str(error).split())}"

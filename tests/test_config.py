@@ -98,3 +98,23 @@ def test_every_profile_goes_with_every_preset(profile: str, preset: str) -> None
     for check, scorer in settings.scorers.items():
         assert scorers.threshold(check, scorer)
     assert prompt_places.load(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("mine.toml", b"[chat\n", "mine.toml: is not valid TOML: "),
+        ("mine.yaml", b"chat: [\n", "mine.yaml: is not valid YAML: "),
+        ("mine.yaml", b"- chat\n", "mine.yaml: must be a table of settings"),
+        ("mine.toml", b"caf\xe9 = 1\n", "mine.toml: cannot be read as UTF-8: "),
+        ("mine.yaml", b"chat: {modle: x}\n", "Unknown setting 'chat.modle'. Did you mean 'chat.model'?"),
+    ],
+)
+def test_a_profile_that_cannot_be_read_is_one_line(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load(str(tmp_path / name))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)

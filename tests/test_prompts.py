@@ -51,7 +51,9 @@ def test_its_hash_follows_its_text(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("no front matter", "must begin with front matter"),
-        (GOOD.replace("description", "descripton"), "descripton"),
+        (GOOD.replace("description", "descripton"), "Unknown key 'descripton'. Did you mean 'description'?"),
+        (GOOD.replace("[thing]", "5"), "Key 'variables' cannot be used: Input should be a valid tuple."),
+        (GOOD.replace("description: Asks for a thing.", "- 5"), "front matter"),
         (GOOD.replace("[thing]", "[thing"), "is not valid YAML"),
         (GOOD.replace("Questions", "Question"), "Unknown output 'Question'. Did you mean 'Questions'?"),
         (GOOD.replace("[thing]", "[thing, more]"), "more declared under variables but not used"),

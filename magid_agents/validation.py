@@ -1,0 +1,59 @@
+"""What is wrong with a user's file or settings, in sentences that name the key and the one that was meant."""
+
+import types
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from magid_agents.errors import unknown
+
+
+def explain(error: ValidationError, model: type[BaseModel], kind: str) -> str:
+    """Say in one line which keys cannot be used, and why; never with their values.
+
+    Args:
+        model: what was validated.
+        kind: what a key of it is called, such as "setting".
+    """
+    return " ".join(dict.fromkeys(_sentences(error, model, kind)))
+
+
+def types_at(path: Sequence[str], model: type[BaseModel]) -> list[Any]:
+    """Return the types that the value at this path of a model may have; none for an unknown path."""
+    kinds: list[Any] = [model]
+    for part in path:
+        below = [_type_below(kind, part) for kind in kinds]
+        kinds = [member for kind in below if kind is not None for member in _members(kind)]
+    return kinds
+
+
+def _sentences(error: ValidationError, model: type[BaseModel], kind: str) -> Iterator[str]:
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        path, why = [str(part) for part in one["loc"]], one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            above = path[:-1]
+            known = [".".join([*above, name]) for name in _fields(types_at(above, model))]
+            yield unknown(kind, ".".join(path), known)
+        elif path:
+            yield f"{kind.capitalize()} {'.'.join(path)!r} cannot be used: {why}."
+        else:
+            yield f"The {kind}s cannot be used: {why}."
+
+
+def _type_below(kind: Any, part: str) -> Any:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        field = kind.model_fields.get(part)
+        return field.annotation if field else None
+    return get_args(kind)[1] if get_origin(kind) is dict else None
+
+
+def _members(kind: Any) -> Sequence[Any]:
+    if get_origin(kind) is Literal:
+        return [type(value) for value in get_args(kind)]
+    return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+
+
+def _fields(kinds: Iterable[Any]) -> list[str]:
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return [name for model in models for name in model.model_fields]
