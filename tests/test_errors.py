@@ -1,6 +1,7 @@
-"""The errors' family tree, and the message for a name that is not known."""
+"""The errors' family tree, their way between processes, and what they say in one line."""
 
 import ast
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from magid_agents import errors
-from magid_agents.errors import unknown
+from magid_agents.errors import MagidError, first_line, unknown
 
 
 def classes() -> Iterator[tuple[str, str]]:
@@ -47,3 +48,24 @@ def test_the_tree_shows_every_error() -> None:
 )
 def test_an_unknown_name_is_told_with_the_nearest_or_all(name: str, otherwise: str, message: str) -> None:
     assert unknown("setting", name, ["budget", "seed"], otherwise) == message
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [("no such file", "no such file"), ("\n first \n second", "first"), ("", "OSError"), (" \n ", "OSError")],
+)
+def test_an_error_is_one_line_and_never_empty(message: str, line: str) -> None:
+    assert first_line(OSError(message)) == line
+
+
+class Detailed(MagidError):
+    """Takes other arguments than its message."""
+
+    def __init__(self, problem: str, *, record: int) -> None:
+        super().__init__(f"record {record}: {problem}")
+        self.record = record
+
+
+def test_an_error_of_any_class_comes_whole_out_of_another_process() -> None:
+    error = pickle.loads(pickle.dumps(Detailed("is empty", record=3)))
+    assert (type(error), str(error), error.record) == (Detailed, "record 3: is empty", 3)
