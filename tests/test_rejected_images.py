@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from magid_agents import trace
 from magid_agents.config import Settings
 from magid_agents.errors import MagidError
 from magid_agents.merge import merge
@@ -100,6 +101,20 @@ def test_images_that_were_painted_but_not_judged_are_judged_and_placed_by_the_ne
     assert images(out, REJECTED) & unjudged
     assert not images(out, KEPT) & images(out, REJECTED)
     assert painter.calls == len(images(out, KEPT) | images(out, REJECTED))
+
+
+def test_the_trace_names_each_image_where_it_lies(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fake_run.run(tmp_path, *THINGS, find=with_limit(0.5))
+    shown = [
+        candidate.image
+        for dialogue in trace.read(out)
+        for moment in dialogue.moments
+        for attempt in moment.attempts
+        for candidate in attempt.candidates
+    ]
+    assert {Path(name).stem for name in shown} == images(out, KEPT) | images(out, REJECTED)
+    assert all((out / name).exists() for name in shown)
 
 
 def test_parts_are_merged_with_their_rejected_images(tmp_path: Path) -> None:
