@@ -1,10 +1,4 @@
-"""What a painter raises when it gives no image.
-
-    MagidError
-    ├── PromptRefused      this prompt gets no image, another may: recorded like an image
-    ├── PromptTooLong      the painter would silently cut the prompt off
-    └── StopRun
-        └── PainterError   no prompt gets an image until a setting, a file or the server is changed
+"""What a painter raises when it gives no image: which prompt, or whether any prompt, may still get one.
 
 Anything else, such as an endpoint's Unavailable, fails the dialogue that asked; the same command tries again.
 """
@@ -15,11 +9,11 @@ from magid_agents.errors import MagidError, StopRun
 
 
 class PainterError(StopRun):
-    """The painter cannot be used; the message names the setting to change."""
+    """No prompt gets an image until a setting, a file or the server is changed; the message names which."""
 
 
 class PromptRefused(MagidError):
-    """The painter gives no image for this prompt, however often it is asked.
+    """The painter gives no image for this prompt, however often it is asked: recorded like an image.
 
     `usage` is what finding that out took, as a PaintedImage has it.
     """
@@ -30,4 +24,4 @@ class PromptRefused(MagidError):
 
 
 class PromptTooLong(MagidError):
-    """The prompt exceeds the painter's token limit."""
+    """The prompt exceeds the painter's token limit. Not recorded: nothing was asked, the limit may change."""
