@@ -117,11 +117,14 @@ def section_prices(settings: Settings) -> dict[str, Price]:
 
 def _models(settings: Settings) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield each section's name, its model, and the prices that a cost limit needs of it."""
-    tokens = "input", "output"
-    yield "chat", settings.chat.model, () if settings.chat.provider == "embedded" else tokens
-    for section, chat in (("critic.chat", settings.critic.chat), ("safety.policy", settings.safety.policy)):
+    chats = {
+        "chat": settings.chat,
+        "critic.chat": settings.critic.chat,
+        "safety.policy": settings.safety.policy,
+    }
+    for section, chat in chats.items():
         if chat is not None:
-            yield section, chat.model, tokens
+            yield section, chat.model, () if chat.provider == "embedded" else ("input", "output")
     painter = settings.painter
     yield "painter", painter.model, () if painter.backend in LOCAL_PAINTERS else ("image",)
 

@@ -10,14 +10,17 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from magid_agents.config import Chat, Remote, Scorer, Settings
 from magid_agents.errors import MagidError
-from magid_agents.models import found, scorers, weights
+from magid_agents.models import scorers, weights
+from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
+from magid_agents.models.reach import reach
 from magid_agents.prompt_places import mistakes
 from magid_agents.topology import load
 
@@ -105,32 +108,45 @@ def _weights(settings: Settings) -> Iterator[Check]:
 
 def _endpoints(settings: Settings) -> Iterator[Check]:
     """Every chat model: the embedded one's package, a remote one's address, key and abilities."""
-    if settings.chat.provider == "embedded":
-        there = importlib.util.find_spec("xllamacpp") is not None
-        says = f"{settings.chat.model} by llama.cpp" if there else "missing; pip install xllamacpp"
-        yield Check("chat", there, says)
     named = {
         "chat": settings.chat,
         "critic.chat": settings.critic.chat,
         "safety.policy": settings.safety.policy,
     }
     for section, chat in named.items():
-        if chat is not None and chat.provider != "embedded":
-            yield _tried(section, partial(_asked, section, chat))
+        if chat is None:
+            continue
+        check = _embedded_chat if chat.provider == "embedded" else _remote_chat
+        yield _tried(section, partial(check, section, chat))
     if settings.painter.backend == "images_endpoint":
-        yield _tried("painter", partial(_reached, "painter", settings.painter))
+        yield _tried("painter", partial(_reached, "painter", settings.painter, "images/generations"))
 
 
-def _reached(section: str, remote: Remote) -> str:
-    found.reach(remote, section)
-    key = f"{remote.api_key_env} is {'set' if remote.key() else 'not set'}"
-    return f"{remote.base_url or 'OpenAI'} answers; {key}"
+def _embedded_chat(section: str, chat: Chat) -> str:
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise ChatError(f"{section}.provider=embedded needs xllamacpp; pip install xllamacpp")
+    return f"{chat.model} by llama.cpp"
 
 
-def _asked(section: str, chat: Chat) -> str:
-    says = _reached(section, chat)
-    way = asyncio.run(OpenAIChat(chat, section=section).check())
-    return f"{chat.model} at {says}; JSON by {way.name}, vision {'on' if chat.vision else 'off'}"
+def _reached(section: str, remote: Remote, path: str = "chat/completions") -> str:
+    reach(remote, section, path)
+    return f"{remote.address} answers; {_key(remote)}"
+
+
+def _key(remote: Remote) -> str:
+    return f"the key in {remote.key_variable} is accepted" if remote.key() else "no key is sent"
+
+
+def _remote_chat(section: str, chat: Chat) -> str:
+    listing = reach(chat, section)
+
+    async def ask() -> Capabilities:
+        async with aclosing(OpenAIChat(chat, section=section)) as model:
+            return Capabilities(**(await model.probe()).found)
+
+    vision = "sees images" if chat.vision else "vision is off"
+    identity = listing.identity(chat.model)
+    return f"{identity} at {chat.address}; {_key(chat)}; {vision}; {asyncio.run(ask())}"
 
 
 def _tried(name: str, what: Callable[[], str]) -> Check:

@@ -22,6 +22,7 @@ MagidError                  the command cannot begin, or one dialogue of a run f
     ├── PainterError        the painter cannot be used
     ├── ScorerError         a scorer cannot be used
     ├── OutOfMemory         a single image does not fit the device
+    ├── EndpointDown        an endpoint answers nobody
     ├── Unusable            an endpoint will not serve this account, model or key
     │   └── ChatError       a chat model cannot do what a run needs
     └── WorkerLost          a Ray cluster cannot keep a worker alive

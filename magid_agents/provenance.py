@@ -22,7 +22,7 @@ SPEED = {
     "painter.compile",
     "painter.attention",
 }
-SPEED_ANYWHERE = {"concurrency", "threads", "timeout", "retries", "api_key_env"}
+SPEED_ANYWHERE = {"concurrency", "threads", "timeout", "retries", "api_key_env", "key_over_http"}
 PACKAGES = ("magid-agents", "torch", "diffusers", "transformers", "open_clip_torch", "langgraph", "xllamacpp")
 
 

@@ -18,9 +18,11 @@ from magid_agents.config import Settings
 from magid_agents.cost import Meter
 from magid_agents.errors import MagidError
 from magid_agents.journal import Answer, Call, Journal, Use
+from magid_agents.models.capabilities import Capabilities
+from magid_agents.models.endpoint import ContentRefused, Rejected
 from magid_agents.models.images import is_blank
 from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
-from magid_agents.models.protocols import IMAGES, ChatModel, Observer, Painter, ProbingPainter, Scorer
+from magid_agents.models.protocols import IMAGES, ChatModel, Observer, Painter, Probing, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
 from magid_agents.schemas import Questions
@@ -44,6 +46,7 @@ class Unpainted(MagidError):
 
 
 YES, NO = "Yes", "No"
+TEXT = "text"  # in the journal, beside the words' probabilities: an answer that is neither
 UNSAFE = "unsafe"  # the check that no settings can leave out
 SMALL = 128 * 128  # pixels that are encoded faster than a thread is woken for it
 PROBE = "probe"  # the kind of a call that finds out what a server accepts
@@ -134,25 +137,32 @@ class Services:
         images: Sequence[str] = (),
         model: ChatModel | None = None,
     ) -> float:
-        """How likely the answer is Yes and not No, 0 to 1.
+        """Return how likely the answer is Yes and not No, 0 to 1.
 
-        Asks the chat model, the critic where there are images, or the model that is given.
+        Asks the chat model, the critic if there are images, or the model that is given. Raises InvalidAnswer
+        if the answer is neither.
         """
         asked = model or (self.critic if images else self.chat)
+        can = await self._capabilities(asked)
         messages = self.prompts[prompt].render(values)
         request = {
             "messages": [[m.role, m.text] for m in messages],
             "words": [YES, NO],
             **({"images": list(images)} if images else {}),
-            # The answer is one token, whatever the limit.
-            **{name: value for name, value in asked.parameters.items() if name != "max_tokens"},
+            # A token probability is the same whatever the limit; words are cut at it.
+            **{n: v for n, v in asked.parameters.items() if n != "max_tokens" or not can.top_logprobs},
+            **can.decides_yes_no,
         }
 
         async def run() -> Answer:
             odds = await asked.odds(messages, (YES, NO), self._pictures(images))
-            return Answer(dict(odds.probabilities), odds.usage)
+            said = {} if any(odds.probabilities.values()) else {TEXT: odds.text}
+            return Answer({**odds.probabilities, **said}, odds.usage)
 
-        answer = await self._call(use, "chat", self._section(asked), asked.identity, request, run)
+        answer = await self._ask(use, asked, request, run)
+        if not (answer.value[YES] or answer.value[NO]):
+            raw = answer.value.get(TEXT, "")
+            raise InvalidAnswer(f"{prompt}: the answer is neither Yes nor No", raw, [answer.key])
         return float(answer.value[YES])
 
     def _section(self, model: ChatModel) -> str:
@@ -171,39 +181,67 @@ class Services:
         is_valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
         asked = self.critic if images else self.chat
+        can = await self._capabilities(asked)
         request = {
             "messages": [[m.role, m.text] for m in messages],
             "schema": _schema(shape),
             "images": list(images),
             **asked.parameters,
+            **can.decides_json,
         }
 
         async def run() -> Answer:
             reply = await asked.complete(messages, shape, self._pictures(images))
             return Answer(reply.text, reply.usage)
 
-        return await self._call(use, "chat", self._section(asked), asked.identity, request, run, is_valid)
+        return await self._ask(use, asked, request, run, is_valid)
+
+    async def _ask(
+        self,
+        use: Use,
+        asked: ChatModel,
+        request: Mapping[str, Any],
+        run: Callable[[], Awaitable[Answer]],
+        is_valid: Callable[[Any], bool] = lambda _: True,
+    ) -> Answer:
+        try:
+            return await self._call(use, "chat", self._section(asked), asked.identity, request, run, is_valid)
+        except ContentRefused:
+            raise
+        except Rejected as error:
+            await self._forget_probe(asked, error)
+            raise
 
     async def prepare(self) -> None:
-        """Find out what the painter's server accepts, once per run directory and before the first dialogue.
+        """Find out how each server must be asked, once per run directory and before the first dialogue.
 
-        Raises PainterError if it cannot be used as the settings say.
+        Raises ChatError or PainterError if one cannot be used as the settings say, EndpointDown if it does
+        not answer.
         """
-        painter = self.painter
-        if not isinstance(painter, ProbingPainter) or painter.is_probed:
+        for model in (self.chat, self.eyes, self.policy):
+            if model is not None:
+                await self._capabilities(model)
+        await self._probe("painter", self.painter)
+
+    async def _capabilities(self, model: ChatModel) -> Capabilities:
+        await self._probe(self._section(model), model)
+        return model.capabilities
+
+    async def _probe(self, section: str, model: ChatModel | Painter) -> None:
+        if not isinstance(model, Probing) or model.is_probed:
             return
 
         async def run() -> Answer:
-            probed = await painter.probe()
+            probed = await model.probe()
             return Answer(dict(probed.found), probed.usage)
 
-        answer = await self._call(None, PROBE, "painter", painter.identity, painter.probe_request, run)
-        painter.adopt(answer.value)
+        answer = await self._call(None, PROBE, section, model.identity, model.probe_request, run)
+        model.adopt(answer.value)
 
-    async def _forget_probe(self, reason: PainterError) -> None:
+    async def _forget_probe(self, model: ChatModel | Painter, reason: MagidError) -> None:
         """Have the next run ask again: the server may accept other requests than it did."""
-        if isinstance(self.painter, ProbingPainter):
-            probe = Call(PROBE, self.painter.identity, self.painter.probe_request)
+        if isinstance(model, Probing):
+            probe = Call(PROBE, model.identity, model.probe_request)
             await self.journal.reject([probe.key], str(reason))
 
     async def paint(self, use: Use, prompt: str, seed: int) -> str:
@@ -211,8 +249,8 @@ class Services:
 
         Raises Unpainted if this prompt gets no image, PainterError if no prompt does.
         """
-        await self.prepare()
         painter = self.painter
+        await self._probe("painter", painter)
         # What gives another image every time is numbered like a sample; only a seed can be claimed as one.
         number = {"seed" if painter.reproducible else "sample": seed}
         request = {"prompt": prompt, **number, **painter.parameters}
@@ -243,7 +281,7 @@ class Services:
         except PromptTooLong as error:  # not recorded: nothing was asked, and the limit is in no key
             raise Unpainted(str(error)) from error
         except PainterError as error:
-            await self._forget_probe(error)
+            await self._forget_probe(painter, error)
             raise
         if isinstance(answer.value, dict):
             raise Unpainted(answer.value[UNPAINTED])

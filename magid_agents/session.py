@@ -6,7 +6,7 @@ Knows when a directory may be written to and what its manifest says; each part's
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,9 +128,8 @@ async def _run(
     progress: Progress,
 ) -> Outcome:
     begin = datetime.now(UTC)
-    async with Journal(
-        directory.journal, [other / directory.journal.name for other in directory.others]
-    ) as journal:
+    others = [other / directory.journal.name for other in directory.others]
+    async with Journal(directory.journal, others) as journal, aclosing(models):
         services = Services(
             settings=settings,
             journal=journal,
@@ -150,6 +149,7 @@ async def _run(
             "parameters": dict(models.painter.parameters),
             "reproducible": models.painter.reproducible,
         }
+        manifest["capabilities"] = models.capabilities
         manifest |= {"status": "running", "started": begin.isoformat(timespec="seconds")}
         directory.write_manifest(manifest)
         try:

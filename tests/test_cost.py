@@ -27,6 +27,10 @@ def answering(usage: Mapping[str, float] = TOKENS) -> Callable[[], Awaitable[Ans
     return compute
 
 
+def remote(section: str, model: str) -> list[str]:
+    return [f"{section}.provider=openai", f"{section}.model={model}", f"{section}.vision=true"]
+
+
 @pytest.mark.parametrize(
     ("price", "usage", "cost"),
     [
@@ -48,8 +52,8 @@ def test_a_call_costs_its_tokens_or_its_image(
 
 def test_every_section_has_the_price_of_its_own_model() -> None:
     given = settings(
-        "critic.chat.model=eyes",
-        "safety.policy.model=guard",
+        *remote("critic.chat", "eyes"),
+        *remote("safety.policy", "guard"),
         "painter.model=brush",
         eyes={"input": 2, "output": 8},
         guard={"input": 0, "output": 0},
@@ -71,8 +75,8 @@ def test_every_section_has_the_price_of_its_own_model() -> None:
     ("sets", "message"),
     [
         (CHAT, "chat.model=m has no price; set input and output"),
-        (["critic.chat.model=eyes"], r'critic.chat.model=eyes .*prices."eyes"'),
-        (["safety.policy.model=eyes"], "safety.policy.model=eyes has no price"),
+        (remote("critic.chat", "eyes"), r'critic.chat.model=eyes .*prices."eyes"'),
+        (remote("safety.policy", "eyes"), "safety.policy.model=eyes has no price"),
         (
             ["painter.backend=images_endpoint", "painter.model=p", "painter.base_url=http://127.0.0.1:1/v1"],
             "painter.model=p has no price; set image .*in dollars for an image",

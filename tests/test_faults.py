@@ -18,24 +18,25 @@ from magid_agents.models.fakes import FakeObserver, FakeScorer
 from magid_agents.models.found import Models
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.prompts import Message
+from magid_agents.schemas import SCHEMAS
 from magid_agents.session import Outcome, Request
 from tests.fake_run import SETS, THRESHOLDS, lines, match, script, write_input
 from tests.servers.endpoint import Api, serving
 from tests.servers.faults import Fault
+from tests.servers.model import stated_schema
 
 KEY = "sk-0123456789-secret"
 THINGS = ("dog", "cat", "cake", "fog", "silence")
 
 
-def answer(body: dict[str, Any]) -> str:
+def answer(body: dict[str, Any]) -> str | None:
     """What the scripted chat model says to a request as it comes over the wire."""
     messages = [
         Message(m["role"], m["content"] if isinstance(m["content"], str) else m["content"][0]["text"])
         for m in body["messages"]
     ]
-    if "ready" in messages[-1].text:
-        return '{"ready": true}'
-    return script(messages, body["response_format"]["json_schema"]["name"])
+    schema = stated_schema(body)
+    return script(messages, schema.name) if schema is not None and schema.name in SCHEMAS else None
 
 
 def at_random(share: float, seed: int) -> Iterator[Fault | None]:
@@ -96,9 +97,10 @@ def ids(path: Path) -> set[str]:
 def test_no_dialogue_is_lost_where_three_calls_in_ten_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with serving(Api(answer, at_random(0.3, seed=1))) as api:
-        outcome = run(tmp_path, api, 200, **{"chat.retries": 2})
+    monkeypatch.setenv("MY_KEY", KEY)
+    keys = {"chat.api_key_env": "MY_KEY", "painter.api_key_env": "MY_KEY"}
+    with serving(Api(answer, at_random(0.3, seed=1), key=KEY)) as api:
+        outcome = run(tmp_path, api, 200, **{"chat.retries": 2}, **keys)
     out = tmp_path / "out"
     finished, failed = ids(out / "dialogues.jsonl"), ids(out / "failures.jsonl")
     assert outcome.counts.dialogues == 200

@@ -21,7 +21,8 @@ from magid_agents.models.painters.request_variant import PROMPT
 from magid_agents.session import Outcome
 from tests import fake_run
 from tests.servers import image_vendors
-from tests.servers.endpoint import Api, Refusal, always, serving
+from tests.servers.endpoint import Api, always, serving
+from tests.servers.refusals import Refusal
 
 PROBES = 2  # images: the second for the seed
 THINGS = ("dog", "cat", "cow")

@@ -21,7 +21,7 @@ from magid_agents.config import ConfigError, load
         ("critic.critique=null", "critic", "critique", None),
         ("chat.temperature=null", "chat", "temperature", None),
         ("chat.temperature=1", "chat", "temperature", 1.0),
-        ("chat.vision=true", "chat", "vision", True),
+        ("painter.compile=true", "painter", "compile", True),
         ('painter.arguments={"eta": 0}', "painter", "arguments", {"eta": 0}),
         ("painter.arguments.eta=0.5", "painter", "arguments", {"eta": 0.5}),
     ],

@@ -113,7 +113,7 @@ def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
         (["--set", "scanner.prompt=scanner/nope"], "Unknown prompt 'scanner/nope'. Did you mean 'scanner/"),
         (
             ["--set", "chat.provider=openai", "--set", "chat.base_url=http://127.0.0.1:9/v1"],
-            "chat.base_url=http://127.0.0.1:9/v1: does not answer",
+            "chat.base_url=http://127.0.0.1:9/v1 does not answer",
         ),
         (["--set", "chat.provider=openai"], "set the environment variable OPENAI_API_KEY"),
         (["--set", "chat.model=gpt-9"], "chat.model=gpt-9 is no embedded chat model; there are: qwen"),

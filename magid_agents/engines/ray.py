@@ -253,5 +253,5 @@ def _absolute(request: Request) -> Request:
 def _environment(settings: Settings) -> dict[str, str]:
     """Return the variables that a worker needs as they are here: keys, and where weights lie."""
     remote = (settings.chat, settings.critic.chat, settings.safety.policy, settings.painter)
-    keys = {section.api_key_env for section in remote if section is not None}
+    keys = {section.key_variable for section in remote if section is not None}
     return {name: value for name, value in os.environ.items() if name in keys or name.startswith(PASSED_ON)}

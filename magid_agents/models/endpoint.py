@@ -23,9 +23,10 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds before the first repeat, doubled
 class Unavailable(MagidError):
     """The endpoint failed in a way that may pass: 5xx, a time-out, a broken connection, no proper answer."""
 
-    def __init__(self, problem: str, after: float | None = None) -> None:
+    def __init__(self, problem: str, after: float | None = None, status: int | None = None) -> None:
         super().__init__(problem)
         self.after = after  # seconds the endpoint asked to wait
+        self.status = status  # of its answer, if there was one
 
 
 class Busy(Unavailable):
@@ -46,6 +47,10 @@ class ContentRefused(Rejected):
 
 class Unusable(StopRun):
     """The endpoint will do nothing for us: wrong key, unknown model, no balance left."""
+
+
+class EndpointDown(StopRun):
+    """No call gets an answer: the run is to be repeated when the endpoint is up."""
 
 
 class Endpoint:

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 from pydantic import BaseModel
 
+from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.protocols import Odds, PaintedImage, Reply
 from magid_agents.prompts import Message
 
@@ -19,6 +20,8 @@ Script = Callable[[Sequence[Message], str], str]  # (messages, name of the schem
 
 class FakeChat:
     """Answers with what its script says."""
+
+    capabilities = Capabilities()
 
     def __init__(self, script: Script, vision: bool = False) -> None:
         self.identity, self.vision = "fake-chat", vision
@@ -40,7 +43,7 @@ class FakeChat:
         self.calls += 1
         self.looked += len(images)
         said = self.script(messages, Odds.__name__)
-        return Odds({word: float(word == said) for word in words})
+        return Odds({word: float(word == said) for word in words}, text=said)
 
 
 class FakePainter:

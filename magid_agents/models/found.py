@@ -5,20 +5,18 @@ Knows which setting names which model; what each can do is its own file's.
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-
-import httpx
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from magid_agents.config import Chat, Remote, Settings
 from magid_agents.models import painters, scorers
-from magid_agents.models.chat import ChatError, OpenAIChat
+from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.embedded_chat import EmbeddedChat
 from magid_agents.models.endpoint import Endpoint
 from magid_agents.models.observer import MATCHER, MatcherObserver
-from magid_agents.models.protocols import ChatModel, Observer, Painter, Scorer
+from magid_agents.models.protocols import ChatModel, Connected, Observer, Painter, Probing, Scorer
+from magid_agents.models.reach import Listing, reach
 from magid_agents.thresholds import Threshold
-
-REACH = 10  # seconds an endpoint has to say that it is there
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,22 @@ class Models:
         others = {"observer": self.observer, "critic.chat": self.eyes, "safety.policy": self.policy}
         return names | {place: model.identity for place, model in others.items() if model}
 
+    @property
+    def capabilities(self) -> dict[str, dict[str, Any]]:
+        """How each chat model that was probed is asked, by its place in the settings."""
+        chats = {"chat": self.chat, "critic.chat": self.eyes, "safety.policy": self.policy}
+        return {
+            place: asdict(chat.capabilities)
+            for place, chat in chats.items()
+            if chat is not None and isinstance(chat, Probing)
+        }
+
+    async def aclose(self) -> None:
+        """Close every model's connections, on the event loop that used them."""
+        for model in (self.chat, self.eyes, self.policy, self.painter):
+            if isinstance(model, Connected):
+                await model.aclose()
+
 
 @contextmanager
 def find(settings: Settings) -> Iterator[Models]:
@@ -54,26 +68,14 @@ def find(settings: Settings) -> Iterator[Models]:
     sees = (settings.critic.chat or settings.chat).vision
     told = settings.critic.critique is not None and not sees
     match = settings.scorers.get("image_text_match")
-    endpoints: dict[str | None, Endpoint] = {}
-
-    def remote(chat: Chat, section: str) -> OpenAIChat:
-        reach(chat, section)
-        # Two models behind one address share what it can bear.
-        endpoint = endpoints.setdefault(chat.base_url, Endpoint(chat.concurrency, chat.retries))
-        return OpenAIChat(chat, section=section, endpoint=endpoint)
-
-    if settings.painter.backend == "images_endpoint":
-        reach(settings.painter, "painter")
     with ExitStack() as stack:
-        chat: ChatModel
-        if settings.chat.provider == "embedded":
-            chat = stack.enter_context(EmbeddedChat(settings.chat))
-        else:
-            chat = remote(settings.chat, "chat")
+        chats = _Chats(stack)
+        if settings.painter.backend == "images_endpoint":
+            chats.listing(settings.painter, "painter", "images/generations")
         yield Models(
-            chat=chat,
-            eyes=remote(eyes, "critic.chat") if (eyes := settings.critic.chat) else None,
-            policy=remote(policy, "safety.policy") if (policy := settings.safety.policy) else None,
+            chat=chats.open(settings.chat, "chat"),
+            eyes=chats.open(eyes, "critic.chat") if (eyes := settings.critic.chat) else None,
+            policy=chats.open(policy, "safety.policy") if (policy := settings.safety.policy) else None,
             painter=painters.build(settings.painter),
             scorers={check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()},
             thresholds=limits,
@@ -81,26 +83,35 @@ def find(settings: Settings) -> Iterator[Models]:
         )
 
 
-def reach(settings: Remote, section: str) -> None:
-    """Raises ChatError where the endpoint is not there or turns the key down.
+class _Chats:
+    """The chat models of a run: equal settings share a model, models behind one address what it can bear."""
 
-    `section` names the settings that describe it.
-    """
-    base = (settings.base_url or "https://api.openai.com/v1").rstrip("/")
-    key = settings.key()
-    if key is None and settings.base_url is None:
-        raise ChatError(
-            f"{section}: {base} wants an API key; set the environment variable {settings.api_key_env}"
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._models: dict[Chat, ChatModel] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        self._listings: dict[tuple[str, str | None], Listing] = {}
+
+    def open(self, settings: Chat, section: str) -> ChatModel:
+        """Return the model of a section. Raises ChatError or WeightsError if it cannot be used."""
+        if settings not in self._models:
+            if settings.provider == "embedded":
+                model: ChatModel = self._stack.enter_context(EmbeddedChat(settings, section))
+            else:
+                model = self._remote(settings, section)
+            self._models[settings] = model
+        return self._models[settings]
+
+    def listing(self, settings: Remote, section: str, path: str = "chat/completions") -> Listing:
+        """Reach an address, once for all that is behind it. Raises ChatError."""
+        place = (settings.address, settings.key_variable)
+        if place not in self._listings:
+            self._listings[place] = reach(settings, section, path)
+        return self._listings[place]
+
+    def _remote(self, settings: Chat, section: str) -> OpenAIChat:
+        identity = self.listing(settings, section).identity(settings.model)
+        endpoint = self._endpoints.setdefault(
+            settings.address, Endpoint(settings.concurrency, settings.retries)
         )
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-    try:
-        status = httpx.get(f"{base}/models", headers=headers, timeout=REACH).status_code
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ChatError(
-            f"{section}.base_url={base}: does not answer ({type(error).__name__}); start it or name another"
-        ) from error
-    if status in (401, 403):
-        raise ChatError(
-            f"{section}.base_url={base}: turns the key down ({status}); check the environment variable "
-            f"{settings.api_key_env}"
-        )
+        return OpenAIChat(settings, section=section, endpoint=endpoint, identity=identity)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from magid_agents.errors import MagidError
+from magid_agents.errors import MagidError, first_line
 from magid_agents.models.endpoint import Busy, ContentRefused, Rejected, Unavailable, Unusable
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
     except (openai.APITimeoutError, TimeoutError):
         raise Unavailable(say(f"no answer in time; see {section}.timeout")) from None
     except openai.APIConnectionError as error:
-        raise Unavailable(say(f"connection failed: {error.__cause__ or error}")) from None
+        raise Unavailable(say(f"connection failed: {first_line(error.__cause__ or error)}")) from None
     except openai.APIStatusError as error:
         status, message = error.status_code, _message(error)
         if refuses_content(error):
@@ -72,10 +72,9 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
             fix = f"see {section}.model, {section}.base_url and {section}.api_key_env"
             raise Unusable(say(f"the endpoint {HOPELESS[status]} ({status}); {fix}: {message}")) from None
         if status >= 500 or status in PASSING:
-            raise Unavailable(say(f"{status}: {message}"), retry_after(error.response.headers)) from None
+            after = retry_after(error.response.headers)
+            raise Unavailable(say(f"{status}: {message}"), after, status) from None
         raise Rejected(say(f"{status}: {message}"), refused_fields(error)) from None
-    except openai.ContentFilterFinishReasonError:
-        raise ContentRefused(say("the endpoint's content filter stopped the answer")) from None
     except (openai.OpenAIError, *MALFORMED) as error:
         raise Unavailable(say(f"the answer is not what the API defines: {error!r}")) from None
 

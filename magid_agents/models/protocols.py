@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from PIL import Image
 from pydantic import BaseModel
 
+from magid_agents.models.capabilities import Capabilities
 from magid_agents.prompts import Message
 
 
@@ -24,10 +25,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Odds:
-    """How likely a chat model is to begin its answer with each of the words it was given, 0 to 1."""
+    """How likely a chat model is to begin its answer with each of the words it was given, 0 to 1.
+
+    All are 0 if its answer is none of them.
+    """
 
     probabilities: Mapping[str, float]
     usage: Mapping[str, float] = field(default_factory=dict)
+    text: str = ""  # what it said
 
 
 class ChatModel(Protocol):
@@ -36,6 +41,11 @@ class ChatModel(Protocol):
     identity: str
     parameters: Mapping[str, Any]  # the rest that decides an answer
     vision: bool
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """How it must be asked."""
+        ...
 
     async def complete(
         self, messages: Sequence[Message], schema: type[BaseModel] | None, images: Sequence[bytes]
@@ -81,18 +91,20 @@ class Painter(Protocol):
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe found out, as JSON, and what it took, as a PaintedImage has it."""
+    """What a probe found out, as JSON, and what it took: tokens, images."""
 
     found: Mapping[str, Any]
     usage: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable
-class ProbingPainter(Protocol):
-    """A painter that has to ask its server before it knows its own parameters.
+class Probing(Protocol):
+    """A model that has to ask its server before it knows how to be used.
 
-    What a probe finds is recorded: a run directory holds images of one kind, and a resumed run asks nothing.
+    What a probe finds is recorded: a run directory holds answers of one kind, and a resumed run asks nothing.
     """
+
+    identity: str
 
     @property
     def is_probed(self) -> bool: ...
@@ -105,6 +117,15 @@ class ProbingPainter(Protocol):
     async def probe(self) -> Probed: ...
 
     def adopt(self, found: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A model with connections."""
+
+    async def aclose(self) -> None:
+        """Close them, on the event loop that used them; the model can be used again."""
+        ...
 
 
 class Scorer(Protocol):

@@ -16,7 +16,7 @@ from magid_agents import config
 from magid_agents.config import ConfigError, Settings
 from magid_agents.cost import CostReached
 from magid_agents.engines import ray as engine
-from magid_agents.models.chat import ChatError
+from magid_agents.models.capabilities import ChatError
 from magid_agents.models.endpoint import Unusable
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.found import Models

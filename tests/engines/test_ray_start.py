@@ -23,5 +23,6 @@ def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> Non
 
 
 def test_a_limit_without_a_price_starts_no_cluster(tmp_path: Path) -> None:
+    paid = request(tmp_path, "max_cost=1", "critic.chat.provider=openai", "critic.chat.model=eyes")
     with pytest.raises(ConfigError, match=r"critic.chat.model=eyes has no price"):
-        engine.run(request(tmp_path, "max_cost=1", "critic.chat.model=eyes"), lambda *_: None)
+        engine.run(paid, lambda *_: None)

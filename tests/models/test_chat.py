@@ -1,25 +1,26 @@
-"""The chat client against a real HTTP server, and our own llama.cpp server with a real model."""
+"""The chat client against a real HTTP server."""
 
 import asyncio
-import json
 import math
+import threading
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
 import pytest
 from pydantic import BaseModel, SecretStr
 
 from magid_agents.config import Chat
-from magid_agents.models.chat import ChatError, OpenAIChat
-from magid_agents.models.embedded_chat import EmbeddedChat, EmbeddedServer
-from magid_agents.models.endpoint import Rejected, Unavailable
-from magid_agents.models.protocols import Reply
-from magid_agents.models.structured import WAYS
+from magid_agents.models.capabilities import Capabilities
+from magid_agents.models.chat import OpenAIChat
+from magid_agents.models.endpoint import ContentRefused, Endpoint, Rejected, Unavailable
+from magid_agents.models.protocols import Odds, Reply
 from magid_agents.prompts import Message
 from tests.servers.endpoint import Api, always, serving
 from tests.servers.faults import Fault
+from tests.servers.refusals import Refusal
 
 ANIMAL = '{"animal": "cat"}'
+KNOWN = Capabilities()
 ASK = [Message("system", "Be brief."), Message("user", "Which animal?")]
 
 
@@ -27,9 +28,31 @@ class Animal(BaseModel):
     animal: str
 
 
-def client(api: Api, **settings: Any) -> OpenAIChat:
+def client(api: Api, can: Capabilities = KNOWN, **settings: Any) -> OpenAIChat:
     """A client that knows how to ask, so that its first request is the test's."""
-    return OpenAIChat(Chat(provider="openai", model="m", base_url=api.url, **settings), way=WAYS[0])
+    settings = {"retries": 1, **settings}
+    endpoint = Endpoint(8, settings["retries"], wait=0.01)
+    return OpenAIChat(Chat(model="m", base_url=api.url, **settings), endpoint=endpoint, capabilities=can)
+
+
+def use(chat: OpenAIChat, work: Callable[[OpenAIChat], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        try:
+            return await work(chat)
+        finally:
+            await chat.aclose()
+
+    return asyncio.run(main())
+
+
+def ask(chat: OpenAIChat, images: list[bytes] | None = None) -> Reply:
+    reply: Reply = use(chat, lambda c: c.complete(ASK, Animal, images or []))
+    return reply
+
+
+def odds(chat: OpenAIChat) -> Odds:
+    answer: Odds = use(chat, lambda c: c.odds([Message("user", "?")], ["Yes", "No"]))
+    return answer
 
 
 async def twice(chat: OpenAIChat) -> list[Reply | BaseException]:
@@ -40,31 +63,34 @@ async def twice(chat: OpenAIChat) -> list[Reply | BaseException]:
     ]
 
 
-def ready(answer: str) -> Any:
-    """Answers the client's own question as well as the test's."""
-    return lambda body: '{"ready": true}' if "ready" in json.dumps(body["messages"]) else answer
-
-
 def test_what_is_sent_and_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-1")
     with serving(Api(always(ANIMAL))) as api:
-        chat = client(api, api_key_env="MY_KEY", temperature=0.5)
-        reply = asyncio.run(chat.complete(ASK, Animal, [b"\x89PNG"]))
+        reply = ask(client(api, api_key_env="MY_KEY", temperature=0.5), [b"\x89PNG"])
     assert reply.text == ANIMAL
-    assert reply.usage == {"input_tokens": 7, "output_tokens": 3}
+    assert reply.usage == {"input_tokens": 7, "output_tokens": 2}
     (asked,) = api.asked
-    assert asked["authorization"] == "Bearer sk-1"
+    assert asked["headers"]["authorization"] == "Bearer sk-1"
     assert (asked["temperature"], asked["messages"][0]["content"]) == (0.5, "Be brief.")
     assert asked["messages"][1]["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
     assert asked["response_format"]["json_schema"]["schema"]["required"] == ["animal"]
+
+
+@pytest.mark.parametrize("name", ["max_completion_tokens", "max_tokens", None])
+def test_exactly_one_token_limit_is_sent(name: str | None) -> None:
+    with serving(Api(always(ANIMAL))) as api:
+        ask(client(api, Capabilities(token_limit=name), max_tokens=77))
+        odds(client(api, Capabilities(token_limit=name), max_tokens=77))
+    sent = [{key: value for key, value in body.items() if key.startswith("max_")} for body in api.asked]
+    assert sent == ([{name: 77}, {name: 1}] if name else [{}, {}])
 
 
 @pytest.mark.parametrize(
     "fault", ["429", "429 wait", "500", "slow", "dropped", "truncated", "misshapen", "not JSON"]
 )
 def test_what_may_pass_is_tried_again_and_then_said(fault: Fault) -> None:
-    with serving(Api(always(ANIMAL), iter([fault, None, fault, fault]))) as api:
-        first, second = asyncio.run(twice(client(api, retries=1, timeout=0.5)))
+    with serving(Api(always(ANIMAL), faults=iter([fault, None, fault, fault]))) as api:
+        first, second = use(client(api, timeout=0.5), twice)
     assert isinstance(first, Reply)
     assert first.text == ANIMAL
     assert isinstance(second, Unavailable)
@@ -81,62 +107,12 @@ def test_what_may_pass_is_tried_again_and_then_said(fault: Fault) -> None:
         ("nonsense", '{"weather'),
     ],
 )
-def test_an_answer_that_is_none_comes_back_raw(fault: Fault, text: str) -> None:
-    with serving(Api(always(ANIMAL), iter([fault]))) as api:
-        reply = asyncio.run(client(api).complete(ASK, Animal, []))
+def test_an_answer_that_is_none_comes_back_raw_with_its_usage(fault: Fault, text: str) -> None:
+    with serving(Api(always(ANIMAL), faults=iter([fault]))) as api:
+        reply = ask(client(api))
     assert reply.text.startswith(text)
+    assert reply.usage["output_tokens"] > 0
     assert len(api.asked) == 1
-
-
-def supports(*known: str) -> Any:
-    """A server that turns down every way to ask for JSON but these."""
-
-    def refused(body: dict[str, Any]) -> str | None:
-        kind = "function_calling" if "tools" in body else body.get("response_format", {}).get("type", "text")
-        return None if kind in known else f"{kind} is not supported"
-
-    return refused
-
-
-@pytest.mark.parametrize("way", WAYS, ids=lambda w: w.name)
-def test_the_way_to_ask_for_json_is_found_out_once(way: Any) -> None:
-    async def main() -> list[Reply]:
-        chat = OpenAIChat(Chat(provider="openai", model="m", base_url=api.url))
-        return list(await asyncio.gather(*(chat.complete(ASK, Animal, []) for _ in range(3))))
-
-    with serving(Api(ready(ANIMAL), refused=supports(way.name))) as api:
-        assert [r.text for r in asyncio.run(main())] == [ANIMAL] * 3
-    assert len(api.asked) == WAYS.index(way) + 1 + 3
-    assert ("JSON schema" in api.asked[-1]["messages"][-1]["content"]) == way.stated
-
-
-def test_a_server_that_ignores_the_shape_is_told_it_in_words() -> None:
-    def prose(body: dict[str, Any]) -> str:
-        told = "schema" in body["messages"][-1]["content"] and "response_format" not in body
-        return f"Here it is:\n```json\n{ready(ANIMAL)(body)}\n```" if told else "Sure! Yes."
-
-    with serving(Api(prose)) as api:
-        reply = asyncio.run(
-            OpenAIChat(Chat(provider="openai", model="m", base_url=api.url)).complete(ASK, Animal, [])
-        )
-    assert reply.text == ANIMAL
-
-
-@pytest.mark.parametrize(
-    ("settings", "refused", "message"),
-    [
-        ({"vision": True}, "image_url", r"chat\.vision: m cannot do that; set chat\.vision=false"),
-        ({"temperature": 0.3}, '"temperature"', r"chat\.temperature: .* set chat\.temperature=null"),
-        ({}, "messages", "takes no request at all"),
-    ],
-)
-def test_what_the_model_cannot_do_is_named_before_it_is_asked(
-    settings: dict[str, Any], refused: str, message: str
-) -> None:
-    with serving(Api(refused=lambda body: "unsupported" if refused in json.dumps(body) else None)) as api:
-        chat = OpenAIChat(Chat(provider="openai", model="m", base_url=api.url, **settings))
-        with pytest.raises(ChatError, match=message):
-            asyncio.run(chat.complete(ASK, Animal, []))
 
 
 def test_a_request_that_is_turned_down_is_not_repeated() -> None:
@@ -144,52 +120,40 @@ def test_a_request_that_is_turned_down_is_not_repeated() -> None:
         serving(Api(refused=always("context too long"))) as api,
         pytest.raises(Rejected, match="context too long"),
     ):
-        asyncio.run(client(api).complete(ASK, Animal, []))
+        ask(client(api))
     assert len(api.asked) == 1
+
+
+def test_moderation_of_one_prompt_is_no_fault_of_the_settings() -> None:
+    refusal = Refusal(400, "violates our policy", "content_policy_violation")
+    with serving(Api(refused=lambda _: refusal)) as api, pytest.raises(ContentRefused, match="our policy"):
+        ask(client(api))
 
 
 def test_a_key_is_not_repeated_with_the_endpoints_message(monkeypatch: pytest.MonkeyPatch) -> None:
     key = SecretStr("sk-very-secret")
     monkeypatch.setenv("MY_KEY", key.get_secret_value())
     with serving(Api(faults=iter(["500"]))) as api, pytest.raises(Unavailable) as raised:
-        asyncio.run(client(api, retries=0, api_key_env="MY_KEY").complete(ASK, Animal, []))
+        ask(client(api, retries=0, api_key_env="MY_KEY"))
     assert "***" in str(raised.value)
     assert key.get_secret_value() not in repr(raised.value)
 
 
-@pytest.mark.slow
-def test_our_own_server_answers_in_the_shape_it_is_asked_for() -> None:
-    question = [Message("user", "Which animal barks? Answer in JSON.")]
-    choice = [Message("user", "Does a dog bark? Answer Yes or No.")]
-    with EmbeddedServer(Chat(model="qwen2.5-coder-0.5b", max_tokens=30)) as server:
-        chat = server.chat()
-        first = asyncio.run(chat.complete(question, Animal, []))
-        second = asyncio.run(server.chat().complete(question, Animal, []))
-        odds = asyncio.run(server.chat().odds(choice, ["Yes", "No"]))
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(server.base_url)
-    assert Animal.model_validate_json(first.text).animal.lower() == "dog"
-    assert first.text == second.text
-    assert first.usage["output_tokens"] > 0
-    assert odds.probabilities["Yes"] > odds.probabilities["No"]
-    assert sum(odds.probabilities.values()) == pytest.approx(1, abs=0.001)
-    assert chat.identity.startswith("qwen2.5-coder-0.5b@1d96")
+@pytest.mark.parametrize("mode", ["function_calling", "json_object", "text"])
+def test_json_is_asked_for_in_the_mode_that_works(mode: str) -> None:
+    with serving(Api(always(ANIMAL))) as api:
+        assert ask(client(api, Capabilities(json_mode=mode))).text == ANIMAL
+    (asked,) = api.asked
+    assert ("JSON schema" in asked["messages"][-1]["content"]) == (mode in ("json_object", "text"))
+    assert ("tools" in asked) == (mode == "function_calling")
 
 
-@pytest.mark.slow
-def test_the_embedded_chat_starts_its_server_once_and_stops_it() -> None:
-    async def main() -> list[Reply]:
-        asked = [Message("user", "Say hello.")]
-        return list(await asyncio.gather(*(chat.complete(asked, None, []) for _ in range(3))))
-
-    chat = EmbeddedChat(Chat(model="qwen2.5-coder-0.5b", max_tokens=5))
-    with chat:
-        assert len(asyncio.run(main())) == 3
-
-
-def test_an_unknown_embedded_model_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ChatError, match=r"chat\.model=minilm is no embedded chat model; there are: qwen"):
-        EmbeddedChat(Chat(model="minilm"))
+def test_thinking_aloud_is_no_part_of_the_answer() -> None:
+    thought = f"<think>Yes or no? {{}}</think>\n{ANIMAL}"
+    with serving(Api(always(thought))) as api:
+        assert ask(client(api)).text == ANIMAL
+    with serving(Api(always("<think>Yes, says the user, but really </think>\n\n**No.** It is not."))) as api:
+        assert odds(client(api, Capabilities(top_logprobs=0))).probabilities == {"Yes": 0.0, "No": 1.0}
 
 
 def test_odds_are_shares_of_the_words_asked_for() -> None:
@@ -197,13 +161,39 @@ def test_odds_are_shares_of_the_words_asked_for() -> None:
     first = {"token": "Yes", "logprob": math.log(0.6), "bytes": None}
     first["top_logprobs"] = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in tops]
     with serving(Api(always("Yes"), logprobs={"content": [first]})) as api:
-        odds = asyncio.run(client(api).odds([Message("user", "?")], ["Yes", "No"]))
-    assert odds.probabilities == {"Yes": pytest.approx(7 / 9, abs=1e-4), "No": pytest.approx(2 / 9, abs=1e-4)}
+        answer = odds(client(api))
+    assert answer.probabilities == {
+        "Yes": pytest.approx(7 / 9, abs=1e-4),
+        "No": pytest.approx(2 / 9, abs=1e-4),
+    }
     (asked,) = api.asked
     assert (asked["logprobs"], asked["top_logprobs"]) == (True, 20)
 
 
-def test_without_token_probabilities_the_word_that_was_said_gets_all() -> None:
-    with serving(Api(always("no"))) as api:
-        odds = asyncio.run(client(api).odds([Message("user", "?")], ["Yes", "No"]))
-    assert odds.probabilities == {"Yes": 0.0, "No": 1.0}
+@pytest.mark.parametrize("said", ["I cannot judge it.", '{"rating": "Unsafe"}', "Not safe at all", ""])
+@pytest.mark.parametrize("top_logprobs", [20, 0])
+def test_an_answer_that_is_neither_word_gives_none_any_probability(said: str, top_logprobs: int) -> None:
+    with serving(Api(always(said))) as api:
+        answer = odds(client(api, Capabilities(top_logprobs=top_logprobs)))
+    assert answer.probabilities == {"Yes": 0.0, "No": 0.0}
+    assert said.startswith(answer.text)
+
+
+def test_a_model_that_was_not_probed_says_so() -> None:
+    with pytest.raises(RuntimeError, match="probe"):
+        asyncio.run(OpenAIChat(Chat()).complete(ASK, Animal, []))
+
+
+def test_after_it_was_closed_a_model_can_be_asked_again_on_another_event_loop() -> None:
+    with serving(Api(always(ANIMAL))) as api:
+        chat = client(api)
+        assert [ask(chat).text, ask(chat).text] == [ANIMAL] * 2
+
+
+def test_as_many_connections_are_open_at_once_as_calls_may_be_under_way() -> None:
+    async def many(chat: OpenAIChat) -> list[Reply]:
+        return list(await asyncio.gather(*(chat.complete(ASK, Animal, []) for _ in range(120))))
+
+    with serving(Api(always(ANIMAL), barrier=threading.Barrier(120, timeout=20))) as api:
+        settings = Chat(model="m", base_url=api.url, concurrency=120, retries=0)
+        assert len(use(OpenAIChat(settings, capabilities=KNOWN), many)) == 120

@@ -8,7 +8,8 @@ import pytest
 from magid_agents.errors import StopRun
 from magid_agents.models.endpoint import ContentRefused, Rejected, Unusable
 from magid_agents.models.openai_errors import translated
-from tests.servers.endpoint import Api, Detail, Refusal, serving
+from tests.servers.endpoint import Api, serving
+from tests.servers.refusals import Detail, Refusal
 
 
 def ask(refusal: Refusal) -> None:

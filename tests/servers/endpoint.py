@@ -6,39 +6,19 @@ For tests of how a run copes with real endpoints.
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
+from tests.servers import model
 from tests.servers.faults import Fault
 from tests.servers.images import generated
+from tests.servers.personalities import TAKES_EVERYTHING, Personality
+from tests.servers.refusals import Refusal
 
 SLOW = 30.0  # seconds: longer than any client in these tests waits
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An error that no repeat mends, as the API words it."""
-
-    status: int
-    message: str
-    code: str | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-    def body(self) -> dict[str, Any]:
-        return {"error": {"message": self.message, "code": self.code, **self.more}}
-
-
-class Detail(Refusal):
-    """An error as FastAPI words it: in words, or a list of validation errors."""
-
-    def __init__(self, detail: Any, status: int = 422) -> None:
-        super().__init__(status, "", more={"detail": detail})
-
-    def body(self) -> dict[str, Any]:
-        return dict(self.more)
 
 
 Said = TypeVar("Said", str, Refusal)
@@ -50,15 +30,21 @@ def always(said: Said) -> Callable[[dict[str, Any]], Said]:
 
 @dataclass
 class Api:
-    """What the server says: `answer` gives the content of a chat answer for the request's body."""
+    """What the server says: `answer` gives the content of a chat answer for the request's body, or None for
+    the model's own words."""
 
-    answer: Callable[[dict[str, Any]], str] = lambda _: "hello"
+    answer: Callable[[dict[str, Any]], str | None] = lambda _: None
     faults: Iterator[Fault | None] = field(default_factory=lambda: iter(()))
     refused: Callable[[dict[str, Any]], Refusal | str | None] = lambda _: None  # text: the message of a 400
     images: Callable[[dict[str, Any], Fault | None], dict[str, Any]] = generated
     logprobs: dict[str, Any] | None = None
     image_usage: dict[str, Any] | None = field(default_factory=dict)  # `usage` of an images answer
+    personality: Personality = TAKES_EVERYTHING
+    key: str | None = None  # any request without it is refused
+    loading: bool = False  # the model, so that nothing is answered yet
+    barrier: threading.Barrier | None = None  # calls are answered only when so many are under way
     asked: list[dict[str, Any]] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)  # paths of GET requests
     url: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -74,7 +60,7 @@ class Api:
 @contextmanager
 def serving(api: Api) -> Iterator[Api]:
     """The server, for as long as the block lasts; its address is api.url."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": api}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"api": api}))
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     api.url = f"http://127.0.0.1:{server.server_port}/v1"
@@ -87,27 +73,63 @@ def serving(api: Api) -> Iterator[Api]:
         thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 256  # connections that open at once
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     api: Api
 
     def do_GET(self) -> None:
-        self._send(200, json.dumps({"object": "list", "data": []}).encode())
+        self.api.listed.append(self.path)
+        server = self.api.personality
+        if self.path.endswith("/models") and self._let_in(server.list_models is not None):
+            models = server.list_models() if server.list_models else []
+            self._send(200, json.dumps({"object": "list", "data": models}).encode())
+        elif self.path == "/api/tags" and server.digests:
+            tags = [{"name": name, "model": name, "digest": d} for name, d in server.digests.items()]
+            self._send(200, json.dumps({"models": tags}).encode())
+        elif not self.path.endswith("/models"):
+            self._refuse(Refusal(404, "not found"))
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.api.asked.append(body | {"authorization": self.headers["Authorization"]})
-        if problem := self.api.refused(body):
-            refusal = Refusal(400, problem) if isinstance(problem, str) else problem
-            self._send(refusal.status, json.dumps(refusal.body()).encode())
+        if not self._let_in():
+            return
+        if not body:
+            self._refuse(Refusal(400, "model: field required"))
+            return
+        self.api.asked.append(body | {"headers": {k.lower(): v for k, v in self.headers.items()}})
+        problem = self.api.refused(body)
+        if problem is None and "messages" in body:
+            problem = self.api.personality.refusal(body)
+        if problem:
+            self._refuse(Refusal(400, problem) if isinstance(problem, str) else problem)
             return
         fault = self.api.next_fault()
+        if self.api.barrier is not None:
+            self.api.barrier.wait()
         if not self._failed(fault):
             if self.path.endswith("images/generations"):
                 made = self.api.images(body, fault) | {"usage": self.api.image_usage}
             else:
                 made = self._chat(body, fault)
             self._send(200, json.dumps(made).encode())
+
+    def _let_in(self, right_kind: bool = True) -> bool:
+        """Whether the request has the key and is of a kind that may ask; if not, refuse it."""
+        key = self.api.key
+        if self.api.loading:
+            self._refuse(Refusal(503, "Loading model"))
+            return False
+        if right_kind and (key is None or self.headers["Authorization"] == f"Bearer {key}"):
+            return True
+        self._refuse(Refusal(401, "invalid key"))
+        return False
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._send(refusal.status, json.dumps(refusal.body()).encode())
 
     def _failed(self, fault: Fault | None) -> bool:
         """Answer with a fault of the transport, if it is one."""
@@ -136,30 +158,26 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _chat(self, body: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": None}
-        reason = "stop"
+        choice, usage = model.choice(body, self.api.personality, self.api.answer(body))
+        message = choice["message"]
         if fault == "refusal":
-            message["refusal"] = "I cannot help with that."
+            message |= {"content": None, "refusal": "I cannot help with that."}
         elif fault == "empty":
             message["content"] = ""
         elif fault == "nonsense":
             message["content"] = '{"weather": "fine"}'
-        else:
-            message["content"] = self.api.answer(body)
-            if fault == "cut short":
-                message["content"], reason = message["content"][: len(message["content"]) // 2], "length"
-            if "tools" in body:
-                call = {"name": body["tool_choice"]["function"]["name"], "arguments": message["content"]}
-                message["content"] = None
-                message["tool_calls"] = [{"id": "1", "type": "function", "function": call}]
-        choice = {"index": 0, "finish_reason": reason, "message": message, "logprobs": self.api.logprobs}
+        elif fault == "cut short":
+            message["content"] = message["content"][: len(message["content"]) // 2]
+            choice["finish_reason"] = "length"
+        if self.api.logprobs is not None:
+            choice["logprobs"] = self.api.logprobs
         return {
             "id": "1",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": body["model"],
             "choices": [choice],
-            "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+            "usage": usage,
         }
 
     def _send(

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Callable, Collection
 from typing import Any
 
-from tests.servers.endpoint import Detail, Refusal
 from tests.servers.faults import Fault
 from tests.servers.images import generated
+from tests.servers.refusals import Detail, Refusal
 
 Body = dict[str, Any]
 SAFETY = "Your request was rejected by the safety system."

@@ -13,9 +13,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from pydantic import SecretStr
 
 from magid_agents.config import Painter as PainterSettings
+from magid_agents.models.client import open_client
 from magid_agents.models.endpoint import ContentRefused, Endpoint, Rejected, Unavailable
 from magid_agents.models.openai_errors import translated
 from magid_agents.models.painters.errors import PainterError, PromptRefused
@@ -167,15 +167,8 @@ class ImagesEndpointPainter:
         return PaintedImage(image, _usage(answer))
 
     def _opened(self) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI
-
         if self._client is None:
-            self._client = AsyncOpenAI(
-                base_url=self.settings.base_url,
-                api_key=(self.settings.key() or SecretStr("none")).get_secret_value(),
-                max_retries=0,  # the endpoint's own
-                timeout=self.settings.timeout,
-            )
+            self._client = open_client(self.settings)
         return self._client
 
     @property

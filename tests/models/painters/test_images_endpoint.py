@@ -17,8 +17,9 @@ from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.models.painters.request_variant import PROMPT
 from magid_agents.models.protocols import IMAGES, PaintedImage, Probed
 from tests.servers import image_vendors
-from tests.servers.endpoint import Api, Refusal, always, serving
+from tests.servers.endpoint import Api, always, serving
 from tests.servers.faults import Fault
+from tests.servers.refusals import Refusal
 
 ALL = ("response_format", "seed", "num_inference_steps", "guidance_scale", "negative_prompt")
 

@@ -1,0 +1,37 @@
+"""The HTTP client of every remote endpoint: its address, key and account come from the settings alone."""
+
+from typing import TYPE_CHECKING
+
+import httpx
+from pydantic import SecretStr
+
+from magid_agents.config import Remote
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+
+def open_client(settings: Remote, address: str | None = None) -> "AsyncOpenAI":
+    """Open a client that repeats nothing by itself; the caller closes it, on the event loop that used it.
+
+    Args:
+        address: where it is not the one in the settings.
+    """
+    from openai import AsyncOpenAI  # takes half a second to import: not for a run that asks nothing
+
+    client = AsyncOpenAI(
+        base_url=address or settings.address,
+        # Servers of one's own often want no key, but the client insists on some text.
+        api_key=(settings.key() or SecretStr("none")).get_secret_value(),
+        max_retries=0,  # Endpoint repeats
+        http_client=httpx.AsyncClient(  # type: ignore[arg-type]  # taken, if not in the client's own types
+            timeout=settings.timeout,
+            limits=httpx.Limits(
+                max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency
+            ),
+        ),
+    )
+    # By now the client has read OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS.
+    client.organization = client.project = None
+    client._custom_headers = {}
+    return client

@@ -1,0 +1,178 @@
+"""Find out what a chat model can do, by questions that cannot be passed by accident.
+
+Servers differ in what they take, refuse and silently ignore, so that a request was accepted proves little:
+the answer must show that it was understood. docs/backends.md lists what is known of each server.
+"""
+
+import io
+from collections import Counter
+from typing import Any, Literal
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from magid_agents.models import yes_no
+from magid_agents.models.capabilities import MAX_TOP_LOGPROBS, Capabilities, ChatError
+from magid_agents.models.completions import Completion, Completions
+from magid_agents.models.endpoint import Rejected, Unavailable, Unusable
+from magid_agents.models.structured import JSON_MODES, find_json
+from magid_agents.prompts import Message
+
+VERSION = 1  # of the questions: what other questions found is found out again
+TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")  # two names of one argument, the newer first
+FEWER_TOP_LOGPROBS = 5  # where the most is refused
+MIN_TOKENS_TO_THINK = 1024
+YES_NO = ("Yes", "No")
+COLOURS = ("orange", "green")  # a pair that nobody would guess
+
+PLAIN = "Name two colours."
+LOOK = "Which two colours fill the halves of this image? Name both."
+YES_OR_NO = "Is snow white? Answer Yes or No."
+EXPLAINED = "Is snow white? Answer Yes or No, then explain it at length."
+SEASON = "Which season follows winter?"
+
+
+class Season(BaseModel):
+    """Neither its field nor its form is in the question: only a model that got the schema fills it in."""
+
+    model_config = ConfigDict(extra="forbid")  # as strict endpoints demand
+
+    season_after_frost: Literal["spring", "summer", "autumn", "winter"]
+
+
+async def find_out(completions: Completions) -> tuple[Capabilities, dict[str, float]]:
+    """Ask a few short questions, three if the server takes everything; also returns the tokens they took.
+
+    Raises ChatError if the model cannot do what the settings ask of it, and what Completions.send raises.
+    """
+    probe = _Probe(completions)
+    token_limit, thinks = await probe.plain()
+    top_logprobs, kept = await probe.token_probabilities(token_limit)
+    limit = Capabilities(token_limit=kept).limit(completions.settings.max_tokens)
+    capabilities = Capabilities(
+        token_limit=kept,
+        json_mode=await probe.json_mode(limit),
+        top_logprobs=top_logprobs,
+        yes_no=top_logprobs > 0 or await probe.yes_no_in_text(limit),
+        thinks=thinks,
+    )
+    return capabilities, dict(probe.usage)
+
+
+class _Probe:
+    """The questions, each with all that the settings will send along with a run's own."""
+
+    def __init__(self, completions: Completions) -> None:
+        self._completions, self._settings = completions, completions.settings
+        self._section, self._model = completions.section, completions.settings.model
+        self._images = [_two_colours()] if completions.settings.vision else []
+        self.usage = Counter[str]()
+
+    async def _send(self, question: str, images: list[bytes], arguments: dict[str, Any]) -> Completion:
+        answer = await self._completions.send([Message("user", question)], images, **arguments)
+        self.usage.update(answer.usage)
+        return answer
+
+    async def plain(self) -> tuple[str, bool]:
+        """Return the name of the token limit that is not refused, and whether the model thinks first."""
+        try:
+            name, answer = await self._plain(self._images)
+        except (Rejected, Unavailable) as error:
+            raise await self._diagnose(error) from error
+        self._check_room(answer)
+        self._check_sight(answer)
+        return name, answer.thought
+
+    async def _plain(self, images: list[bytes], **change: Any) -> tuple[str, Completion]:
+        question = LOOK if images else PLAIN
+        problem: Rejected | None = None
+        for name in TOKEN_LIMITS:
+            arguments = {name: self._settings.max_tokens, **change}
+            try:
+                return name, await self._send(question, images, arguments)
+            except Rejected as error:
+                problem = problem or error
+        assert problem is not None
+        raise problem
+
+    async def _diagnose(self, problem: Rejected | Unavailable) -> Rejected | Unavailable | ChatError:
+        """Name the setting without which the plain question is answered."""
+        changes: list[tuple[str, str, list[bytes], dict[str, Any]]] = []
+        # llama.cpp answers an image that its model cannot take with a 500, as if it had broken down.
+        if self._images and (isinstance(problem, Rejected) or problem.status):
+            changes.append(("vision", "false", [], {}))
+        if isinstance(problem, Rejected):
+            changes.append(("temperature", "null", self._images, {"temperature": None}))
+        for setting, fix, images, change in changes:
+            try:
+                await self._plain(images, **change)
+            except (Rejected, Unavailable):
+                continue
+            key = f"{self._section}.{setting}"
+            return ChatError(f"{key}: {self._model} cannot do that; set {key}={fix} ({problem})")
+        if isinstance(problem, Unavailable):
+            return problem
+        return ChatError(f"{self._model} takes no request at all: {problem}")
+
+    def _check_room(self, answer: Completion) -> None:
+        key, tokens = f"{self._section}.max_tokens", self._settings.max_tokens
+        if (answer.thought and tokens < MIN_TOKENS_TO_THINK) or (answer.cut and not answer.answer):
+            raise ChatError(
+                f"{key}={tokens}: {self._model} thinks before it answers and needs more room; set {key}=4096"
+            )
+
+    def _check_sight(self, answer: Completion) -> None:
+        if self._images and not all(colour in answer.answer.lower() for colour in COLOURS):
+            said = " ".join(answer.answer.split())[:80]
+            raise ChatError(
+                f"{self._section}.vision: {self._model} did not name the colours of a test image but said "
+                f"{said!r}; name a model that sees, or set {self._section}.vision=false"
+            )
+
+    async def token_probabilities(self, token_limit: str) -> tuple[int, str | None]:
+        """Return how many token probabilities come with an answer, and the token limit that is kept to."""
+        names = TOKEN_LIMITS[TOKEN_LIMITS.index(token_limit) :]
+        for top_logprobs in (MAX_TOP_LOGPROBS, FEWER_TOP_LOGPROBS):
+            for name in names:
+                answer = await self._first_token(name, top_logprobs)
+                if answer is None:
+                    break
+                kept = answer.cut or len(answer.text.split()) <= 2
+                if kept or name == names[-1]:
+                    readable = yes_no.from_tokens(answer.first_tokens, YES_NO) is not None
+                    return top_logprobs if readable else 0, name if kept else None
+        return 0, token_limit
+
+    async def _first_token(self, token_limit: str, top_logprobs: int) -> Completion | None:
+        """Ask for one token of a long answer; None if the request is refused."""
+        arguments = {token_limit: 1, "logprobs": True, "top_logprobs": top_logprobs}
+        try:
+            return await self._send(EXPLAINED, self._images, arguments)
+        except (Rejected, Unusable):  # OpenAI's models that think answer 403, as if to a wrong key
+            return None
+
+    async def yes_no_in_text(self, limit: dict[str, int]) -> bool:
+        """Whether an answer in words begins with one of the two."""
+        answer = await self._send(YES_OR_NO, self._images, {**limit})
+        self._check_room(answer)
+        return yes_no.from_text(answer.answer, YES_NO) is not None
+
+    async def json_mode(self, limit: dict[str, int]) -> str | None:
+        """Return the strictest of JSON_MODES that gives JSON of a schema, or None."""
+        for name, mode in JSON_MODES.items():
+            question = mode.messages([Message("user", SEASON)], Season)[-1].text
+            try:
+                answer = await self._send(question, self._images, {**limit, **mode.arguments(Season)})
+                Season.model_validate_json(find_json(answer.answer))
+            except (Rejected, ValidationError):  # refused, or taken and not done
+                continue
+            return name
+        return None
+
+
+def _two_colours() -> bytes:
+    image = Image.new("RGB", (64, 64), (255, 128, 0))
+    image.paste((0, 128, 0), (32, 0, 64, 64))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
