@@ -44,6 +44,7 @@ class Api:
     loading: bool = False  # the model, so that nothing is answered yet
     barrier: threading.Barrier | None = None  # calls are answered only when so many are under way
     asked: list[dict[str, Any]] = field(default_factory=list)
+    answered: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # model, and what it is paid for
     listed: list[str] = field(default_factory=list)  # paths of GET requests
     url: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -115,6 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
                 made = self.api.images(body, fault) | {"usage": self.api.image_usage}
             else:
                 made = self._chat(body, fault)
+            self.api.answered.append((body["model"], made))
             self._send(200, json.dumps(made).encode())
 
     def _let_in(self, right_kind: bool = True) -> bool:
