@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from magid_agents import config
 from magid_agents.config import Settings
 from magid_agents.cost import CostReached
-from magid_agents.models.endpoint import Endpoint, Unusable
+from magid_agents.models import found
+from magid_agents.models.endpoint import Endpoint, EndpointDown, Unusable
 from magid_agents.models.fakes import FakeChat, FakeScorer
 from magid_agents.models.found import Models
 from magid_agents.models.painters.errors import PainterError
@@ -22,6 +25,7 @@ from magid_agents.session import Outcome
 from tests import fake_run
 from tests.servers import image_vendors
 from tests.servers.endpoint import Api, always, serving
+from tests.servers.personalities import Personality
 from tests.servers.refusals import Refusal
 
 PROBES = 2  # images: the second for the seed
@@ -187,3 +191,34 @@ def test_an_account_without_balance_stops_the_run(tmp_path: Path) -> None:
             run(tmp_path, api, *THINGS)
         api.refused = lambda _: None
         assert run(tmp_path, api).counts.accepted == 3
+
+
+def test_a_served_model_is_told_from_another_of_the_same_name() -> None:
+    def painter_identity(root: str) -> str:
+        def listed() -> list[dict[str, Any]]:
+            return [{"id": "m", "created": time.time_ns(), "root": root}]
+
+        with serving(Api(personality=Personality("vLLM-Omni", list_models=listed))) as api:
+            sets = [
+                f"{section}.{key}"
+                for section in ("chat", "painter")
+                for key in (f"base_url={api.url}", "model=m")
+            ]
+            settings = config.load(sets=[*sets, "painter.backend=images_endpoint"])
+            with found.find(settings) as models:
+                return models.painter.identity
+
+    first, again, other = map(
+        painter_identity, ["Qwen/Qwen-Image", "Qwen/Qwen-Image", "Qwen/Qwen-Image-2512"]
+    )
+    assert first == again != other
+    assert painter_identity("m") == "m"  # says nothing more: as in older keys
+
+
+def test_a_server_that_answers_nobody_ends_the_run_before_any_dialogue(tmp_path: Path) -> None:
+    chat = FakeChat(fake_run.script)
+    with serving(Api(faults=iter(["500"]))) as api:
+        with pytest.raises(EndpointDown, match=r"^painter: 500: .*run the same command again"):
+            run(tmp_path, api, "dog", chat=chat)
+        assert chat.calls == 0
+        assert run(tmp_path, api).counts.accepted == 1

@@ -70,13 +70,15 @@ def find(settings: Settings) -> Iterator[Models]:
     match = settings.scorers.get("image_text_match")
     with ExitStack() as stack:
         chats = _Chats(stack)
+        served = {}
         if settings.painter.backend == "images_endpoint":
-            chats.listing(settings.painter, "painter", "images/generations")
+            listing = chats.listing(settings.painter, "painter", "images/generations")
+            served["identity"] = listing.identity(settings.painter.model)
         yield Models(
             chat=chats.open(settings.chat, "chat"),
             eyes=chats.open(eyes, "critic.chat") if (eyes := settings.critic.chat) else None,
             policy=chats.open(policy, "safety.policy") if (policy := settings.safety.policy) else None,
-            painter=painters.build(settings.painter),
+            painter=painters.build(settings.painter, **served),
             scorers={check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()},
             thresholds=limits,
             observer=MatcherObserver(match.device) if told and match and match.model == MATCHER else None,

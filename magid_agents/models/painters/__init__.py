@@ -13,11 +13,11 @@ _BACKENDS = {
 }
 
 
-def build(settings: Settings) -> Painter:
-    """The image generation tool; its backend's libraries are imported when they are needed.
+def build(settings: Settings, **known: str) -> Painter:
+    """Return the image generation tool; its backend's libraries are imported when they are needed.
 
-    Raises what the backend raises where its weights cannot be had.
+    `known` is what only this backend is told. Raises what the backend raises if its weights cannot be found.
     """
     module = import_module(f"{__name__}.{settings.backend}")
-    make: Callable[[Settings], Painter] = getattr(module, _BACKENDS[settings.backend])
-    return make(settings)
+    make: Callable[..., Painter] = getattr(module, _BACKENDS[settings.backend])
+    return make(settings, **known)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from magid_agents.config import Painter as PainterSettings
 from magid_agents.models.client import open_client
-from magid_agents.models.endpoint import ContentRefused, Endpoint, Rejected, Unavailable
+from magid_agents.models.endpoint import ContentRefused, Endpoint, EndpointDown, Rejected, Unavailable
 from magid_agents.models.openai_errors import translated
 from magid_agents.models.painters.errors import PainterError, PromptRefused
 from magid_agents.models.painters.request_variant import (
@@ -39,14 +39,20 @@ SECTION = "painter"
 
 
 class ImagesEndpointPainter:
-    """The `images_endpoint` backend: a models.protocols.Painter that is a ProbingPainter too."""
+    """The `images_endpoint` backend of models.protocols.Painter; Probing and Connected too."""
 
     token_limit: int | None = None
     sampled = True
 
-    def __init__(self, settings: PainterSettings, endpoint: Endpoint | None = None) -> None:
-        """Open no connection yet."""
-        self.settings, self.identity = settings, settings.model
+    def __init__(
+        self, settings: PainterSettings, endpoint: Endpoint | None = None, identity: str | None = None
+    ) -> None:
+        """Open no connection yet.
+
+        Args:
+            identity: what tells the served model from others of its name; the name alone if nothing does.
+        """
+        self.settings, self.identity = settings, identity or settings.model
         self._client: AsyncOpenAI | None = None
         self._endpoint = endpoint or Endpoint(settings.concurrency, settings.retries)
         self._variant: RequestVariant | None = None  # until a probe's result is adopted
@@ -84,7 +90,8 @@ class ImagesEndpointPainter:
     async def probe(self) -> Probed:
         """Find out which request the server accepts.
 
-        Raises PainterError if it rejects the value of a setting or every request; else as `paint`.
+        Raises PainterError if it rejects the value of a setting or every request, EndpointDown if there is no
+        answer.
         """
         spent = Counter[str]()
 
@@ -94,7 +101,12 @@ class ImagesEndpointPainter:
             return painted.image
 
         fields = tuple(self._optional(SEED))
-        variant = await find_variant(send, fields)
+        try:
+            variant = await find_variant(send, fields)
+        except Unavailable as error:
+            raise EndpointDown(
+                f"{error}; see {SECTION}.base_url, and run the same command again when it is up"
+            ) from error
         if unknown := [field for field in fields if field not in variant.fields]:
             note(f"{SECTION}: the endpoint does not accept {', '.join(unknown)}: not sent, not recorded")
         elif not variant.reproducible:
