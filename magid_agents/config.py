@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -33,15 +34,25 @@ OPENAI = "https://api.openai.com/v1"
 PROFILES = Path(__file__).parent / "profiles"
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    # The published pipeline: match against the utterance at 0.21, aesthetics at 0.51, up to three images
-    # one after the other, one rewrite, then drop (MAGID, section 3.4 and appendix I).
+    # The published pipeline (MAGID, section 3.4 and appendix I), with the scorers that its limits were chosen
+    # for; chat model and painter stay the profile's. Its three images are painted at once here, there one
+    # after the other; then one rewrite, then the moment is dropped.
     "paper": {
         "scanner": {"prompt": "scanner/chain_of_thought", "max_images": 2},
         "budget": {"attempts": 2, "candidates": 3},
         "critic": {"critique": None},
         "scorers": {
-            "image_text_match": {"against": "utterance", "limit": 0.21},
-            "aesthetics": {"limit": 0.51},
+            "image_text_match": {
+                "backend": "open_clip",
+                "model": "ViT-B-32-quickgelu:openai",
+                "limit": 0.21,
+                "against": "utterance",
+            },
+            "aesthetics": {
+                "backend": "laion",
+                "model": "shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE",
+                "limit": 0.51,
+            },
         },
     },
 }
@@ -210,7 +221,10 @@ class Scorer(Section):
     backend: str = Field(description="a name in models/scorers")
     model: str = Field(description="weights by name, or what the backend takes")
     device: str = Field("auto", description="auto (the first GPU, else the CPU), cpu, cuda:1, mps")
-    limit: float | None = Field(None, description="threshold; null takes the one known for this model")
+    limit: float | None = Field(
+        None,
+        description="threshold; null takes the one known for this model, and so does another model set later",
+    )
     against: Literal["description", "utterance", "prompt"] = Field(
         "description", description="the text a match is scored against"
     )
@@ -307,8 +321,8 @@ def load(profile: str = "embedded", preset: str = "default", sets: Iterable[str]
     """
     if preset not in PRESETS:
         raise ConfigError(unknown("preset", preset, PRESETS))
-    values = merge(_defaults(), merge(_profile(profile), PRESETS[preset]))
-    values = merge(merge(values, from_environment(Settings)), from_flags(sets, Settings))
+    layers = _profile(profile), PRESETS[preset], from_environment(Settings), from_flags(sets, Settings)
+    values = reduce(_lay_over, layers, _defaults())
     try:
         return Settings.model_validate(_with_painter(values))
     except ValidationError as error:
@@ -326,6 +340,21 @@ def _defaults() -> dict[str, Any]:
     # Scorers are a table of tables: without their defaults here, naming one would drop the others.
     scorers: dict[str, Scorer] = Settings.model_fields["scorers"].default
     return {"scorers": {name: s.model_dump() for name, s in scorers.items()}}
+
+
+def _lay_over(below: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge a layer of settings over those below it, whose limits do not outlive their scorer's model."""
+    out = merge(below, layer)
+    scorers, changes = below.get("scorers"), layer.get("scorers")
+    if not isinstance(scorers, Mapping) or not isinstance(changes, Mapping):
+        return out
+    for check, change in changes.items():
+        old = scorers.get(check)
+        if not isinstance(change, Mapping) or not isinstance(old, Mapping) or "limit" in change:
+            continue
+        if any(change.get(key, old.get(key)) != old.get(key) for key in ("backend", "model")):
+            out["scorers"][check]["limit"] = None
+    return out
 
 
 def _with_painter(values: dict[str, Any]) -> dict[str, Any]:

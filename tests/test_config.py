@@ -31,9 +31,8 @@ def test_one_scorer_can_be_set_without_losing_the_others() -> None:
 
 def test_the_paper_preset_is_the_papers() -> None:
     settings = load(preset="paper")
-    match = settings.scorers["image_text_match"]
-    assert (match.limit, match.against) == (0.21, "utterance")
-    assert settings.scorers["aesthetics"].limit == 0.51
+    assert settings.scorers["image_text_match"].against == "utterance"
+    assert settings.critic.critique is None
     assert (settings.budget.attempts, settings.budget.candidates) == (2, 3)
 
 
@@ -91,12 +90,24 @@ def test_every_setting_is_documented() -> None:
     check(config.Settings, "settings")
 
 
+LAION = "shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE"
+EMBEDDED = {"image_text_match": ("matcher", 0.2), "aesthetics": ("quality", 0.5)}
+LOCAL = {"image_text_match": ("ViT-B-32-quickgelu:openai", 0.25), "aesthetics": (LAION, 0.51)}
+PAPER = {"image_text_match": ("ViT-B-32-quickgelu:openai", 0.21), "aesthetics": (LAION, 0.51)}
+
+
+def limits(settings: config.Settings) -> dict[str, tuple[str, float]]:
+    """Every check's model and limit."""
+    return {c: (s.model, scorers.threshold(c, s).limit) for c, s in settings.scorers.items()}
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("profile", [p.stem for p in PROFILES.glob("*.toml")])
 def test_every_profile_goes_with_every_preset(profile: str, preset: str) -> None:
+    """The limits are those of the models beside them: a preset with limits brings its own scorers."""
     settings = load(profile, preset)
-    for check, scorer in settings.scorers.items():
-        assert scorers.threshold(check, scorer)
+    own = EMBEDDED if profile == "embedded" else LOCAL
+    assert limits(settings) == {**(PAPER if preset == "paper" else own), "unsafe": ("yahoo-open-nsfw", 0.5)}
     assert prompt_places.load(settings)
 
 
@@ -118,3 +129,46 @@ def test_a_profile_that_cannot_be_read_is_one_line(
         load(str(tmp_path / name))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("profile", "preset", "sets", "match"),
+    [
+        pytest.param("local", "default", ["model=matcher"], ("matcher", 0.2), id="another model"),
+        pytest.param("local", "paper", ["model=matcher"], ("matcher", 0.2), id="over a preset"),
+        pytest.param(
+            "local", "default", ["model=B:x", "limit=0.1"], ("B:x", 0.1), id="another model and its limit"
+        ),
+        pytest.param(
+            "local",
+            "default",
+            ["model=ViT-B-32-quickgelu:openai"],
+            LOCAL["image_text_match"],
+            id="the same model",
+        ),
+        pytest.param("local", "default", ["device=cpu"], LOCAL["image_text_match"], id="no model"),
+        pytest.param("local", "default", ["limit=0.3"], (PAPER["image_text_match"][0], 0.3), id="a limit"),
+    ],
+)
+def test_a_limit_does_not_outlive_its_model(
+    profile: str, preset: str, sets: list[str], match: tuple[str, float]
+) -> None:
+    settings = load(profile, preset, [f"scorers.image_text_match.{item}" for item in sets])
+    assert limits(settings)["image_text_match"] == match
+
+
+def test_a_model_whose_limit_is_unknown_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAGID_SCORERS__IMAGE_TEXT_MATCH__MODEL", "ViT-B-16-SigLIP2:webli")
+    with pytest.raises(
+        ConfigError, match=r"for ViT-B-16-SigLIP2:webli; set scorers\.image_text_match\.limit"
+    ):
+        limits(load("local"))
+
+
+@pytest.mark.parametrize(
+    "name", ["MAGID_SCORERS", "MAGID_SCORERS__AESTHETICS", "MAGID_SCORERS__AESTHETICS__MODEL"]
+)
+def test_scorers_of_another_form_are_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "[3]")
+    with pytest.raises(ConfigError, match="scorers"):
+        limits(load(sets=["scorers.aesthetics.device=cpu"]))

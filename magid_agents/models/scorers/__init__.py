@@ -12,7 +12,7 @@ from magid_agents.config import ConfigError
 from magid_agents.config import Scorer as Settings
 from magid_agents.models.hub import ScorerError
 from magid_agents.models.protocols import Scorer
-from magid_agents.thresholds import Threshold
+from magid_agents.thresholds import UNSAFE, Threshold
 
 _BACKENDS = {
     "open_clip": "MatchScorer",
@@ -36,7 +36,8 @@ class Backend(Protocol):
 def build(check: str, settings: Settings) -> Scorer:
     """Return one check's scorer, its model's files found; its libraries are imported when they are needed.
 
-    Raises ConfigError for an unknown backend, ScorerError or WeightsError if the model cannot be found.
+    Raises ConfigError for a backend that is unknown or cannot score the check, ScorerError or WeightsError if
+    the model cannot be found.
     """
     try:
         return _backend(check, settings)(settings)
@@ -45,15 +46,18 @@ def build(check: str, settings: Settings) -> Scorer:
 
 
 def threshold(check: str, settings: Settings) -> Threshold:
-    """What a check's scores are held against: the limit that was set, or the one known for the model.
+    """Return what a check's scores are held against: the limit that was set, or the one known for the model.
 
-    Raises ConfigError for an unknown backend and where no limit is known.
+    Raises ConfigError for a backend that build() refuses, if no limit is known, and for one that cannot be.
     """
     backend = _backend(check, settings)
     limit = settings.limit if settings.limit is not None else backend.limits.get(settings.model)
     if limit is None:
         raise ConfigError(f"no limit is known for {settings.model}; set scorers.{check}.limit")
-    return Threshold(check, limit, backend.at_most, backend.vital)
+    try:
+        return Threshold(check, limit, backend.at_most, backend.vital)
+    except ValueError as error:
+        raise ConfigError(f"scorers.{check}.limit={limit:g}: {error}") from error
 
 
 def _backend(check: str, settings: Settings) -> Backend:
@@ -62,4 +66,9 @@ def _backend(check: str, settings: Settings) -> Backend:
         raise ConfigError(f"scorers.{check}.backend={settings.backend} is unknown; there are: {known}")
     module = import_module(f"{__name__}.{settings.backend}")
     backend: Backend = getattr(module, _BACKENDS[settings.backend])
+    if check == UNSAFE and not (backend.vital and backend.at_most):
+        raise ConfigError(
+            f"scorers.{check}.backend={settings.backend} does not score how unsafe an image is; choose "
+            "one that does, such as nsfw"
+        )
     return backend

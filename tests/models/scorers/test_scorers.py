@@ -44,3 +44,24 @@ def test_a_limit_belongs_to_its_model_and_may_be_overruled() -> None:
 def test_a_model_without_a_known_limit_asks_for_one() -> None:
     with pytest.raises(ConfigError, match=r"no limit is known for ViT-L-14:openai; set scorers\.m\.limit"):
         scorers.threshold("m", Scorer(backend="open_clip", model="ViT-L-14:openai"))
+
+
+@pytest.mark.parametrize("backend", ["open_clip", "quality", "laion", "pick"])
+def test_safety_is_scored_by_what_scores_safety(backend: str) -> None:
+    """Whatever else a backend scores has no limit above which an image would be unsafe."""
+    chosen = Scorer(backend=backend, model="yuvalkirstain/PickScore_v1", limit=0.5)
+    for ask in (scorers.build, scorers.threshold):
+        with pytest.raises(ConfigError, match=rf"scorers\.unsafe\.backend={backend} does not score .* nsfw$"):
+            ask("unsafe", chosen)
+
+
+@pytest.mark.parametrize("limit", [1.5, 1.0, -0.1])
+def test_the_limit_of_safety_is_a_probability_that_some_images_exceed(limit: float) -> None:
+    chosen = Scorer(backend="nsfw", model="yahoo-open-nsfw", limit=limit)
+    with pytest.raises(ConfigError, match=rf"scorers\.unsafe\.limit={limit:g}: .* at least 0 and below 1"):
+        scorers.threshold("unsafe", chosen)
+
+
+def test_another_check_of_safety_rules_out_too() -> None:
+    threshold = scorers.threshold("nudity", Scorer(backend="nsfw", model="yahoo-open-nsfw"))
+    assert (threshold.at_most, threshold.vital) == (True, True)
