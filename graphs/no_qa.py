@@ -12,13 +12,18 @@ from magid_agents.agents.prompt_writer import prompt_writer
 from magid_agents.agents.state import MomentOutput, MomentState
 from magid_agents.services import Services
 
+
+async def paint_or_end(state: MomentState) -> str:
+    return END if state.get("outcomes") else "painter"
+
+
 illustrate = (
     StateGraph(MomentState, context_schema=Services, output_schema=MomentOutput)
     .add_node(prompt_writer)
     .add_node(painter)
     .add_node(safety)
     .add_edge(START, "prompt_writer")
-    .add_edge("prompt_writer", "painter")
+    .add_conditional_edges("prompt_writer", paint_or_end, ["painter", END])
     .add_edge("painter", "safety")
     .add_edge("safety", END)
     .compile(name="illustrate")

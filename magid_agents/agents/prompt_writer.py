@@ -15,7 +15,7 @@ from magid_agents.services import InvalidAnswer, Services
 async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
     """Write the first prompt, or rewrite with the last attempt's verdict at hand.
 
-    Where no other prompt comes, the moment is given up. Raises InvalidAnswer where no first one comes.
+    The moment is dropped, with the reason, if no prompt comes that can be used.
     """
     services, moment = runtime.context, state["moment"]
     earlier = state.get("attempts", [])
@@ -38,9 +38,7 @@ async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[
             use(state, "write"), template, values, shape, lambda found: usable(found, tried, services)[1]
         )
     except InvalidAnswer as error:
-        if not earlier:
-            raise
-        reason = f"no other prompt was written: {error.problem}"
+        reason = f"no {'other prompt' if earlier else 'prompt'} was written: {error.problem}"
         return {"outcomes": [dropped(moment, reason)]}
     prompt, _ = usable(answer, tried, services)
     return {"draft": Attempt(prompt=prompt)}
