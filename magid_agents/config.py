@@ -8,8 +8,8 @@ reads it.
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from functools import reduce
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit

@@ -57,18 +57,20 @@ class Candidate(Noun):
     seed: int | None  # None if the painter does not give the same image for a seed
     model: str
     scores: dict[str, float] = {}
+    unanswered: dict[str, str] = {}  # by check, why there is no answer; `unsafe` is then scored 1
 
 
 class Question(Noun):
     """One atomic yes/no question of the critique and how it was answered."""
 
     question: str
-    satisfied: bool
-    odds: float | None = None  # how likely the answer is yes, where a model gave that
+    satisfied: bool | None  # None if it got no answer, which counts as not satisfied
+    yes_probability: float | None = None  # None if the model answered in words, or not at all
 
     @classmethod
-    def by_odds(cls, question: str, odds: float) -> Self:
-        return cls(question=question, satisfied=odds >= LIKELY, odds=odds)
+    def by_odds(cls, question: str, odds: float | None) -> Self:
+        satisfied = None if odds is None else odds >= LIKELY
+        return cls(question=question, satisfied=satisfied, yes_probability=odds)
 
 
 class Critique(Noun):
@@ -76,9 +78,10 @@ class Critique(Noun):
 
     questions: tuple[Question, ...] = ()
     comment: str = ""
+    problem: str = ""  # why no critique came of asking for one
 
     @classmethod
-    def by_odds(cls, description: str, odds: float, seen: Sequence[tuple[str, float]]) -> Self:
+    def by_odds(cls, description: str, odds: float | None, seen: Sequence[tuple[str, float]]) -> Self:
         """One question about the whole, answered from what is seen, which is the comment."""
         words = ", ".join(word for word, _ in seen[:3])
         question = Question.by_odds(f"Does it show {description}?", odds)
@@ -86,7 +89,22 @@ class Critique(Noun):
 
     @property
     def failed(self) -> tuple[str, ...]:
+        """The questions that were not satisfied, those without an answer included."""
         return tuple(q.question for q in self.questions if not q.satisfied)
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """The questions without an answer."""
+        return tuple(q.question for q in self.questions if q.satisfied is None)
+
+    @property
+    def summary(self) -> str:
+        """The comment, or else one line that says which questions were not satisfied."""
+        if self.comment or not self.questions:
+            return self.comment
+        if not self.failed:
+            return "Every question is satisfied."
+        return " ".join(" ".join(["Not satisfied:", *self.failed]).split())
 
 
 class Decision(StrEnum):
@@ -135,7 +153,8 @@ class Illustration(Noun):
     seed: int | None
     model: str
     scores: dict[str, float]
-    critique: str
+    critique: str  # in words
+    questions: tuple[Question, ...] = ()  # the critique's, with their answers
     attempts: int = Field(ge=1)
 
 

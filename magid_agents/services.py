@@ -27,6 +27,7 @@ from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
 from magid_agents.schemas import Questions
 from magid_agents.store import call_state
+from magid_agents.thresholds import UNSAFE as UNSAFE
 from magid_agents.thresholds import Threshold
 
 
@@ -47,10 +48,11 @@ class Unpainted(MagidError):
 
 YES, NO = "Yes", "No"
 TEXT = "text"  # in the journal, beside the words' probabilities: an answer that is neither
-UNSAFE = "unsafe"  # the check that no settings can leave out
 SMALL = 128 * 128  # pixels that are encoded faster than a thread is woken for it
 PROBE = "probe"  # the kind of a call that finds out what a server accepts
 UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
+REFUSED = "refused"  # in the journal, in place of an answer: what the endpoint's moderation said
+NOTHING_USED: Mapping[str, float] = {"input_tokens": 0, "output_tokens": 0}
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
@@ -99,14 +101,7 @@ class Services:
             Message("assistant", first.value or "(nothing)"),  # endpoints turn down an empty message
             Message("user", f"That answer cannot be used: {problem}. Answer again, corrected."),
         ]
-        second = await self._complete(
-            Use(use.dialogue, f"{use.step}/again"),
-            again,
-            shape,
-            images,
-            # A first answer that is invalid is on record to be corrected; a correction that is, is of no use.
-            lambda recorded: _validate(recorded, shape, check)[0] is not None,
-        )
+        second = await self._complete(Use(use.dialogue, f"{use.step}/again"), again, shape, images)
         answer, problem = _validate(second.value, shape, check)
         if answer is None:
             raise InvalidAnswer(problem, second.value, [first.key, second.key])
@@ -140,7 +135,7 @@ class Services:
         """Return how likely the answer is Yes and not No, 0 to 1.
 
         Asks the chat model, the critic if there are images, or the model that is given. Raises InvalidAnswer
-        if the answer is neither.
+        if the answer is neither, or the endpoint's moderation refuses to give one.
         """
         asked = model or (self.critic if images else self.chat)
         can = await self._capabilities(asked)
@@ -155,15 +150,21 @@ class Services:
         }
 
         async def run() -> Answer:
-            odds = await asked.odds(messages, (YES, NO), self._pictures(images))
-            said = {} if any(odds.probabilities.values()) else {TEXT: odds.text}
-            return Answer({**odds.probabilities, **said}, odds.usage)
+            try:
+                odds = await asked.odds(messages, (YES, NO), self._pictures(images))
+            except ContentRefused as error:
+                return Answer({YES: 0.0, NO: 0.0, TEXT: str(error)}, NOTHING_USED)
+            # What is no probability, such as NaN, is no answer either; and JSON has none.
+            shares = {word: p if 0 <= p <= 1 else 0.0 for word, p in odds.probabilities.items()}
+            said = {} if any(shares.values()) else {TEXT: odds.text}
+            return Answer({**shares, **said}, odds.usage)
 
         answer = await self._ask(use, asked, request, run)
-        if not (answer.value[YES] or answer.value[NO]):
-            raw = answer.value.get(TEXT, "")
-            raise InvalidAnswer(f"{prompt}: the answer is neither Yes nor No", raw, [answer.key])
-        return float(answer.value[YES])
+        probability = to_yes(answer.value)
+        if probability is None:
+            said = answer.value.get(TEXT, "")
+            raise InvalidAnswer(f"{prompt}: the answer is neither Yes nor No", said, [answer.key])
+        return probability
 
     def _section(self, model: ChatModel) -> str:
         """Return the settings section that names a chat model, and so its price."""
@@ -178,7 +179,6 @@ class Services:
         messages: Sequence[Message],
         shape: type[BaseModel],
         images: Sequence[str],
-        is_valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
         asked = self.critic if images else self.chat
         can = await self._capabilities(asked)
@@ -191,10 +191,16 @@ class Services:
         }
 
         async def run() -> Answer:
-            reply = await asked.complete(messages, shape, self._pictures(images))
+            try:
+                reply = await asked.complete(messages, shape, self._pictures(images))
+            except ContentRefused as error:
+                return Answer({REFUSED: str(error)}, NOTHING_USED)
             return Answer(reply.text, reply.usage)
 
-        return await self._ask(use, asked, request, run, is_valid)
+        answer = await self._ask(use, asked, request, run)
+        if isinstance(answer.value, dict):
+            raise InvalidAnswer(answer.value[REFUSED], "", [answer.key])
+        return answer
 
     async def _ask(
         self,
@@ -202,12 +208,9 @@ class Services:
         asked: ChatModel,
         request: Mapping[str, Any],
         run: Callable[[], Awaitable[Answer]],
-        is_valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
         try:
-            return await self._call(use, "chat", self._section(asked), asked.identity, request, run, is_valid)
-        except ContentRefused:
-            raise
+            return await self._call(use, "chat", self._section(asked), asked.identity, request, run)
         except Rejected as error:
             await self._forget_probe(asked, error)
             raise
@@ -354,6 +357,11 @@ class Services:
 def to_score(recorded: float | None) -> float:
     """Return the number that a recorded score stands for; the journal keeps NaN as null."""
     return float("nan") if recorded is None else float(recorded)
+
+
+def to_yes(recorded: Mapping[str, Any]) -> float | None:
+    """Return the probability of Yes that a recorded answer stands for; None if it is neither Yes nor No."""
+    return float(recorded[YES]) if recorded[YES] or recorded[NO] else None
 
 
 @cache

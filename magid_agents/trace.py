@@ -6,18 +6,18 @@ in its own way. The journal tells the rest: scores, critiques, and what the call
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from magid_agents.agents.verdict import decide
-from magid_agents.dialogue import Critique, Decision, Verdict
+from magid_agents.dialogue import Candidate, Critique, Decision, Verdict
 from magid_agents.formats import Seen
 from magid_agents.rundir import RunDir, RunDirError
 from magid_agents.schemas import GenerationPrompt
-from magid_agents.services import UNPAINTED, YES
+from magid_agents.services import UNPAINTED, YES, to_yes
 from magid_agents.store.database import open_read_only
 from magid_agents.thresholds import Threshold
 from magid_agents.trace_steps import (
@@ -153,8 +153,10 @@ class _Run:
         paints = [steps[name] for name in sorted(steps) if name.startswith("paint/")]
         unpainted = [paint.answer[UNPAINTED] for paint in paints if isinstance(paint.answer, dict)]
         check, limit = steps.get("check"), self._settings["safety"]["limit"]
-        if check and check.answer[YES] >= limit:
-            unpainted.append(f"the prompt is unsafe ({check.answer[YES]:.2f})")
+        if check and (unsafe := to_yes(check.answer)) is None:
+            unpainted.append("the prompt counts as unsafe, its check got no answer")
+        elif check and unsafe >= limit:
+            unpainted.append(f"the prompt is unsafe ({unsafe:.2f})")
         written = final_answer(steps, "write", GenerationPrompt)
         prompt = written.prompt if written else None
         painted = [paint for paint in paints if isinstance(paint.answer, str)]
@@ -196,9 +198,10 @@ class _Run:
                     last.verdict = Verdict(decision=Decision.ACCEPT, best=i, reason=reason)
 
     def _reasons(self, attempt: AttemptTrace) -> Verdict:
-        scores: Sequence[Mapping[str, float]] = [c.scores for c in attempt.candidates]
+        made = attempt.candidates
+        candidates = [Candidate(sha256=c.image, seed=0, model="", scores=c.scores) for c in made]
         limit = self._settings["critic"]["limit"]
-        return decide(scores, self._thresholds, attempt.critique, limit, attempts_left=1)
+        return decide(candidates, self._thresholds, attempt.critique, limit, attempts_left=1)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -21,6 +21,7 @@ from magid_agents.trace import AttemptTrace, DialogueTrace, MomentTrace
 from magid_agents.trace_steps import Spent
 
 COLOURS = {Decision.ACCEPT: "green", Decision.REWRITE: "yellow", Decision.GIVE_UP: "red"}
+SAID = {True: "[green]yes[/]", False: "[red]no[/]", None: "[red]no answer[/]"}
 
 
 def show(path: Path, dialogue: str | None, as_json: bool) -> None:
@@ -95,11 +96,13 @@ def _lines(attempt: AttemptTrace, thresholds: dict[str, Threshold]) -> Iterator[
         yield _line("[red]not painted[/]  {}", why)
     if attempt.critique:
         for question in attempt.critique.questions:
-            said = "[green]yes[/]" if question.satisfied else "[red]no[/]"
-            odds = "" if question.odds is None else f" {question.odds:.2f}"
+            said = SAID[question.satisfied]
+            odds = "" if question.yes_probability is None else f" {question.yes_probability:.2f}"
             yield said + _line("{}  {}", odds, question.question)
         if attempt.critique.comment:
             yield _line("critique: {}", attempt.critique.comment)
+        if attempt.critique.problem:
+            yield _line("[red]no critique[/]  {}", attempt.critique.problem)
     if attempt.verdict:
         decision = attempt.verdict.decision
         yield _line(f"[{COLOURS[decision]}]{decision}[/]  {{}}", attempt.verdict.reason)

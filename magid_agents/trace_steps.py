@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from magid_agents.dialogue import Critique, Question
 from magid_agents.schemas import CritiqueAnswer, Description, Moment, Questions, SharingMoments
-from magid_agents.services import NO, UNSAFE, YES, to_score
+from magid_agents.services import UNSAFE, to_score, to_yes
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -115,8 +115,10 @@ def scores_of(steps: Steps, candidate: int) -> dict[str, float]:
     names = sorted(name for name in steps if name.startswith(prefix))
     scores = {name.removeprefix(prefix): to_score(steps[name].answer) for name in names}
     if policy := steps.get(f"policy/{candidate:02d}"):
-        answered = policy.answer[YES] or policy.answer[NO]  # no answer counts as unsafe
-        scores[UNSAFE] = max(scores.get(UNSAFE, 0.0), policy.answer[YES] if answered else 1.0)
+        judged = to_yes(policy.answer)
+        scores[UNSAFE] = max(scores.get(UNSAFE, 0.0), 1.0 if judged is None else judged)
+    if UNSAFE in scores and not 0 <= scores[UNSAFE] <= 1:
+        scores[UNSAFE] = 1.0  # no answer counts as unsafe
     return scores
 
 
@@ -126,16 +128,17 @@ def critique_of(steps: Steps, description: str) -> Critique | None:
         answers = [steps.get(f"critique/yes/{i:02d}") for i in range(len(asked.questions))]
         return Critique(
             questions=tuple(
-                Question.by_odds(question, answer.answer[YES])
+                Question.by_odds(question, to_yes(answer.answer))
                 for question, answer in zip(asked.questions, answers, strict=True)
                 if answer
             )
         )
     if whole := steps.get("critique/odds"):
         return Critique.by_odds(
-            description, whole.answer[YES], steps["look"].answer if "look" in steps else ()
+            description, to_yes(whole.answer), steps["look"].answer if "look" in steps else ()
         )
     if said := final_answer(steps, "critique", CritiqueAnswer):
         questions = tuple(Question(question=q.question, satisfied=q.answer) for q in said.questions)
         return Critique(questions=questions, comment=said.comment)
-    return None
+    asked_for = any(name.startswith("critique") for name in steps)
+    return Critique(problem="no answer that can be used") if asked_for else None

@@ -50,19 +50,20 @@ def test_the_answers_that_failed_a_dialogue_are_marked_and_stay_to_be_looked_at(
     assert rejected == [('"nonsense"', failure["error"])] * 2
 
 
-def test_an_invalid_correction_on_record_is_asked_for_again(tmp_path: Path) -> None:
-    """As after a kill between the answer and the note that it failed its dialogue."""
+def test_an_invalid_correction_on_record_fails_once_more_and_is_then_asked_for_again(tmp_path: Path) -> None:
+    """As after a kill between the answer and the note that it failed its dialogue.
+
+    An answer without that note is an answer: where it failed a moment only, the finished dialogue stands.
+    """
     run(tmp_path, "nonsense")
     with closing(sqlite3.connect(tmp_path / "out" / "journal.sqlite")) as db:
         db.execute("UPDATE calls SET rejected = NULL")
         db.commit()
-    chat = FakeChat(healed)
-    outcome = run(tmp_path, chat=chat)
+    again = run(tmp_path, chat=FakeChat(healed))
+    assert (again.counts.failed, again.computed) == (1, 0)
+    outcome = run(tmp_path, chat=FakeChat(healed))
     assert (outcome.counts.failed, outcome.counts.accepted) == (0, 1)
-    assert {step for step in steps_of(tmp_path, "nonsense") if step.startswith("scan")} == {
-        "scan",
-        "scan/again",
-    }
+    assert {step for step in steps_of(tmp_path, "nonsense") if step.startswith("scan")} == {"scan"}
 
 
 def steps_of(folder: Path, dialogue: str) -> list[str]:
@@ -125,7 +126,9 @@ def test_a_score_that_is_no_number_fails_its_check_and_not_the_dialogue(tmp_path
     outcome = run_with(tmp_path, scorers())
     assert (outcome.counts.failed, outcome.counts.accepted, outcome.counts.dropped) == (0, 1, 1)
     (lost,) = lines(tmp_path / "out" / "dialogues.jsonl")[0]["dropped"]
-    assert lost["reason"] == "image_text_match nan against 0.500"
+    assert lost["reason"] == (
+        "no check failed, but image_text_match got no answer (the scorer gave no number)"
+    )
     assert run_with(tmp_path, scorers()).computed == 0
     (told,) = trace.read(tmp_path / "out", "dog")
     assert math.isnan(told.moments[0].attempts[0].candidates[0].scores["image_text_match"])

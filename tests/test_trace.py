@@ -14,8 +14,6 @@ from magid_agents.rundir import RunDirError
 from magid_agents.trace_display import show
 from tests.fake_run import lines, run, script
 
-ANSWER = "Answer Yes or No, from the image alone."
-
 
 def test_each_attempt_is_told_with_its_verdict(tmp_path: Path) -> None:
     run(tmp_path, "cake")
@@ -113,7 +111,8 @@ def test_answered_questions_and_unpainted_prompts_are_told(tmp_path: Path) -> No
         if shape == "Questions":
             return '{"questions": ["Is there a cake?", "Is there a candle?"]}'
         if shape == "Odds":  # of a question, and of a prompt's being unsafe
-            return "Yes" if messages[-1].text in (f"Is there a cake? {ANSWER}", "Prompt: cake") else "No"
+            yes = "Is there a cake?", "<prompt>cake</prompt>"
+            return "Yes" if any(asked in messages[-1].text for asked in yes) else "No"
         return script(messages, shape)
 
     sets = ["critic.critique=critic/questions", "safety.prompt=safety/prompt"]
@@ -123,9 +122,31 @@ def test_answered_questions_and_unpainted_prompts_are_told(tmp_path: Path) -> No
     assert (unsafe.prompt, unsafe.candidates) == ("cake", [])
     assert unsafe.unpainted == ["the prompt is unsafe (1.00)"]
     assert judged.critique is not None
-    assert [(q.question, q.satisfied, q.odds) for q in judged.critique.questions] == [
+    assert [(q.question, q.satisfied, q.yes_probability) for q in judged.critique.questions] == [
         ("Is there a cake?", True, 1.0),
         ("Is there a candle?", False, 0.0),
     ]
     assert judged.verdict is not None
     assert judged.verdict.reason == "critique 0.500 against 0.600"
+
+
+def test_a_check_without_an_answer_is_told(tmp_path: Path) -> None:
+    def refusing(messages: Sequence[Message], shape: str) -> str:
+        if shape == "Odds":
+            return "I cannot help with that."
+        if shape == "CritiqueAnswer":
+            return '{"questions": [], "comment": "It shows a fish."}'
+        return script(messages, shape)
+
+    run(tmp_path, "cake", chat=FakeChat(refusing), sets=["safety.prompt=safety/prompt"])
+    (told,) = trace.read(tmp_path / "out")
+    assert {why for a in told.moments[0].attempts for why in a.unpainted} == {
+        "the prompt counts as unsafe, its check got no answer"
+    }
+    run(tmp_path, "dog", chat=FakeChat(refusing), out=tmp_path / "other")
+    (told,) = trace.read(tmp_path / "other")
+    reasons = [a.verdict.reason for a in told.moments[0].attempts if a.verdict]
+    assert reasons
+    assert all("critique got no answer (nothing was asked)" in reason for reason in reasons[:-1])
+    assert told.moments[0].dropped
+    assert "critique got no answer (ask at least one question)" in told.moments[0].dropped

@@ -1,54 +1,42 @@
 """The critic: scores every candidate, asks for a critique of the best, and decides.
 
-Knows which judgements to gather; the decision itself is verdict.py's.
+Gathers the judgements; the critique is critique.py's, the decision verdict.py's.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
+from magid_agents.agents.critique import ask_critique
 from magid_agents.agents.state import MomentState, Outcome, dropped, use
-from magid_agents.agents.verdict import best, decide, is_safe
-from magid_agents.dialogue import (
-    Attempt,
-    Candidate,
-    Critique,
-    Decision,
-    Illustration,
-    Question,
-    Verdict,
-)
+from magid_agents.agents.verdict import accept_first_safe, best, decide, is_safe
+from magid_agents.dialogue import Attempt, Candidate, Critique, Decision, Illustration, Verdict
 from magid_agents.rundir import image_name
-from magid_agents.schemas import CritiqueAnswer, Questions, YesOrNo
-from magid_agents.services import UNSAFE, Services
+from magid_agents.services import InvalidAnswer, Services
+from magid_agents.thresholds import UNSAFE
 
-MOST = 8  # questions that are asked of one image
+MAX_QUOTED = 80  # characters of an answer that could not be used
 
 
 async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
     """Judge the draft. A verdict that ends the loop also gives the moment's outcome."""
     services, draft = runtime.context, state["draft"]
-    scored = await asyncio.gather(
-        *(
-            _scored(state, services, i, candidate, list(services.scorers))
-            for i, candidate in enumerate(draft.candidates)
-        )
-    )
-    scores = [c.scores for c in scored]
-    chosen = best(scores, services.thresholds)
+    scored = await _score_candidates(state, services, list(services.scorers))
     attempts = state.get("attempts", [])
     left = services.settings.budget.attempts - len(attempts) - 1
     limit = services.settings.critic.limit
-    critique = Critique()
+    chosen = best([c.scores for c in scored], services.thresholds)
+    critique: Critique | None = None
     if chosen is not None and services.can_critique:
         # Words cost more than scores: a candidate that fails the scores is talked about only by a model
         # that can look at it and so may tell the rewriter more than the scores do.
-        passes = decide(scores, services.thresholds, None, limit, left).decision is Decision.ACCEPT
+        passes = decide(scored, services.thresholds, None, limit, left).decision is Decision.ACCEPT
         if passes or services.critic.vision:
-            critique = await _critique(state, services, scored[chosen])
-    verdict = decide(scores, services.thresholds, critique, limit, left)
-    judged = draft.model_copy(update={"candidates": tuple(scored), "critique": critique, "verdict": verdict})
+            critique = await ask_critique(state, services, scored[chosen])
+    verdict = decide(scored, services.thresholds, critique, limit, left)
+    judged = _judged(draft, scored, verdict, critique or Critique())
     update: dict[str, object] = {"attempts": [*attempts, judged]}
     if verdict.decision is not Decision.REWRITE:
         update["outcomes"] = [_outcome(state, judged, len(attempts) + 1)]
@@ -57,95 +45,69 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
 
 async def safety(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
     """The critic without its judgement: the first candidate that is safe is kept, whatever it shows."""
-    services, draft = runtime.context, state["draft"]
-    checks = [t.check for t in services.thresholds if t.vital]
-    scored = await asyncio.gather(
-        *(_scored(state, services, i, candidate, checks) for i, candidate in enumerate(draft.candidates))
-    )
-    safe = [i for i, c in enumerate(scored) if is_safe(c.scores, services.thresholds)]
-    verdict = (
-        Verdict(decision=Decision.ACCEPT, best=safe[0], reason="safe; nothing else was judged")
-        if safe
-        else Verdict(
-            decision=Decision.GIVE_UP,
-            reason="every candidate fails safety" if scored else "nothing was painted",
-        )
-    )
-    judged = draft.model_copy(update={"candidates": tuple(scored), "verdict": verdict})
+    services = runtime.context
+    vital = [t.check for t in services.thresholds if t.vital]
+    scored = await _score_candidates(state, services, vital)
+    judged = _judged(state["draft"], scored, accept_first_safe(scored, services.thresholds), Critique())
     return {"attempts": [judged], "outcomes": [_outcome(state, judged, 1)]}
 
 
-async def _scored(
+async def _score_candidates(
+    state: MomentState, services: Services, checks: Sequence[str]
+) -> Sequence[Candidate]:
+    candidates = state["draft"].candidates
+    return await asyncio.gather(*(_score(state, services, i, c, checks) for i, c in enumerate(candidates)))
+
+
+async def _score(
     state: MomentState, services: Services, number: int, candidate: Candidate, checks: Sequence[str]
 ) -> Candidate:
+    """Return the candidate with its scores, its image put where the safety verdict says."""
     texts = {
         "description": state["moment"].description,
         "utterance": state["dialogue"].utterances[state["moment"].utterance].text,
         "prompt": state["draft"].prompt,
     }
-    values = await asyncio.gather(
-        *(
-            services.score(
-                use(state, f"score/{number:02d}/{check}"),
-                check,
-                candidate.sha256,
-                texts[services.settings.scorers[check].against],
-            )
-            for check in checks
+
+    async def score(check: str) -> float:
+        step, text = (
+            use(state, f"score/{number:02d}/{check}"),
+            texts[services.settings.scorers[check].against],
         )
-    )
-    scores = dict(zip(checks, values, strict=True))
-    if UNSAFE in scores and services.to_be_judged(candidate.sha256, scores[UNSAFE]):
-        odds = await services.judge(use(state, f"policy/{number:02d}"), candidate.sha256)
-        scores[UNSAFE] = max(scores[UNSAFE], odds)  # the stricter of the two has its way
+        return await services.score(step, check, candidate.sha256, text)
+
+    values = await asyncio.gather(*map(score, checks))
+    scores = {c: v for c, v in zip(checks, values, strict=True) if math.isfinite(v)}
+    unanswered = {check: "the scorer gave no number" for check in checks if check not in scores}
+    if UNSAFE in checks:
+        scores[UNSAFE], why = await _judge_safety(state, services, number, candidate, scores.get(UNSAFE))
+        unanswered |= {UNSAFE: why} if why else {}
     services.run.place_image(candidate.sha256, safe=is_safe(scores, services.thresholds))
-    return candidate.model_copy(update={"scores": scores})
+    return candidate.model_copy(update={"scores": scores, "unanswered": unanswered})
 
 
-async def _critique(state: MomentState, services: Services, candidate: Candidate) -> Critique:
-    """Atomic yes/no questions about the description, answered by who can look, or told what is seen."""
-    prompt = services.settings.critic.critique
-    assert prompt is not None
-    if services.shape(prompt) is Questions:
-        return await _by_questions(state, services, prompt, candidate)
-    seen = await services.look(use(state, "look"), candidate.sha256)
-    if services.shape(prompt) is YesOrNo:
-        return await _by_odds(state, services, prompt, seen)
-    answer = await services.ask(
-        use(state, "critique"),
-        prompt,
-        {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen},
-        CritiqueAnswer,
-        images=[candidate.sha256] if services.critic.vision else [],
-    )
-    questions = tuple(Question(question=q.question, satisfied=q.answer) for q in answer.questions)
-    return Critique(questions=questions, comment=answer.comment)
+async def _judge_safety(
+    state: MomentState, services: Services, number: int, candidate: Candidate, classified: float | None
+) -> tuple[float, str]:
+    """Return the probability that the image is unsafe, and why there is no answer, or "".
+
+    The stricter of classifier and policy model has its way; no answer from either counts as unsafe.
+    """
+    if classified is None or not 0 <= classified <= 1:
+        return 1.0, "the classifier gave no probability"
+    if not services.to_be_judged(candidate.sha256, classified):
+        return classified, ""
+    try:
+        judged = await services.judge(use(state, f"policy/{number:02d}"), candidate.sha256)
+    except InvalidAnswer as error:
+        said = " ".join(error.raw.split())[:MAX_QUOTED]
+        return 1.0, f"policy model, {error.problem}: {said!r}"
+    return max(classified, judged), ""
 
 
-async def _by_odds(
-    state: MomentState, services: Services, prompt: str, seen: Sequence[tuple[str, float]]
-) -> Critique:
-    """One question: whether what is seen may be what is wanted. What is seen is the comment."""
-    values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen}
-    odds = await services.yes(use(state, "critique/odds"), prompt, values)
-    return Critique.by_odds(state["moment"].description, odds, seen)
-
-
-async def _by_questions(
-    state: MomentState, services: Services, prompt: str, candidate: Candidate
-) -> Critique:
-    """Questions from the description alone, the same for every attempt, then how likely each is satisfied
-    (TIFA, Hu et al. 2023; the odds of Yes as VQAScore has them, Lin et al. 2024)."""
-    values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": []}
-    asked = await services.ask(use(state, "critique/questions"), prompt, values, Questions)
-
-    async def answered(number: int, question: str) -> Question:
-        step, template = use(state, f"critique/yes/{number:02d}"), services.settings.critic.answer
-        odds = await services.yes(step, template, {"question": question}, [candidate.sha256])
-        return Question.by_odds(question, odds)
-
-    questions = await asyncio.gather(*(answered(i, q) for i, q in enumerate(asked.questions[:MOST])))
-    return Critique(questions=tuple(questions))
+def _judged(draft: Attempt, scored: Sequence[Candidate], verdict: Verdict, critique: Critique) -> Attempt:
+    update = {"candidates": tuple(scored), "critique": critique, "verdict": verdict}
+    return draft.model_copy(update=update)
 
 
 def _outcome(state: MomentState, judged: Attempt, attempts: int) -> Outcome:
@@ -165,7 +127,8 @@ def _outcome(state: MomentState, judged: Attempt, attempts: int) -> Outcome:
         seed=kept.seed,
         model=kept.model,
         scores=kept.scores,
-        critique=judged.critique.comment,
+        critique=judged.critique.summary,
+        questions=judged.critique.questions,
         attempts=attempts,
     )
     return Outcome(utterance=moment.utterance, illustration=illustration, dropped=None)

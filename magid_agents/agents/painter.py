@@ -6,21 +6,17 @@ from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import MomentState, use
 from magid_agents.dialogue import Attempt, Candidate
-from magid_agents.services import Services, Unpainted
+from magid_agents.services import InvalidAnswer, Services, Unpainted
 
 
 async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, Attempt]:
     """Paint the draft's candidates, all at once: the batch is the painter's to form.
 
-    A prompt that the text check takes for unsafe is not painted.
+    A prompt that the text check takes for unsafe, or gives no answer to, is not painted.
     """
     services, draft = runtime.context, state["draft"]
-    safety = services.settings.safety
-    if safety.prompt is not None:
-        odds = await services.yes(use(state, "check"), safety.prompt, {"prompt": draft.prompt})
-        if odds >= safety.limit:
-            why = f"the prompt is unsafe ({odds:.2f}, at most {safety.limit:g})"
-            return {"draft": draft.model_copy(update={"candidates": (), "unpainted": why})}
+    if refusal := await _refuse_prompt(state, services):
+        return {"draft": draft.model_copy(update={"candidates": (), "unpainted": refusal})}
     place = state["dialogue"].id, state["moment"].utterance, len(state.get("attempts", []))
     seeds = [services.seed(*place, i) for i in range(services.settings.budget.candidates)]
 
@@ -36,3 +32,17 @@ async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, A
     candidates = tuple(c for c in made if isinstance(c, Candidate))
     why = "; ".join(dict.fromkeys(str(c) for c in made if isinstance(c, Unpainted)))
     return {"draft": draft.model_copy(update={"candidates": candidates, "unpainted": why})}
+
+
+async def _refuse_prompt(state: MomentState, services: Services) -> str:
+    """Why the draft's prompt must not be painted; "" if it may be, or prompts are not checked."""
+    safety = services.settings.safety
+    if safety.prompt is None:
+        return ""
+    try:
+        unsafe = await services.yes(use(state, "check"), safety.prompt, {"prompt": state["draft"].prompt})
+    except InvalidAnswer as error:
+        return f"the prompt counts as unsafe, its check got no answer ({error.problem})"
+    if unsafe >= safety.limit:
+        return f"the prompt is unsafe ({unsafe:.2f}, at most {safety.limit:g})"
+    return ""

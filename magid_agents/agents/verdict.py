@@ -1,12 +1,15 @@
-"""The decision: accept, rewrite or give up. One pure function of what is known of an attempt.
+"""The decision: accept, rewrite or give up. Pure functions of what is known of an attempt.
 
-Knows scores, thresholds, the critique and how many attempts are left; knows no model and no prompt.
+A check without an answer is a check that failed: a missing score, a score that is not a number, a critique
+that asked nothing, a safety check that was not made. The reason then says so.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from magid_agents.dialogue import Critique, Decision, Shortfall, Verdict
-from magid_agents.thresholds import Threshold
+from magid_agents.dialogue import Candidate, Critique, Decision, Shortfall, Verdict
+from magid_agents.thresholds import UNSAFE, Threshold
 
 CRITIQUE = "critique"  # the share of the critique's questions that were satisfied, judged like a score
 
@@ -14,57 +17,118 @@ Scores = Mapping[str, float]
 
 
 def is_safe(scores: Scores, thresholds: Sequence[Threshold]) -> bool:
-    """Return whether every vital check passes. A missing score fails its check."""
-    return all(t.margin(scores.get(t.check, float("nan"))) >= 0 for t in thresholds if t.vital)
+    """Return whether safety was checked and every vital check passes."""
+    checked = any(t.check == UNSAFE for t in thresholds)
+    return checked and all(t.margin(scores.get(t.check)) >= 0 for t in thresholds if t.vital)
 
 
 def best(candidates: Sequence[Scores], thresholds: Sequence[Threshold]) -> int | None:
-    """The candidate that passes most checks, then the one with the widest margins; the first of equals.
+    """Return the safe candidate that passes most checks, then the one with the widest margins.
 
-    None where every candidate fails a vital check. A missing score fails its check.
+    The first of equals; None if no candidate is safe.
     """
-    ranked: list[tuple[int, float, int]] = []
-    for i, scores in enumerate(candidates):
-        if not is_safe(scores, thresholds):
-            continue
-        margins = {t: t.margin(scores.get(t.check, float("nan"))) for t in thresholds}
-        passed = sum(margin >= 0 for margin in margins.values())
-        ranked.append((passed, sum(margins.values()), -i))
-    return -max(ranked)[2] if ranked else None
+
+    def rank(i: int) -> tuple[int, float]:
+        margins = [t.margin(candidates[i].get(t.check)) for t in thresholds]
+        return sum(margin >= 0 for margin in margins), sum(margins)
+
+    safe = [i for i, scores in enumerate(candidates) if is_safe(scores, thresholds)]
+    return max(safe, key=rank, default=None)  # max keeps the first of equals
 
 
 def decide(
-    candidates: Sequence[Scores],
+    candidates: Sequence[Candidate],
     thresholds: Sequence[Threshold],
     critique: Critique | None,
     critique_limit: float,
     attempts_left: int,
 ) -> Verdict:
-    """The verdict on one attempt; `critique` is of the best candidate, None where none was asked for.
+    """Return the verdict on one attempt.
 
-    Accepts when every check passes and at least `critique_limit` of the critique's questions are
-    satisfied; else rewrites while attempts are left.
+    Accepts the best candidate if it passes every check and at least `critique_limit` of the critique's
+    questions are satisfied; else rewrites while attempts are left.
+
+    Args:
+        critique: of the best candidate; None if none was asked for.
     """
     otherwise = Decision.REWRITE if attempts_left > 0 else Decision.GIVE_UP
-    chosen = best(candidates, thresholds)
+    chosen = best([c.scores for c in candidates], thresholds)
     if chosen is None:
-        why = "every candidate fails safety" if candidates else "nothing was painted"
-        worst = _shortfalls(candidates[0], thresholds) if candidates else ()
-        return Verdict(decision=otherwise, shortfalls=worst, reason=why)
-    short = list(_shortfalls(candidates[chosen], thresholds))
-    if critique is not None and critique.questions:
-        share = 1 - len(critique.failed) / len(critique.questions)
-        if share < critique_limit:
-            short.append(Shortfall(check=CRITIQUE, score=share, threshold=critique_limit))
-    if not short:
+        return _none_is_safe(candidates, thresholds, otherwise)
+    failures = [*_failed_checks(candidates[chosen], thresholds), *_failed_critique(critique, critique_limit)]
+    if not failures:
         return Verdict(decision=Decision.ACCEPT, best=chosen, reason="every check passes")
-    reason = "; ".join(f"{s.check} {s.score:.3f} against {s.threshold:.3f}" for s in short)
-    return Verdict(decision=otherwise, best=chosen, shortfalls=tuple(short), reason=reason)
+    reason = "; ".join(f.text for f in failures)
+    if not any(f.answered for f in failures):
+        reason = f"no check failed, but {reason}"
+    shortfalls = tuple(f.shortfall for f in failures if f.shortfall)
+    return Verdict(decision=otherwise, best=chosen, shortfalls=shortfalls, reason=reason)
 
 
-def _shortfalls(scores: Scores, thresholds: Sequence[Threshold]) -> tuple[Shortfall, ...]:
-    return tuple(
-        Shortfall(check=t.check, score=scores.get(t.check, float("nan")), threshold=t.limit)
-        for t in thresholds
-        if t.margin(scores.get(t.check, float("nan"))) < 0
-    )
+def accept_first_safe(candidates: Sequence[Candidate], thresholds: Sequence[Threshold]) -> Verdict:
+    """Return the verdict of a graph that judges nothing but safety, and tries once."""
+    for i, candidate in enumerate(candidates):
+        if is_safe(candidate.scores, thresholds):
+            return Verdict(decision=Decision.ACCEPT, best=i, reason="safe; nothing else was judged")
+    return _none_is_safe(candidates, thresholds, Decision.GIVE_UP)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a candidate is not accepted; `answered` is False if an answer might have been a good one."""
+
+    text: str
+    shortfall: Shortfall | None
+    answered: bool
+
+
+def _failed_checks(candidate: Candidate, thresholds: Sequence[Threshold]) -> Iterator[_Failure]:
+    for t in thresholds:
+        score = candidate.scores.get(t.check)
+        margin = t.margin(score)
+        if margin >= 0:
+            continue
+        why = candidate.unanswered.get(t.check)
+        scored = score is not None and margin > -math.inf
+        if scored and why is None:
+            text = f"{t.check} {score:.3f} against {t.limit:.3f}"
+        else:
+            text = f"{t.check} got no answer" + (f" ({why})" if why else "")
+        shortfall = Shortfall(check=t.check, score=score, threshold=t.limit) if scored else None
+        yield _Failure(text, shortfall, answered=scored and why is None)
+
+
+def _failed_critique(critique: Critique | None, limit: float) -> Iterator[_Failure]:
+    if critique is None:
+        return
+    if critique.problem or not critique.questions:
+        why = critique.problem or "nothing was asked"
+        yield _Failure(f"{CRITIQUE} got no answer ({why})", None, answered=False)
+        return
+    count, failed, unanswered = len(critique.questions), len(critique.failed), len(critique.unanswered)
+    share = 1 - failed / count
+    if share < limit:
+        note = f" ({unanswered} of {count} questions got no answer)" if unanswered else ""
+        yield _Failure(
+            f"{CRITIQUE} {share:.3f} against {limit:.3f}{note}",
+            Shortfall(check=CRITIQUE, score=share, threshold=limit),
+            answered=1 - (failed - unanswered) / count < limit,
+        )
+
+
+def _none_is_safe(
+    candidates: Sequence[Candidate], thresholds: Sequence[Threshold], decision: Decision
+) -> Verdict:
+    if not candidates:
+        return Verdict(decision=decision, reason="nothing was painted")
+    if all(t.check != UNSAFE for t in thresholds):
+        return Verdict(decision=decision, reason="no candidate is kept: there is no limit for safety")
+    vital = [t for t in thresholds if t.vital]
+    unanswered = [
+        failure.text for c in candidates for failure in _failed_checks(c, vital) if not failure.answered
+    ]
+    reason = "every candidate fails safety"
+    if unanswered:
+        reason += f" ({'; '.join(dict.fromkeys(unanswered))})"
+    shortfalls = tuple(f.shortfall for f in _failed_checks(candidates[0], thresholds) if f.shortfall)
+    return Verdict(decision=decision, shortfalls=shortfalls, reason=reason)

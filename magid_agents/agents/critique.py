@@ -1,0 +1,98 @@
+"""The critique: yes/no questions about the best candidate, answered by a model that looks at it or is told
+what is seen in it.
+
+Which of three ways, the prompt file's output says: Questions asks for questions first and then for each
+answer, YesOrNo asks one question about the whole, CritiqueAnswer asks and answers in one call.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from magid_agents.agents.state import MomentState, use
+from magid_agents.dialogue import Candidate, Critique, Question
+from magid_agents.journal import Use
+from magid_agents.schemas import CritiqueAnswer, Questions, YesOrNo
+from magid_agents.services import InvalidAnswer, Services
+
+MAX_QUESTIONS = 8  # asked of one image
+
+
+async def ask_critique(state: MomentState, services: Services, candidate: Candidate) -> Critique:
+    """Return the critique of a candidate; it says so if the model gave none that can be used."""
+    template = services.settings.critic.critique
+    assert template is not None
+    shape, ask = services.shape(template), _ask_at_once
+    if shape is Questions:
+        ask = _ask_one_by_one
+    elif shape is YesOrNo:
+        ask = _ask_about_the_whole
+    try:
+        return await ask(state, services, template, candidate)
+    except InvalidAnswer as error:
+        return Critique(problem=error.problem)
+
+
+async def _ask_at_once(
+    state: MomentState, services: Services, template: str, candidate: Candidate
+) -> Critique:
+    seen = await services.look(use(state, "look"), candidate.sha256)
+    answer = await services.ask(
+        use(state, "critique"),
+        template,
+        {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen},
+        CritiqueAnswer,
+        lambda found: _check_questions([q.question for q in found.questions]),
+        images=[candidate.sha256] if services.critic.vision else [],
+    )
+    questions = tuple(Question(question=q.question, satisfied=q.answer) for q in answer.questions)
+    return Critique(questions=questions, comment=answer.comment)
+
+
+async def _ask_about_the_whole(
+    state: MomentState, services: Services, template: str, candidate: Candidate
+) -> Critique:
+    """Whether what is seen may be what is wanted. What is seen is the comment."""
+    seen = await services.look(use(state, "look"), candidate.sha256)
+    values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen}
+    odds = await _yes(services, use(state, "critique/odds"), template, values)
+    return Critique.by_odds(state["moment"].description, odds, seen)
+
+
+async def _ask_one_by_one(
+    state: MomentState, services: Services, template: str, candidate: Candidate
+) -> Critique:
+    """Questions from the description alone, the same for every attempt, then how likely each is satisfied
+    (TIFA, Hu et al. 2023; the odds of Yes as VQAScore has them, Lin et al. 2024)."""
+    values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": []}
+    asked = await services.ask(
+        use(state, "critique/questions"),
+        template,
+        values,
+        Questions,
+        lambda found: _check_questions(found.questions),
+    )
+
+    async def answer(number: int, question: str) -> Question:
+        step, yes_no = use(state, f"critique/yes/{number:02d}"), services.settings.critic.answer
+        odds = await _yes(services, step, yes_no, {"question": question}, [candidate.sha256])
+        return Question.by_odds(question, odds)
+
+    questions = await asyncio.gather(*(answer(i, q) for i, q in enumerate(asked.questions[:MAX_QUESTIONS])))
+    return Critique(questions=tuple(questions))
+
+
+def _check_questions(questions: Sequence[str]) -> str | None:
+    """What is wrong with a critique's questions, in words the model can act on."""
+    if not questions:
+        return "ask at least one question"
+    return None if all(q.strip() for q in questions) else "a question is empty"
+
+
+async def _yes(
+    services: Services, step: Use, template: str, values: dict[str, object], images: Sequence[str] = ()
+) -> float | None:
+    """The probability of Yes, or None if the answer is neither Yes nor No."""
+    try:
+        return await services.yes(step, template, values, images)
+    except InvalidAnswer:
+        return None
