@@ -190,12 +190,11 @@ class _Run:
         if moment.dropped is not None:
             update = {"decision": Decision.GIVE_UP, "reason": moment.dropped}
             last.verdict = verdict.model_copy(update=update)
-        for image in result["utterances"][moment.utterance]["images"]:
-            for i, candidate in enumerate(last.candidates):
-                if candidate.image == image["path"]:
-                    passes = verdict.decision is Decision.ACCEPT
-                    reason = verdict.reason if passes else "kept; the graph makes not every check"
-                    last.verdict = Verdict(decision=Decision.ACCEPT, best=i, reason=reason)
+        kept = {image["path"] for image in result["utterances"][moment.utterance]["images"]}
+        if best := [i for i, candidate in enumerate(last.candidates) if candidate.image in kept]:
+            passes = verdict.decision is Decision.ACCEPT
+            reason = verdict.reason if passes else "kept; its graph does not make every check"
+            last.verdict = Verdict(decision=Decision.ACCEPT, best=best[0], reason=reason)
 
     def _reasons(self, attempt: AttemptTrace) -> Verdict:
         made = attempt.candidates
