@@ -22,7 +22,7 @@ from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.endpoint import ContentRefused, Rejected
 from magid_agents.models.images import is_blank
 from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
-from magid_agents.models.protocols import IMAGES, ChatModel, Observer, Painter, Probing, Scorer
+from magid_agents.models.protocols import IMAGES, ChatModel, Observer, Painter, Probed, Probing, Scorer
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
 from magid_agents.schemas import Questions
@@ -49,6 +49,7 @@ class Unpainted(MagidError):
 YES, NO = "Yes", "No"
 TEXT = "text"  # in the journal, beside the words' probabilities: an answer that is neither
 SMALL = 128 * 128  # pixels that are encoded faster than a thread is woken for it
+NO_USAGE = {"input_tokens": 0, "output_tokens": 0, IMAGES: 0}  # stated: no usage at all is an unknown cost
 PROBE = "probe"  # the kind of a call that finds out what a server accepts
 UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
 REFUSED = "refused"  # in the journal, in place of an answer: what the endpoint's moderation said
@@ -166,9 +167,10 @@ class Services:
             raise InvalidAnswer(f"{prompt}: the answer is neither Yes nor No", said, [answer.key])
         return probability
 
-    def _section(self, model: ChatModel) -> str:
-        """Return the settings section that names a chat model, and so its price."""
-        return "safety.policy" if model is self.policy else "critic.chat" if model is self.eyes else "chat"
+    def _section(self, model: object) -> str:
+        """Return the settings section that names a model, and so its price."""
+        named = {"painter": self.painter, "critic.chat": self.eyes, "safety.policy": self.policy}
+        return next((section for section, other in named.items() if other is model), "chat")
 
     def _pictures(self, images: Sequence[str]) -> list[bytes]:
         return [self.run.image_path(sha256).read_bytes() for sha256 in images]
@@ -221,24 +223,30 @@ class Services:
         Raises ChatError or PainterError if one cannot be used as the settings say, EndpointDown if it does
         not answer.
         """
-        for model in (self.chat, self.eyes, self.policy):
-            if model is not None:
-                await self._capabilities(model)
-        await self._probe("painter", self.painter)
+        for model in (self.chat, self.eyes, self.policy, self.painter):
+            if isinstance(model, Probing):
+                await self._adopt(model)
 
     async def _capabilities(self, model: ChatModel) -> Capabilities:
-        await self._probe(self._section(model), model)
+        await self._probe(model)
         return model.capabilities
 
-    async def _probe(self, section: str, model: ChatModel | Painter) -> None:
-        if not isinstance(model, Probing) or model.is_probed:
-            return
+    async def _probe(self, model: ChatModel | Painter) -> None:
+        if isinstance(model, Probing) and model.adopted is None:
+            await self._adopt(model)
+
+    async def _adopt(self, model: Probing) -> None:
+        """Use a server as this run directory has it recorded; probe it if nothing is.
+
+        A model that was open before, for another run directory, knows its server already: that is recorded.
+        """
 
         async def run() -> Answer:
-            probed = await model.probe()
+            known = model.adopted
+            probed = await model.probe() if known is None else Probed(known, NO_USAGE)
             return Answer(dict(probed.found), probed.usage)
 
-        answer = await self._call(None, PROBE, section, model.identity, model.probe_request, run)
+        answer = await self._call(None, PROBE, self._section(model), model.identity, model.probe_request, run)
         model.adopt(answer.value)
 
     async def _forget_probe(self, model: ChatModel | Painter, reason: MagidError) -> None:
@@ -253,7 +261,7 @@ class Services:
         Raises Unpainted if this prompt gets no image, PainterError if no prompt does.
         """
         painter = self.painter
-        await self._probe("painter", painter)
+        await self._probe(painter)
         # What gives another image every time is numbered like a sample; only a seed can be claimed as one.
         number = {"seed" if painter.reproducible else "sample": seed}
         request = {"prompt": prompt, **number, **painter.parameters}

@@ -57,9 +57,9 @@ class OpenAIChat:
         return self._capabilities
 
     @property
-    def is_probed(self) -> bool:
-        """Whether it is known how the model must be asked."""
-        return self._capabilities is not None
+    def adopted(self) -> Mapping[str, Any] | None:
+        """How the model must be asked, once that is known."""
+        return asdict(self._capabilities) if self._capabilities else None
 
     @property
     def probe_request(self) -> Mapping[str, Any]:

@@ -107,7 +107,9 @@ class Probing(Protocol):
     identity: str
 
     @property
-    def is_probed(self) -> bool: ...
+    def adopted(self) -> Mapping[str, Any] | None:
+        """What a probe found, once it was adopted."""
+        ...
 
     @property
     def probe_request(self) -> Mapping[str, Any]:

@@ -65,9 +65,9 @@ class ImagesEndpointPainter:
         return self._variant
 
     @property
-    def is_probed(self) -> bool:
-        """Whether the result of a probe has been adopted."""
-        return self._variant is not None
+    def adopted(self) -> Mapping[str, Any] | None:
+        """The result of a probe, once it was adopted."""
+        return asdict(self._variant) if self._variant else None
 
     @property
     def parameters(self) -> Mapping[str, Any]:

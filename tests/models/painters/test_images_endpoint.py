@@ -50,7 +50,7 @@ def paint(painter: ImagesEndpointPainter, *seeds: int, prompt: str = "a cat") ->
         finally:
             await painter.aclose()
 
-    if not painter.is_probed:
+    if painter.adopted is None:
         probe(painter)
     return asyncio.run(main())
 
