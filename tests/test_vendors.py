@@ -33,7 +33,7 @@ def answer(body: dict[str, Any]) -> str | None:
     """What the model of a run knows to say; the rest is its own words."""
     schema, text = stated_schema(body), last_words(body)
     if schema is None:
-        return "Yes." if sees_image(body) and text.startswith(QUESTIONS) else None
+        return "Yes." if sees_image(body) and any(question in text for question in QUESTIONS) else None
     if schema.name == "Questions":
         return json.dumps({"questions": QUESTIONS})
     return script([Message("user", text)], schema.name) if schema.name in SCHEMAS else None
