@@ -229,7 +229,7 @@ class Journal:
         given = await compute()
         state.hold()
         waited_s, served_s = state.end_service()
-        answer = replace(given, key=call.key, began=began, waited_s=waited_s, served_s=served_s)
+        answer = Answer(given.value, given.usage, given.before, call.key, began, waited_s, served_s)
         computation.computed_for = next(iter(computation.waiting), None)
         use = computation.waiting[computation.computed_for] if computation.computed_for else None
         await self._db.submit(partial(_record, call=call, answer=answer, use=use))
@@ -238,6 +238,7 @@ class Journal:
     def _settle(self, computation: _Computation, task: asyncio.Task[Answer]) -> None:
         """Give everyone who waits the answer or the error."""
         del self._computations[computation.call.key]
+        computation.state.end()
         error: BaseException | None
         if task.cancelled():  # not by those who wait
             error = MagidError(f"the {computation.call.kind} call to {computation.call.model} was cancelled")

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 
+def _nothing() -> None:
+    pass
+
+
 class CallState:
     """When a call was asked for, when its service began, and whether it may still be cancelled.
 
@@ -16,7 +20,7 @@ class CallState:
     a thread cannot be stopped, and its result is worth keeping.
     """
 
-    def __init__(self, cancel: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, cancel: Callable[[], object] = _nothing) -> None:
         self._cancel = cancel
         self._wanted, self._in_hand = True, False
         self._asked_at = self._served_from = time.perf_counter()
@@ -46,6 +50,10 @@ class CallState:
         """Note that nobody waits any more."""
         self._wanted = False
         self._cancel_if_unwanted()
+
+    def end(self) -> None:
+        """Let go of the call: `cancel` leads back to it, and every cycle is work for the collector."""
+        self._cancel = _nothing
 
     def _cancel_if_unwanted(self) -> None:
         if not self._wanted and not self._in_hand:
