@@ -1,16 +1,10 @@
-"""The embedded chat model: a llama.cpp server of our own, and the client that starts it when first asked.
-
-Knows how the server's process begins and ends; what is said to it goes the way of every endpoint.
-"""
+"""The embedded chat model: a llama.cpp server of our own, started by the first call."""
 
 import asyncio
 import importlib.util
-import subprocess
 import sys
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from threading import Thread
 from types import TracebackType
 from typing import Self
 
@@ -21,11 +15,11 @@ from magid_agents.models import llama_server, weights
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat, parameters
 from magid_agents.models.protocols import Odds, Reply
+from magid_agents.models.server_process import ServerNotStarted, ServerProcess
 from magid_agents.prompts import Message
 
 CONTEXT = 4096  # tokens of one conversation
 CAPABILITIES = Capabilities()  # of the llama.cpp that ships: known, so that no question finds them out
-LOG_LINES = 50  # the last ones are kept, for the message if the server does not start
 
 
 class EmbeddedServer:
@@ -41,7 +35,8 @@ class EmbeddedServer:
                 f"{section}.provider=embedded needs the package xllamacpp; install it, or set "
                 f"{section}.provider=openai and {section}.base_url to a server you run"
             )
-        self.settings = settings
+        self.settings, self._section = settings, section
+        self._open = ExitStack()
         file = weights.manifest()[settings.model].files[0] if settings.model in weights.manifest() else None
         if file is None or not file.path.endswith(".gguf"):
             known = ", ".join(n for n, w in weights.manifest().items() if w.files[0].path.endswith(".gguf"))
@@ -53,31 +48,15 @@ class EmbeddedServer:
         self.identity = f"{settings.model}@{file.sha256[:16]}"
 
     def __enter__(self) -> Self:
-        """Start the server. Raises ChatError where it does not start."""
+        """Start the server. Raises ChatError if it does not start."""
         numbers = (self.settings.threads, CONTEXT, self.settings.concurrency)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", llama_server.__name__, str(self._file), *map(str, numbers)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            # Ctrl-C is for the program: its server must go on until the last call has ended.
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        log: deque[str] = deque(maxlen=LOG_LINES)
-        # The server logs every call: what it writes is read away, or it would wait for a reader.
-        reader = Thread(target=log.extend, args=(self._process.stderr,), daemon=True)
-        reader.start()
-        address = self._process.stdout.readline().strip()
-        if not address:
-            self.__exit__(None, None, None)
-            reader.join(timeout=1)
-            last = next((line.strip() for line in reversed(log) if line.strip()), "it said nothing")
-            raise ChatError(f"the llama.cpp server for {self.settings.model} did not start: {last}")
-        self.address = f"{address}/v1"
+        command = [sys.executable, "-m", llama_server.__name__, str(self._file), *map(str, numbers)]
+        try:
+            self._process = self._open.enter_context(ServerProcess(command))
+        except ServerNotStarted as error:
+            raise ChatError(
+                f"{self._section}.model={self.settings.model}: the llama.cpp server did not start: {error}"
+            ) from error
         return self
 
     def __exit__(
@@ -86,17 +65,21 @@ class EmbeddedServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._open.close()
+
+    @property
+    def address(self) -> str:
+        """The API's address, while the server runs."""
+        return f"{self._process.address}/v1"
 
     def chat(self) -> OpenAIChat:
+        """Return a client of the running server."""
         return OpenAIChat(
-            self.settings, address=self.address, identity=self.identity, capabilities=CAPABILITIES
+            self.settings,
+            section=self._section,
+            address=self.address,
+            identity=self.identity,
+            capabilities=CAPABILITIES,
         )
 
 
