@@ -1,7 +1,7 @@
 """What this machine can run with given settings, and what is missing.
 
-It fetches and loads nothing; remote chat models are asked one question, which tells what they can do. Knows
-where each part of a run comes from; a key is said to be there or not and never shown.
+Fetches and loads nothing. Remote chat models are asked the few questions that a run begins with. Keys are
+never shown.
 """
 
 import asyncio
@@ -9,14 +9,17 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from magid_agents.config import Chat, Remote, Scorer, Settings
 from magid_agents.errors import MagidError
+from magid_agents.gpu_memory import Gpu, list_gpus, shortage
 from magid_agents.models import scorers, weights
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
@@ -45,7 +48,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     """Every check, the machine first."""
     yield _machine()
     yield from _packages()
-    yield _device(settings)
+    yield _device(settings, list_gpus())
     yield from _weights(settings)
     yield from _endpoints(settings)
     for check, scorer in settings.scorers.items():
@@ -60,7 +63,7 @@ def _limit(check: str, scorer: Scorer) -> str:
 
 
 def _machine() -> Check:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = psutil.virtual_memory().total / 2**30
     free = shutil.disk_usage(next(p for p in (weights.cache(), *weights.cache().parents) if p.exists())).free
     says = (
         f"{platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB memory, {free / 2**30:.0f} GiB free"
@@ -74,23 +77,19 @@ def _packages() -> Iterator[Check]:
         yield Check(package, there, "installed" if there else f"missing; pip install {package}")
 
 
-def _device(settings: Settings) -> Check:
-    import torch
-
-    gpus = [
-        f"{properties.name} ({properties.total_memory / 2**30:.0f} GiB)"
-        for properties in map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
-    ]
+def _device(settings: Settings, gpus: Sequence[Gpu]) -> Check:
     wanted = settings.painter.device
     if wanted.startswith("cuda") and not gpus:
         return Check("painter.device", False, f"{wanted}, but there is no CUDA GPU; set painter.device=auto")
-    return Check("painter.device", True, f"{wanted}; GPUs: {', '.join(gpus) or 'none'}")
+    if problem := shortage(settings, gpus):
+        return Check("painter.device", False, f"{wanted}: {problem}")
+    seen = [f"{gpu.name} ({gpu.free_gb:.0f} of {gpu.total_gb:.0f} GB free)" for gpu in gpus]
+    return Check("painter.device", True, f"{wanted}; GPUs: {', '.join(seen) or 'none'}")
 
 
 def _weights(settings: Settings) -> Iterator[Check]:
     named = {settings.painter.model, *(s.model for s in settings.scorers.values())}
-    if settings.chat.provider == "embedded":
-        named.add(settings.chat.model)
+    named |= {chat.model for chat in _chats(settings).values() if chat.provider == "embedded"}
     known = named & weights.manifest().keys()
     if known & {"painter", "matcher"}:
         known.add("minilm")
@@ -108,18 +107,20 @@ def _weights(settings: Settings) -> Iterator[Check]:
 
 def _endpoints(settings: Settings) -> Iterator[Check]:
     """Every chat model: the embedded one's package, a remote one's address, key and abilities."""
-    named = {
-        "chat": settings.chat,
-        "critic.chat": settings.critic.chat,
-        "safety.policy": settings.safety.policy,
-    }
-    for section, chat in named.items():
-        if chat is None:
-            continue
+    for section, chat in _chats(settings).items():
         check = _embedded_chat if chat.provider == "embedded" else _remote_chat
         yield _tried(section, partial(check, section, chat))
     if settings.painter.backend == "images_endpoint":
         yield _tried("painter", partial(_reached, "painter", settings.painter, "images/generations"))
+
+
+def _chats(settings: Settings) -> dict[str, Chat]:
+    chats = {
+        "chat": settings.chat,
+        "critic.chat": settings.critic.chat,
+        "safety.policy": settings.safety.policy,
+    }
+    return {section: chat for section, chat in chats.items() if chat is not None}
 
 
 def _embedded_chat(section: str, chat: Chat) -> str:
@@ -142,7 +143,12 @@ def _remote_chat(section: str, chat: Chat) -> str:
 
     async def ask() -> Capabilities:
         async with aclosing(OpenAIChat(chat, section=section)) as model:
-            return Capabilities(**(await model.probe()).found)
+            model.adopt((await model.probe()).found)
+            if section == "safety.policy":
+                model.require_yes_no()
+            else:
+                model.require_json()
+            return model.capabilities
 
     vision = "sees images" if chat.vision else "vision is off"
     identity = listing.identity(chat.model)

@@ -15,7 +15,7 @@ from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.completions import Completions
 from magid_agents.models.endpoint import Endpoint, EndpointDown, Unavailable
 from magid_agents.models.protocols import Odds, Probed, Reply
-from magid_agents.models.structured import JSON_MODES, find_json
+from magid_agents.models.structured import JSON_MODES, JsonMode, find_json
 from magid_agents.prompts import Message
 
 
@@ -88,6 +88,23 @@ class OpenAIChat:
         """Ask as a probe found, in this run or an earlier one."""
         self._capabilities = Capabilities(**found)
 
+    def require_json(self) -> JsonMode:
+        """Return how to ask for JSON. Raises ChatError if the model gives none of a given schema."""
+        if self.capabilities.json_mode is None:
+            raise ChatError(
+                f"{self._section}.model: {self._settings.model} gives no JSON of the shape it is asked for; "
+                "name another model"
+            )
+        return JSON_MODES[self.capabilities.json_mode]
+
+    def require_yes_no(self) -> None:
+        """Raise ChatError if the model does not answer yes/no questions."""
+        if not self.capabilities.yes_no:
+            raise ChatError(
+                f"{self._section}.model: {self._settings.model} answers a yes/no question with neither; name "
+                "another model"
+            )
+
     async def complete(
         self, messages: Sequence[Message], schema: type[BaseModel] | None, images: Sequence[bytes]
     ) -> Reply:
@@ -100,12 +117,7 @@ class OpenAIChat:
         if schema is None:
             said = await self._completions.send(messages, images, **limit)
             return Reply(said.answer or said.text, said.usage)
-        if can.json_mode is None:
-            raise ChatError(
-                f"{self._section}.model: {self._settings.model} gives no JSON of the shape it is asked for; "
-                "name another model"
-            )
-        mode = JSON_MODES[can.json_mode]
+        mode = self.require_json()
         said = await self._completions.send(
             mode.messages(messages, schema), images, **limit, **mode.arguments(schema)
         )
@@ -120,11 +132,7 @@ class OpenAIChat:
         the model gives no such answer, and what Completions.send raises.
         """
         can = self.capabilities
-        if not can.yes_no:
-            raise ChatError(
-                f"{self._section}.model: {self._settings.model} answers a yes/no question with neither; name "
-                "another model"
-            )
+        self.require_yes_no()
         if can.top_logprobs:
             said = await self._completions.send(
                 messages, images, **can.limit(1), logprobs=True, top_logprobs=can.top_logprobs

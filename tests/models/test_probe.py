@@ -1,9 +1,11 @@
 """What is found out of a chat model, against servers that behave as each vendor's does."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from magid_agents.config import Chat
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.endpoint import Endpoint
+from magid_agents.models.reach import reach
 from magid_agents.prompts import Message
 from magid_agents.schemas import GenerationPrompt
 from tests.servers import model
@@ -24,12 +27,15 @@ from tests.servers.personalities import (
     OLLAMA,
     OPENAI,
     OPENAI_REASONING,
+    VENDORS,
     VLLM,
     VLLM_THINKING,
     Personality,
     unsupported,
 )
 from tests.servers.refusals import Refusal
+
+DOCS = Path(__file__).parents[2] / "docs" / "backends.md"
 
 
 def chat(api: Api, **settings: Any) -> OpenAIChat:
@@ -191,3 +197,25 @@ def test_a_setting_that_the_model_cannot_meet_is_named(
     unprepared = replace(api, personality=replace(api.personality, settings={}))
     with serving(unprepared), pytest.raises(ChatError, match=message):
         find_out(unprepared, **settings)
+
+
+def row(server: Personality) -> str:
+    """The server's row in the table of docs/backends.md."""
+    with serving(Api(personality=server)) as api:
+        can = find_out(api)
+        identity = reach(Chat(model=server.model, base_url=api.url), "chat").identity(server.model)
+    cells = (
+        server.name,
+        can.json_mode,
+        "token probabilities" if can.top_logprobs else "text",
+        can.token_limit,
+        "name" if identity == server.model else "name and digest",
+        " ".join(f"`{name}={json.dumps(value)}`" for name, value in server.settings.items()),
+    )
+    return f"| {' | '.join(map(str, cells))} |".replace("|  |", "| |")
+
+
+def test_the_documentation_says_how_each_server_is_asked() -> None:
+    section = DOCS.read_text().split("### How each server is asked")[1].split("\n## ")[0]
+    _, _, *rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert rows == [row(server) for server in VENDORS]
