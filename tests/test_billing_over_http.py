@@ -45,6 +45,11 @@ def answer(body: dict[str, Any]) -> str | None:
     return fake_run.script([Message("user", last_words(body))], schema.name)
 
 
+def answer_all_but_one(body: dict[str, Any]) -> str | None:
+    """What is said of one dialogue is of no use."""
+    return "no idea" if "look at my cow" in last_words(body) else answer(body)
+
+
 def faulty(seed: int) -> Iterator[Fault | None]:
     rng = random.Random(seed)
     yield from itertools.repeat(None, PROBES)
@@ -117,11 +122,11 @@ def reported(folder: Path, out: str) -> float:
 @pytest.mark.parametrize("painter", ["brush", "counting-brush"])
 def test_the_cost_is_what_the_server_counts(tmp_path: Path, painter: str) -> None:
     usage = {"input_tokens": 11, "output_tokens": 13} if painter == "counting-brush" else None
-    with serving(Api(answer, faulty(seed=3), image_usage=usage)) as api:
+    with serving(Api(answer_all_but_one, faulty(seed=3), image_usage=usage)) as api:
         first = run(tmp_path, api, "a", painter)
         assert first.counts.failed > 0
         assert first.cost == pytest.approx(charged(api))
-        api.faults = iter(())
+        api.answer, api.faults = answer, iter(())
         second = run(tmp_path, api, "a", painter)
         assert second.counts.failed == 0
         assert second.cost == pytest.approx(charged(api))
