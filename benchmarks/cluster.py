@@ -26,7 +26,7 @@ from magid_agents.engines import ray as engine
 from magid_agents.models.fakes import FakePainter
 from magid_agents.models.found import Models
 from magid_agents.models.protocols import PaintedImage
-from magid_agents.runner import Counts
+from magid_agents.results import Calls, Counts
 
 SECONDS = 0.1  # an image
 MARK = "MAGID_BENCHMARK_WORKERS"  # a folder where every worker leaves its process number
@@ -60,7 +60,7 @@ def measured(folder: Path, dialogues: int, workers: int, kill: bool = False) -> 
     for old in marks.iterdir():
         old.unlink()
 
-    def progress(counts: Counts) -> None:
+    def progress(counts: Counts, _: Calls) -> None:
         if kill and counts.dialogues >= dialogues / 2 and not (folder / "killed").exists():
             (folder / "killed").touch()
             os.kill(int(next(marks.iterdir()).name), signal.SIGKILL)

@@ -1,8 +1,10 @@
 """The `magid` command: parse, delegate, print. No logic of its own, and no heavy import at the top.
 
-Exit status: 0 done; 2 the command, config or input cannot be used; 3 some dialogues failed; 130 interrupted.
+Exit status: 0 done; 2 the command, config or input cannot be used; 3 some dialogues failed; 4 stopped by a
+cost limit, an outage or a full disk, to be resumed by the same command; 130 interrupted by Ctrl-C or SIGTERM.
 """
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -88,13 +90,18 @@ def run(
         fresh=fresh,
         reuse=reuse or [],
     )
-    with display.bar(session.count(request)) as progress:
-        if engine == "ray":
-            from magid_agents.engines import ray
+    try:
+        with display.progress(session.count(request)) as progress:
+            if engine == "ray":
+                from magid_agents.engines import ray
 
-            outcome = ray.run(request, progress, workers=workers, address=address)
-        else:
-            outcome = session.run(request, progress)
+                outcome = ray.run(request, progress, workers=workers, address=address)
+            else:
+                outcome = session.run(request, progress)
+    except KeyboardInterrupt as interrupt:
+        if str(interrupt):
+            typer.echo(f"magid: {interrupt}", err=True)
+        raise
     display.summary(outcome, out)
     if not outcome.counts.failed:
         return 0
@@ -106,11 +113,14 @@ def run(
 def merge(
     parts: Annotated[list[Path], typer.Argument(help="The parts' run directories.", metavar="DIR...")],
     out: Annotated[Path, typer.Option("--out", help="The run directory of the whole.")],
+    inputs: Annotated[
+        list[Path] | None, typer.Option("--input", help="An input that is not where the parts read it.")
+    ] = None,
 ) -> None:
     """Put the parts of a run made with --shard together, in input order."""
     from magid_agents import merge as whole
 
-    counts = whole.merge(parts, out)
+    counts = whole.merge(parts, out, inputs=inputs or [])
     typer.echo(f"{counts.dialogues} dialogues, {counts.accepted} images, {counts.failed} failed: {out}")
 
 
@@ -216,6 +226,8 @@ def prompts_check(
 
 def main() -> None:
     """Run the command; an expected error is one line on stderr."""
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the command as Ctrl-C does
     try:
         code = app(standalone_mode=False, prog_name="magid")
     except (KeyboardInterrupt, typer.Abort):
@@ -224,7 +236,7 @@ def main() -> None:
         if state["debug"]:
             raise
         sys.stderr.write(_line(error))
-        sys.exit(2)
+        sys.exit(4 if getattr(error, "resumable", False) else 2)
     sys.exit(code if isinstance(code, int) else 0)
 
 

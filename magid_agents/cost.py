@@ -29,6 +29,8 @@ class CostReached(StopRun):
         )
         self.spent = spent
 
+    resumable = True
+
 
 class UsageUnknown(StopRun):
     """A cost limit is set, but an endpoint does not say what its answers take."""

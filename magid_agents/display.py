@@ -1,7 +1,8 @@
-"""How a run looks on a terminal: the bar while it goes and the table when it is done."""
+"""How a run looks on a terminal or in a log: its progress while it goes and the table when it is done."""
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,18 +11,29 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from magid_agents.results import Calls, Counts
 from magid_agents.rundir import RunDir
-from magid_agents.runner import Counts
 from magid_agents.runner import Progress as Report
 from magid_agents.session import Outcome
 from magid_agents.text import printable
 
 SHOWN, LONGEST = 10, 300  # failures on stderr, and characters of each
+LINE_INTERVAL_S = 30.0
 
 
 @contextmanager
-def bar(total: int | None) -> Iterator[Report]:
-    """A bar on stderr; gives the function that moves it. Silent where stderr is no terminal."""
+def progress(total: int | None) -> Iterator[Report]:
+    """Show how a run stands on stderr; gives the function to be told.
+
+    A bar on a terminal; elsewhere, such as in a log file, a line now and then.
+    """
+    console = Console(stderr=True)
+    with _bar(total, console) if console.is_terminal else lines(total) as report:
+        yield report
+
+
+@contextmanager
+def _bar(total: int | None, console: Console) -> Iterator[Report]:
     columns = (
         TextColumn("dialogues"),
         BarColumn(),
@@ -29,18 +41,44 @@ def bar(total: int | None) -> Iterator[Report]:
         TextColumn("{task.fields[said]}"),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("run", total=total, said="")
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("run", total=total, said="")
 
-        def report(counts: Counts) -> None:
-            said = (
-                f"{counts.accepted} images, {counts.dropped} dropped, {counts.failed} failed, "
-                f"{counts.reused} calls reused"
-            )
-            progress.update(task, completed=counts.dialogues, said=said)
+        def report(counts: Counts, calls: Calls) -> None:
+            bar.update(task, completed=counts.dialogues, said=_stands(counts, calls))
 
         yield report
+
+
+@contextmanager
+def lines(total: int | None, interval_s: float = LINE_INTERVAL_S) -> Iterator[Report]:
+    """Print a line on stderr every `interval_s` seconds, also while no dialogue ends."""
+    latest = Counts(), Calls()
+    ended = threading.Event()
+
+    def report(counts: Counts, calls: Calls) -> None:
+        nonlocal latest
+        latest = counts, calls
+
+    def print_lines() -> None:
+        while not ended.wait(interval_s):
+            done = f"{latest[0].dialogues}" if total is None else f"{latest[0].dialogues} of {total}"
+            print(f"magid: {done} dialogues, {_stands(*latest)}", file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=print_lines, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield report
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _stands(counts: Counts, calls: Calls) -> str:
+    return (
+        f"{counts.accepted} images, {counts.dropped} dropped, {counts.failed} failed, "
+        f"{calls.computed} calls computed, {calls.reused} reused"
+    )
 
 
 def failures(directory: RunDir) -> None:

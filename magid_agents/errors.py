@@ -14,6 +14,8 @@ MagidError                  the command cannot begin, or one dialogue of a run f
 ├── Unavailable             an endpoint failed in a way that may pass
 │   └── Busy                it was asked too often
 └── StopRun                 no other dialogue would fare better: the run ends, and can be resumed
+    ├── Interrupted         Ctrl-C or SIGTERM asked the run to end
+    ├── Outage              hardly any dialogue gets an answer from an endpoint
     ├── CostReached         the run has spent its limit
     ├── UsageUnknown        the run has a limit, and an endpoint does not say what it takes
     ├── JournalError        the journal cannot be read or written
@@ -42,6 +44,8 @@ class MagidError(Exception):
 
 class StopRun(MagidError):
     """Nothing is gained by going on with other dialogues: the run ends, and can be resumed."""
+
+    resumable = False  # the same command goes on from here, once what ended the run has passed
 
 
 class ConfigError(MagidError):

@@ -1,4 +1,4 @@
-"""What a run was made with, as run.json keeps it, and how another run's differs.
+"""What a dataset depends on, as the manifest records it, and how another run's differs.
 
 Knows which settings decide the dataset and which only its speed; compares, and decides nothing.
 """
@@ -10,7 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from magid_agents import inputs
 from magid_agents.config import Settings
+from magid_agents.inputs import InputFile
+from magid_agents.manifest import Manifest
+from magid_agents.prompt_places import PLACES
 from magid_agents.prompts import Prompt
 from magid_agents.thresholds import Threshold
 
@@ -18,60 +24,110 @@ from magid_agents.thresholds import Threshold
 SPEED = {
     "max_cost",
     "painter.batch",
-    "painter.device",
     "painter.compile",
     "painter.attention",
 }
-SPEED_ANYWHERE = {"concurrency", "threads", "timeout", "retries", "api_key_env", "key_over_http"}
+SPEED_ANYWHERE = {
+    "concurrency",
+    "threads",
+    "timeout",
+    "retries",
+    "api_key_env",
+    "key_over_http",
+    "device",
+}
+# Settings that name a prompt file. They count only if the run can use the file.
+PROMPTS = {place.setting for place in PLACES}
 PACKAGES = ("magid-agents", "torch", "diffusers", "transformers", "open_clip_torch", "langgraph", "xllamacpp")
 
 
 def describe(
     settings: Settings,
-    prompts: Mapping[str, Prompt],
+    loaded: Mapping[str, Prompt],
     models: Mapping[str, str],
     thresholds: Sequence[Threshold],
     graph: str,
-    inputs: Sequence[Path],
-) -> dict[str, Any]:
-    """The manifest's part that says what the dataset depends on, and on what machine it was made."""
-    return {
-        "settings": settings.model_dump(mode="json"),
-        "prompts": {name: prompt.sha256 for name, prompt in sorted(prompts.items())},
-        "models": dict(models),
-        "thresholds": {t.check: asdict(t) for t in thresholds},
-        "graph": graph,
-        "inputs": [str(path.resolve()) for path in inputs],
-        "versions": {"python": platform.python_version(), **_versions()},
-    }
+    files: Sequence[InputFile],
+) -> Manifest:
+    """Return the part of a manifest that says what the dataset depends on."""
+    return Manifest(
+        settings=settings.model_dump(mode="json"),
+        prompts={name: prompt.sha256 for name, prompt in sorted(loaded.items())},
+        models=dict(models),
+        thresholds={t.check: asdict(t) for t in thresholds},
+        graph=graph,
+        inputs=list(files),
+    )
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What would change the dataset, each as `name: old -> new`; prompts by name only."""
-    found = []
-    for part in ("settings", "prompts", "models", "thresholds", "graph", "inputs", "shard"):
-        before, after = dict(_flat(part, old.get(part))), dict(_flat(part, new.get(part)))
-        for key in sorted(before.keys() | after.keys()):
-            name = key.removeprefix("settings.")
-            if _speed(name) or before.get(key) == after.get(key):
-                continue
-            if part == "prompts":
-                found.append(f"prompt {key.removeprefix('prompts.')} was edited")
-            else:
-                found.append(f"{name}: {_show(before.get(key))} -> {_show(after.get(key))}")
+def differences(old: Manifest, new: Manifest, paths: Sequence[Path] = ()) -> list[str]:
+    """Return what would change the dataset, each in words.
+
+    Args:
+        paths: where the inputs of `new` lie, if they may have grown at their ends.
+    """
+    return [
+        *_settings(old.settings, new),
+        *(f"prompt {name} was edited" for name in new.prompts if old.prompts.get(name) != new.prompts[name]),
+        *_table("models", old.models, new.models),
+        *_table("thresholds", old.thresholds, new.thresholds),
+        *_change("graph", old.graph, new.graph),
+        *_change("shard", old.shard, new.shard),
+        *inputs.differences(old.inputs, new.inputs, paths),
+    ]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes: Python and the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # such as an extra
+            continue
     return found
 
 
-def _speed(name: str) -> bool:
-    return name in SPEED or name.startswith("prices.") or name.rpartition(".")[2] in SPEED_ANYWHERE
+def _settings(old: Mapping[str, Any], new: Manifest) -> Iterator[str]:
+    before, after = dict(_flat(old)), dict(_flat(new.settings))
+    defaults = after.keys() - _not_at_default(new.settings)
+    for name in sorted(before.keys() | after.keys()):
+        if name in SPEED or name.startswith("prices.") or name.rpartition(".")[2] in SPEED_ANYWHERE:
+            continue
+        if name in PROMPTS and after.get(name) not in (None, *new.prompts):
+            continue
+        # The version that wrote `old` may not have had the setting: it then did what its default does.
+        if name not in before and name in defaults:
+            continue
+        yield from _change(name, before.get(name), after.get(name))
 
 
-def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for key, below in value.items():
-            yield from _flat(f"{path}.{key}", below)
-    elif value is not None:
-        yield path, value
+def _not_at_default(settings: Mapping[str, Any]) -> set[str]:
+    try:
+        return set(dict(_flat(Settings.model_validate(settings).model_dump(exclude_defaults=True))))
+    except ValidationError:  # recorded by another version
+        return set(dict(_flat(settings)))
+
+
+def _table(part: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, after = dict(_flat(old)), dict(_flat(new))
+    for name in sorted(before.keys() | after.keys()):
+        # What the version that wrote `old` did not record of a thing is not compared.
+        if name in before or name.partition(".")[0] not in old:
+            yield from _change(f"{part}.{name}", before.get(name), after.get(name))
+
+
+def _change(name: str, old: Any, new: Any) -> Iterator[str]:
+    if old != new:
+        yield f"{name}: {_show(old)} -> {_show(new)}"
+
+
+def _flat(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, below in value.items():
+        if isinstance(below, Mapping):
+            yield from _flat(below, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", below
 
 
 def _show(value: Any) -> str:
@@ -79,13 +135,3 @@ def _show(value: Any) -> str:
         return "nothing"
     text = str(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # such as an extra that was not installed
-            continue
-    return found

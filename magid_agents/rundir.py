@@ -52,42 +52,58 @@ class RunDir:
 
         Raises RunDirError where it cannot be written or another run holds it.
         """
+        lock = self._acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _acquire(self) -> FileLock:
+        lock = FileLock(self.path / ".lock")
         try:
             (self.path / KEPT).mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock")
-            with lock.acquire(timeout=0):
-                for folder in (".", KEPT, REJECTED):
-                    for half in self.path.glob(f"{folder}/*.tmp"):
-                        half.unlink()  # left by a run that was killed while it wrote
-                yield
+            lock.acquire(timeout=0)
+            for folder in (".", KEPT, REJECTED):
+                for half in self.path.glob(f"{folder}/*.tmp"):
+                    half.unlink()  # left by a run that was killed while it wrote
         except Timeout as error:
             raise RunDirError(
-                f"{self.path}: another run is writing here; wait for it or choose --out"
+                f"{self.path}: another run is writing here; wait for it to end or choose another --out"
             ) from error
-        except PermissionError as error:
+        except (FileExistsError, NotADirectoryError) as error:
+            raise RunDirError(f"{self.path}: is not a directory; choose another --out") from error
+        except OSError as error:
             raise RunDirError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another --out"
             ) from error
+        return lock
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """The manifest, or None where the directory holds no run."""
+        """Return the content of run.json, or None if the directory holds no run."""
         if not self.manifest.exists():
             return None
         try:
-            manifest: dict[str, Any] = json.loads(self.manifest.read_text(encoding="utf-8"))
-            return manifest
+            content = json.loads(self.manifest.read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise ValueError("it holds no object")
         except ValueError as error:
             raise RunDirError(
-                f"{self.manifest}: is no JSON ({error}); give --fresh or a new --out"
+                f"{self.manifest}: is not valid JSON ({error}); restore it, or use --fresh or a new --out"
             ) from error
+        return content
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         write_atomically(self.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
+    def remove_results(self) -> None:
+        """Remove the result files and what is made of them; the journal can give them again."""
+        for path in (self.dialogues, self.failures, self.report):
+            path.unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Remove what a run wrote here, and nothing else."""
-        for path in (self.manifest, self.dialogues, self.failures, self.report):
-            path.unlink(missing_ok=True)
+        self.remove_results()
+        self.manifest.unlink(missing_ok=True)
         for path in self.path.glob(f"{self.journal.name}*"):
             path.unlink()
         for folder in (KEPT, REJECTED):
@@ -120,7 +136,7 @@ class RunDir:
         if not safe:
             source, target = target, source
         if source.exists():
-            with _writing(target):
+            with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.replace(target)
 
@@ -158,7 +174,7 @@ def encode_image(image: Image.Image, text: Mapping[str, str]) -> tuple[str, byte
 
 
 def _store(target: Path, data: bytes) -> None:
-    with _writing(target):
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         # Begun in the one folder above: file systems that spread folders over the disk (ext4) take
         # several times as long for a new file in each of 256.
@@ -167,7 +183,8 @@ def _store(target: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _writing(target: Path) -> Iterator[None]:
+def writing(target: Path) -> Iterator[None]:
+    """Raise RunDirError for an OSError: a disk that cannot be written ends the run."""
     try:
         yield
     except OSError as error:

@@ -1,184 +1,152 @@
-"""Many dialogues through a graph: bounded concurrency, input order, failures kept, flat memory; an end where
-going on is of no use.
+"""Run many dialogues through a graph: bounded concurrency, results in input order, constant memory.
 
-Knows how to keep dialogues in flight and where their results go; knows no agent and no model.
+Knows how to keep dialogues in flight and when to stop; knows no agent and no model.
 """
 
 import asyncio
-import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import islice
+from typing import Any, NamedTuple
 
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError, StopRun
 from magid_agents.formats import BadRecord
 from magid_agents.models.endpoint import Unavailable
-from magid_agents.rundir import replacing
+from magid_agents.outage import OutageDetector
+from magid_agents.results import READ, Calls, Counts, Failure, Results, Unanswered
+from magid_agents.rundir import RunDirError
 from magid_agents.services import InvalidAnswer, Services
 
 # Finished dialogues that wait for an older one, as a multiple of those in flight: results are written in
 # input order, and one slow dialogue must neither stop the rest at once nor let them pile up without end.
 WINDOW = 4
-LAST, DOWN = 20, 0.9  # of so many dialogues, this share without an answer is an outage
 NODES = 3  # of one attempt: prompt writer, painter, critic
 
 
-@dataclass
-class Counts:
-    """How a run stands."""
-
-    dialogues: int = 0
-    failed: int = 0
-    accepted: int = 0  # images
-    rewritten: int = 0  # of these, accepted after a rewrite
-    dropped: int = 0  # sharing moments
-    bare: int = 0  # finished dialogues without an image
-    reused: int = 0  # calls answered from a journal
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Count a finished dialogue's line."""
-        images = [image for utterance in record["utterances"] for image in utterance["images"]]
-        self.accepted += len(images)
-        self.rewritten += sum(image["attempts"] > 1 for image in images)
-        self.dropped += len(record["dropped"])
-        self.bare += not images
-
-    def combine(self, other: Mapping[str, int]) -> None:
-        """Add another run's counts, as a manifest has them."""
-        for name, value in other.items():
-            setattr(self, name, getattr(self, name) + value)
+Progress = Callable[[Counts, Calls], None]
+Record = Dialogue | BadRecord
 
 
-@dataclass(frozen=True)
-class Failure:
-    """One line of failures.jsonl: a dialogue or record that did not finish, and why."""
+class InFlight(NamedTuple):
+    """A record that was begun and whose result is not written yet."""
 
     id: str
-    stage: str
-    error: str
-    raw: str = ""
-
-
-Progress = Callable[[Counts], None]
-
-
-class Outage:
-    """Whether going on is of use; create it within the event loop.
-
-    `stop` gets the error that ends the run: one that no other dialogue can escape, or the endpoint's own
-    where hardly any of the last dialogues that finished got an answer from it.
-    """
-
-    def __init__(self) -> None:
-        self.stop: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._unanswered: deque[bool] = deque(maxlen=LAST)
-
-    def count(self, error: Exception | None) -> None:
-        """A dialogue ended, with this error or well."""
-        self._unanswered.append(isinstance(error, Unavailable))
-        if len(self._unanswered) == LAST and sum(self._unanswered) >= DOWN * LAST:
-            without = f"{sum(self._unanswered)} of the last {LAST} dialogues got no answer"
-            told = "nothing is lost, run the same command again when it is up"
-            self.end(StopRun(f"the endpoint is down: {without}; {told} ({error})"))
-
-    def end(self, error: StopRun) -> None:
-        """End the run with this error, unless another came first."""
-        if not self.stop.done():
-            self.stop.set_exception(error)
+    task: asyncio.Task[dict[str, Any] | Failure]
 
 
 async def run(
-    records: Iterable[Dialogue | BadRecord],
+    records: Iterable[Record],
     graph: Any,
     services: Services,
-    progress: Progress = lambda _: None,
-) -> Counts:
-    """Run every dialogue and write both result files, each whole, in input order.
+    results: Results,
+    progress: Progress = lambda *_: None,
+) -> None:
+    """Run every dialogue and add its result, in input order.
 
-    Raises StopRun (JournalError and its kind) where going on is of no use; the result files then stay as
-    they were.
+    Raises the StopRun that ended the run, and what `records` raises. However the run ends, `results` then has
+    what finished by then; publishing it for the last time is the caller's.
     """
-    counts, outage = Counts(), Outage()
+    stop, outage, journal = services.stop, OutageDetector(), services.journal
     slots = asyncio.Semaphore(services.settings.concurrency)
-    source, window = iter(records), deque[asyncio.Task[dict[str, Any] | Failure]]()
-    directory = services.run
-    with replacing(directory.dialogues) as results, replacing(directory.failures) as failures:
-        try:
-            while True:
-                for record in _up_to(source, services.settings.concurrency * WINDOW - len(window)):
-                    window.append(asyncio.create_task(_one(record, graph, services, slots, outage)))
-                if not window:
-                    directory.flush()  # no result names an image that a power cut could take
-                    return counts
-                ends: list[asyncio.Future[Any]] = [window[0], outage.stop]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                if outage.stop.done():
-                    outage.stop.result()
-                done = await window.popleft()
-                counts.dialogues += 1
-                if isinstance(done, Failure):
-                    counts.failed += 1
-                    failures.write(_line(asdict(done)))
-                else:
-                    counts.add(done)
-                    results.write(_line(done))
-                counts.reused = services.journal.reused
-                progress(counts)
-        finally:
-            for task in window:
-                task.cancel()
-            await asyncio.gather(*window, return_exceptions=True)
-            if outage.stop.done():
-                outage.stop.exception()  # looked at, or it is complained of where another error came first
+    source, window = iter(records), deque[InFlight]()
+    stopping = asyncio.create_task(stop.requested())
+    publishing: asyncio.Task[None] | None = None
+    try:
+        while True:
+            # 1. Keep the window full, unless the run is to end.
+            if stop.error:
+                raise stop.error
+            for record in islice(source, services.settings.concurrency * WINDOW - len(window)):
+                work = _run_record(record, graph, services, slots)
+                window.append(InFlight(record.id, asyncio.create_task(work)))
+            if not window:
+                return
+            # 2. Wait for the oldest dialogue.
+            oldest = window[0].task
+            await asyncio.wait([oldest, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if stop.error:
+                continue
+            # 3. Write its result.
+            result = oldest.result()
+            results.add(result)
+            window.popleft()
+            progress(results.counts, Calls(journal.computed, journal.reused))
+            if down := outage.count(result):
+                stop.request(down)
+            # 4. Show readers what is there, now and then.
+            if results.due:
+                publishing = asyncio.create_task(asyncio.to_thread(results.publish))
+                await asyncio.wait([publishing])
+    finally:
+        stopping.cancel()
+        if publishing:
+            await publishing  # a thread cannot be cancelled, and nobody else may write meanwhile
+        await _end(window, results)
 
 
-async def _one(
-    record: Dialogue | BadRecord, graph: Any, services: Services, slots: asyncio.Semaphore, outage: "Outage"
+async def _end(window: deque[InFlight], results: Results) -> None:
+    """Cancel what is in flight, and add what had finished before its turn to be written."""
+    for _, task in window:
+        task.cancel()
+    await asyncio.gather(*(task for _, task in window), return_exceptions=True)
+    for dialogue_id, task in window:
+        if not task.cancelled() and task.exception() is None:
+            with suppress(RunDirError):  # the disk is full, which is what ended the run
+                results.add(task.result())
+                continue
+        results.keep_earlier(dialogue_id)
+
+
+async def _run_record(
+    record: Record, graph: Any, services: Services, slots: asyncio.Semaphore
 ) -> dict[str, Any] | Failure:
-    """The finished record of one dialogue, or why there is none."""
+    """Return the finished record of one dialogue, or why there is none."""
     if isinstance(record, BadRecord):
-        return Failure(record.id, "read", str(record))
+        return Failure(record.id, READ, str(record))
     async with slots:
-        await services.journal.begin(record.id)
-        limit = NODES * services.settings.budget.attempts + NODES
         try:
-            state = await graph.ainvoke(
-                {"dialogue": record}, config={"recursion_limit": limit}, context=services
-            )
+            services.stop.check()
+            return await _run_dialogue(record, graph, services)
         except StopRun as error:
-            outage.end(error)
+            services.stop.request(error)
             raise
-        except Exception as error:
-            outage.count(error)
-            text = str(error) if isinstance(error, MagidError) else f"{type(error).__name__}: {error}"
-            raw = ""
-            if isinstance(error, InvalidAnswer):
-                raw = error.raw
-                await services.journal.reject(error.keys, text)  # the next run asks again
-            return Failure(record.id, _stage(error), text, raw)
-        outage.count(None)
-        finished: dict[str, Any] = state["record"]
-        return finished
 
 
-def _up_to(source: Iterator[Dialogue | BadRecord], count: int) -> Iterator[Dialogue | BadRecord]:
-    for _ in range(count):
-        record = next(source, None)
-        if record is None:
-            return
-        yield record
+async def _run_dialogue(dialogue: Dialogue, graph: Any, services: Services) -> dict[str, Any] | Failure:
+    await services.journal.begin(dialogue.id)
+    limit = NODES * services.settings.budget.attempts + NODES
+    try:
+        state = await graph.ainvoke(
+            {"dialogue": dialogue}, config={"recursion_limit": limit}, context=services
+        )
+    except Exception as raised:
+        error = _unwrap(raised)
+        if isinstance(error, StopRun):
+            raise error from None
+        text = str(error) if isinstance(error, MagidError) else f"{type(error).__name__}: {error}"
+        raw = ""
+        if isinstance(error, InvalidAnswer):
+            raw = error.raw
+            await services.journal.reject(error.keys, text)  # the next run asks again
+        kind = Unanswered if isinstance(error, Unavailable) else Failure
+        return kind(dialogue.id, _stage(raised), text, raw)
+    finished: dict[str, Any] = state["record"]
+    return finished
+
+
+def _unwrap(error: Exception) -> Exception:
+    """Return one of the errors that a node's tasks raised together, first of all one that ends the run."""
+    while isinstance(error, ExceptionGroup):
+        error = (error.subgroup(StopRun) or error).exceptions[0]
+    return error
 
 
 def _stage(error: Exception) -> str:
-    """The node that raised, which LangGraph names in the exception's notes, the innermost first."""
+    """Return the node that raised, which LangGraph names in the exception's notes, the innermost first."""
     for note in getattr(error, "__notes__", []):
         if named := re.search(r"During task with name '([^']+)'", note):
             return named[1]
     return "run"
-
-
-def _line(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass") + b"\n"

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from magid_agents.models.protocols import IMAGES, ChatModel, Observer, Painter, 
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
 from magid_agents.schemas import Questions
+from magid_agents.stopping import Stop
 from magid_agents.store import call_state
 from magid_agents.thresholds import UNSAFE as UNSAFE
 from magid_agents.thresholds import Threshold
@@ -73,6 +74,7 @@ class Services:
     observer: Observer | None = None
     eyes: ChatModel | None = None  # looks at images, where the chat model is not the one to
     policy: ChatModel | None = None  # judges images by a safety policy
+    stop: Stop = field(default_factory=Stop)
 
     async def ask(
         self,
@@ -354,9 +356,14 @@ class Services:
         valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
         """Journal a call. `section` names the settings of the model that is asked, whose price it has."""
+
+        async def begin() -> Answer:
+            self.stop.check()
+            return await run()
+
         return await self.journal.get_or_compute(
             Call(kind, model, request),
-            compute=partial(self.meter.call, section, run),
+            compute=partial(self.meter.call, section, begin),
             use=use,
             is_valid=valid,
         )

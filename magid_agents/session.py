@@ -1,30 +1,33 @@
 """One run: settings, prompts, models, graph and input brought together over a run directory.
 
-Knows when a directory may be written to and what its manifest says; each part's work is its own file's.
+Knows when a directory may be written to; each part's work is its own file's.
 """
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, aclosing, suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magid_agents import formats, garbage, prompt_places, prompts, provenance, runner, topology
+from magid_agents import cost, formats, garbage, manifest, prompt_places, provenance, runner, topology
 from magid_agents.config import ConfigError, Settings
-from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue
+from magid_agents.errors import StopRun
 from magid_agents.formats import BadRecord, Seen
+from magid_agents.inputs import InputFile
 from magid_agents.journal import Journal
+from magid_agents.manifest import Recorder
 from magid_agents.models import found
 from magid_agents.models.found import Models
+from magid_agents.results import Calls, Counts, Results
 from magid_agents.rundir import RunDir, RunDirError
-from magid_agents.runner import Counts, Progress
+from magid_agents.runner import Progress
 from magid_agents.services import Services
 from magid_agents.shards import Shard
-from magid_agents.topology import Topology
+from magid_agents.stopping import Interrupted
 
 COUNTED = 32 << 20  # bytes of input that are read once more to count the dialogues
 
@@ -61,37 +64,71 @@ class Outcome:
 
 def run(
     request: Request,
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda *_: None,
     find: Find | None = None,
     loop: asyncio.Runner | None = None,
 ) -> Outcome:
     """Do the run, or as much of it as is not done yet.
 
-    `find` gives the models, found.find where there is none; tests hand fake ones. `loop` is where it runs,
-    where models outlive the run. Raises a MagidError before
-    any dialogue starts where the settings, a prompt, a model, the graph or the input cannot be used, or where
-    the directory holds a run that was made otherwise and neither `update` nor `fresh` was asked for.
+    Args:
+        find: gives the models; found.find if left out. Tests hand fake ones.
+        loop: where the run takes place, if the models outlive it.
+
+    Raises:
+        MagidError: before any dialogue starts, if the settings, a prompt, a model, the graph or the input
+            cannot be used, or if the directory holds another run and neither `update` nor `fresh` is set.
+        StopRun: on a cost limit, an outage or a full disk; it is `resumable` if the same request goes on.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM.
     """
+    # 1. Find mistakes before anything is written.
     if request.update and request.fresh:
         raise ConfigError("--update keeps what --fresh removes; give one of them")
-    todo = read(request)
-    texts = prompt_places.load(request.settings, request.prompts)
+    cost.section_prices(request.settings)
+    records = read(request)
+    prompts = prompt_places.load(request.settings, request.prompts)
     graph = topology.load(request.settings.graph)
-    others = [_other(path) for path in request.reuse]
-    directory = RunDir(request.out, others)
+    directory = RunDir(request.out, [_reused(path) for path in request.reuse])
+    # 2. Hold the directory and the models.
     with directory.locked(), (find or found.find)(request.settings) as models:
+        # 3. Compare with the run that the directory holds.
+        old = None if request.fresh else manifest.load(directory)
+        files = [InputFile.describe(path) for path in request.inputs]
+        new = provenance.describe(
+            request.settings, prompts, models.identities, models.thresholds, graph.identity, files
+        )
+        new.shard = str(request.shard) if request.shard else None
+        new.format, new.limit = request.format, request.limit
+        changes = provenance.differences(old, new, request.inputs) if old else []
+        if changes and not request.update:
+            raise _holds_another(directory, changes)
+        # 4. Run.
         if request.fresh:
             directory.clear()
-        manifest = provenance.describe(
-            request.settings, texts, models.identities, models.thresholds, graph.identity, request.inputs
+        services = Services(
+            settings=request.settings,
+            journal=Journal(directory.journal, [RunDir(other).journal for other in directory.others]),
+            run=directory,
+            prompts=prompts,
+            chat=models.chat,
+            painter=models.painter,
+            scorers=models.scorers,
+            thresholds=models.thresholds,
+            meter=cost.Meter(request.settings),
+            observer=models.observer,
+            eyes=models.eyes,
+            policy=models.policy,
         )
-        manifest["shard"] = str(request.shard) if request.shard else None
-        if not request.update:
-            _refuse_another(directory, manifest)
-        manifest |= {"format": request.format, "limit": request.limit}
-        work = _run(request.settings, directory, manifest, todo, texts, models, graph, progress)
-        with garbage.at_ease():
-            return loop.run(work) if loop else asyncio.run(work)
+        recorder = Recorder(directory, old, new, changes)
+        work = _run(request, services, models, records, graph.graph, recorder, progress)
+        with (
+            garbage.at_ease(),
+            nullcontext(loop) if loop else asyncio.Runner() as async_runner,
+            services.stop.on_signals(async_runner.get_loop()),
+        ):
+            try:
+                return async_runner.run(work)
+            except Interrupted as error:
+                raise KeyboardInterrupt(str(error)) from None
 
 
 def read(request: Request) -> Iterator[Dialogue | BadRecord]:
@@ -118,69 +155,45 @@ def count(request: Request) -> int | None:
 
 
 async def _run(
-    settings: Settings,
-    directory: RunDir,
-    manifest: dict[str, Any],
-    records: Iterator[Dialogue | BadRecord],
-    texts: dict[str, prompts.Prompt],
+    request: Request,
+    services: Services,
     models: Models,
-    graph: Topology,
+    records: Iterator[Dialogue | BadRecord],
+    graph: Any,
+    recorder: Recorder,
     progress: Progress,
 ) -> Outcome:
-    begin = datetime.now(UTC)
-    others = [other / directory.journal.name for other in directory.others]
-    async with Journal(directory.journal, others) as journal, aclosing(models):
-        services = Services(
-            settings=settings,
-            journal=journal,
-            run=directory,
-            prompts=texts,
-            chat=models.chat,
-            painter=models.painter,
-            scorers=models.scorers,
-            thresholds=models.thresholds,
-            meter=Meter(settings, await journal.cost()),
-            observer=models.observer,
-            eyes=models.eyes,
-            policy=models.policy,
-        )
-        await services.prepare()
-        manifest["painter"] = {
-            "parameters": dict(models.painter.parameters),
-            "reproducible": models.painter.reproducible,
-        }
-        manifest["capabilities"] = models.capabilities
-        manifest |= {"status": "running", "started": begin.isoformat(timespec="seconds")}
-        directory.write_manifest(manifest)
+    begin, error, counts = time.monotonic(), None, Counts()
+    async with services.journal as journal, aclosing(models):
+        services.meter.spent = await journal.cost()
+        await services.stop.unless_requested(services.prepare())
+        answered = journal.computed + journal.reused
+        recorder.begin(provenance.versions(), models)
         try:
-            counts = await runner.run(records, graph.graph, services, progress)
-            manifest["status"] = "finished"
-            manifest["counts"] = asdict(counts)
-        except BaseException:
-            manifest["status"] = "interrupted"
+            with Results(services.run, whole=request.limit is None) as results:
+                counts = results.counts
+                await runner.run(records, graph, services, results, progress)
+        except BaseException as caught:
+            error = caught
             raise
         finally:
-            end = datetime.now(UTC)
-            manifest["finished"] = end.isoformat(timespec="seconds")
-            manifest["calls"] = {"computed": journal.computed, "reused": journal.reused}
-            manifest["cost"] = round(services.meter.spent, 6)
-            with suppress(OSError):  # a full disk has already been said
-                directory.write_manifest(manifest)
-    seconds = (end - begin).total_seconds()
-    return Outcome(counts, journal.computed, journal.reused, seconds, services.meter.spent)
+            calls = Calls(journal.computed, journal.reused)
+            if isinstance(error, StopRun) and calls.computed + calls.reused > answered:
+                error.resumable = True
+            recorder.end(counts, calls, services.meter.spent, error)
+    seconds = time.monotonic() - begin
+    return Outcome(counts, calls.computed, calls.reused, seconds, services.meter.spent)
 
 
-def _refuse_another(directory: RunDir, manifest: dict[str, Any]) -> None:
-    old = directory.read_manifest()
-    if old is None or not (differ := provenance.differences(old, manifest)):
-        return
-    raise RunDirError(
-        f"{directory.path}: holds a run that was made otherwise ({'; '.join(differ)}); give --update to "
-        f"recompute here what depends on it, a new --out with --reuse {directory.path}, or --fresh"
+def _holds_another(directory: RunDir, changes: Sequence[str]) -> RunDirError:
+    return RunDirError(
+        f"{directory.path}: already holds a run that differs ({'; '.join(changes)}). Use --update to "
+        f"recompute what changed, --fresh to start over, or a new --out with --reuse {directory.path} to "
+        "keep both."
     )
 
 
-def _other(path: Path) -> Path:
+def _reused(path: Path) -> Path:
     if not RunDir(path).journal.exists():
         raise RunDirError(f"--reuse {path}: holds no run (no journal.sqlite); name a run directory")
     return path

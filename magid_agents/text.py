@@ -10,6 +10,11 @@ _TAG = re.compile(r"<(?=[!?A-Za-z]|\s*[/|])")  # not an arrow, a heart or a comp
 _SUSPICIOUS = re.compile(rf"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]|{_TAG.pattern}")
 
 
+def encodable(file_name: str) -> str:
+    """Return a file's name as text that can be written: names may hold any bytes."""
+    return file_name.encode(errors="replace").decode()
+
+
 def printable(text: str) -> str:
     """Return the text on one line, with everything that could move a terminal's cursor escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -8,14 +8,18 @@ import time
 from pathlib import Path
 
 from magid_agents.models.fakes import FakePainter
-from tests.fake_run import run, write_input
+from tests.fake_run import lines, run, write_input
 
 THINGS = [f"{thing}{i}" for i in range(8) for thing in ("dog", "cake", "fog", "silence")]
 VICTIM = """
 import sys, time
 from pathlib import Path
+from magid_agents import results
 from magid_agents.models.fakes import FakePainter
 from tests.fake_run import run
+
+results.PUBLISH_INTERVAL_S = 0.01
+results.PUBLISH_MAX_SHARE = float("inf")
 
 class Slow(FakePainter):
     async def paint(self, prompt, seed):
@@ -28,13 +32,19 @@ run(Path(sys.argv[1]), painter=Slow())
 KILLS = 4
 
 
+def finished(folder: Path) -> list[str]:
+    """The ids in the dataset, every line of which must be whole."""
+    path = folder / "out" / "dialogues.jsonl"
+    return [record["id"] for record in lines(path)] if path.exists() else []
+
+
 def test_the_dataset_is_that_of_an_undisturbed_run(tmp_path: Path) -> None:
     quiet, killed = tmp_path / "quiet", tmp_path / "killed"
     for folder in (quiet, killed):
         folder.mkdir()
         write_input(folder / "in.jsonl", *THINGS)
     run(quiet)
-    rng = random.Random(5)
+    rng, before = random.Random(5), list[str]()
     for _ in range(KILLS):
         process = subprocess.Popen(
             [sys.executable, "-c", VICTIM, str(killed)],
@@ -47,6 +57,9 @@ def test_the_dataset_is_that_of_an_undisturbed_run(tmp_path: Path) -> None:
         time.sleep(rng.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        left = finished(killed)
+        assert left[: len(before)] == before
+        before = left
     painter = FakePainter()
     outcome = run(killed, painter=painter)
     assert outcome.counts.dialogues == len(THINGS)

@@ -58,7 +58,7 @@ def test_what_is_not_one_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MergeError, match="holds no part of a run"):
         merge([tmp_path], tmp_path / "merged")
     fake_run.run(tmp_path, out=directories[1], shard=Shard(2, 3), sets=["seed=7"], update=True)
-    with pytest.raises(MergeError, match=r"part1: was made otherwise \(seed: 0 -> 7\)"):
+    with pytest.raises(MergeError, match=r"part1: differs from .*part0 \(seed: 0 -> 7\)"):
         merge(directories, tmp_path / "merged")
     assert not (tmp_path / "merged" / "run.json").exists()
 
@@ -71,14 +71,80 @@ def test_an_unfinished_part_is_refused(tmp_path: Path) -> None:
         merge(directories, tmp_path / "merged")
 
 
-def test_a_changed_or_missing_input_is_told(tmp_path: Path) -> None:
+def test_inputs_may_be_relative_and_lie_elsewhere_by_the_time_of_the_merge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    directories = parts(Path())
+    whole = fake_run.run(Path())
+    assert merge(directories, Path("merged")) == whole.counts
+    (tmp_path / "elsewhere").mkdir()
+    moved = Path("in.jsonl").rename(tmp_path / "elsewhere" / "in.jsonl")
+    with pytest.raises(MergeError, match=r"in\.jsonl: the parts' input is not there .* --input"):
+        merge(directories, Path("other"))
+    decoy = fake_run.write_input(Path("in.jsonl"), "moon")
+    merge(directories, Path("other"), inputs=[decoy, moved])
+    for name in ("dialogues.jsonl", "failures.jsonl"):
+        assert Path("other", name).read_bytes() == Path("out", name).read_bytes()
+
+
+def test_parts_of_machines_with_other_paths_are_one_run(tmp_path: Path) -> None:
+    for i in range(2):
+        machine = tmp_path / f"machine{i}"
+        machine.mkdir()
+        fake_run.write_input(machine / "in.jsonl", *THINGS)
+        fake_run.run(machine, shard=Shard(i + 1, 2))
+    counts = merge([tmp_path / "machine0" / "out", tmp_path / "machine1" / "out"], tmp_path / "merged")
+    assert counts.dialogues == len(THINGS)
+
+
+def test_a_linked_input_is_found_again(tmp_path: Path) -> None:
+    file = fake_run.write_input(tmp_path / "data.jsonl", *THINGS)
+    (tmp_path / "in.jsonl").symlink_to(file)
+    for i in range(2):
+        fake_run.run(tmp_path, out=tmp_path / f"part{i}", shard=Shard(i + 1, 2))
+    assert merge([tmp_path / "part0", tmp_path / "part1"], tmp_path / "merged").dialogues == len(THINGS)
+
+
+def test_a_merge_that_fails_does_not_stand_in_the_way_of_the_next(tmp_path: Path) -> None:
+    directories = parts(tmp_path)
+    results = directories[1] / "dialogues.jsonl"
+    complete = results.read_bytes()
+    results.write_bytes(b"")
+    with pytest.raises(MergeError, match=r"part1: holds no result for .*; run the part's command again"):
+        merge(directories, tmp_path / "merged")
+    assert not any((tmp_path / "merged" / name).exists() for name in ("dialogues.jsonl", "journal.sqlite"))
+    results.write_bytes(complete)
+    assert merge(directories, tmp_path / "merged").dialogues == 10
+    with pytest.raises(MergeError, match="already holds a run"):
+        merge(directories, tmp_path / "merged")
+
+
+def test_a_merge_that_was_killed_does_not_stand_in_the_way_of_the_next(tmp_path: Path) -> None:
+    directories = parts(tmp_path)
+    merge(directories, tmp_path / "merged")
+    dataset = (tmp_path / "merged" / "dialogues.jsonl").read_bytes()
+    (tmp_path / "merged" / "run.json").unlink()  # what is written last
+    merge(directories, tmp_path / "merged")
+    assert (tmp_path / "merged" / "dialogues.jsonl").read_bytes() == dataset
+
+
+def test_the_whole_keeps_what_each_part_recorded(tmp_path: Path) -> None:
+    directories = parts(tmp_path, of=2)
+    merge(directories, tmp_path / "merged")
+    manifests = [json.loads((path / "run.json").read_text()) for path in directories]
+    whole = json.loads((tmp_path / "merged" / "run.json").read_text())
+    assert (whole["shard"], whole["status"]) == (None, "finished")
+    assert whole["sessions"] == [session for manifest in manifests for session in manifest["sessions"]]
+
+
+def test_a_changed_input_is_told(tmp_path: Path) -> None:
     directories = parts(tmp_path)
     fake_run.write_input(tmp_path / "in.jsonl", "moon", *THINGS)
-    with pytest.raises(MergeError, match="holds no result for moon; was the input changed"):
+    with pytest.raises(MergeError, match=r"in\.jsonl: the parts' input .* or was changed"):
         merge(directories, tmp_path / "merged")
-    (tmp_path / "in.jsonl").unlink()
-    with pytest.raises(MergeError, match="the input of the parts is not there"):
-        merge(directories, tmp_path / "other")
+    assert not (tmp_path / "merged").exists()
 
 
 @pytest.mark.parametrize("wrong", ["0/3", "4/3", "1", "a/b", "-1/3", "1/0"])

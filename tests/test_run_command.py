@@ -10,7 +10,10 @@ import pytest
 
 from magid_agents import cli
 from magid_agents.models import found
+from magid_agents.models.endpoint import Unavailable, Unusable
 from magid_agents.models.fakes import FakeChat, FakePainter
+from magid_agents.models.protocols import PaintedImage, Reply
+from magid_agents.rundir import RunDirError
 from tests.fake_run import SETS, fakes, script, write_input
 from tests.test_cli import magid
 
@@ -89,6 +92,61 @@ def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
     assert command(monkeypatch, binary, "--out", tmp_path / "b") == 2
     assert capsys.readouterr().err.startswith(f"magid: {binary}: is in none of the formats native")
     assert not (tmp_path / "b").exists()
+
+
+class Failing(FakePainter):
+    """Fails from its third image on."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:
+        if self.calls >= 2:
+            raise self._error
+        return await super().paint(prompt, seed)
+
+
+def test_a_stop_that_the_same_command_resumes_ends_with_status_4(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", *(f"dog{i}" for i in range(30)))
+    words = (source, "--out", tmp_path / "out", "--concurrency", 1)
+    painter = Failing(RunDirError("images/ab: cannot be written (No space left on device)"))
+    monkeypatch.setattr(found, "find", fakes(FakeChat(script), painter))
+    assert command(monkeypatch, *words) == 4
+    assert capsys.readouterr().err == "magid: images/ab: cannot be written (No space left on device)\n"
+    assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 1
+    monkeypatch.setattr(found, "find", fakes(FakeChat(script), Failing(Unavailable("painter: refused"))))
+    assert command(monkeypatch, *words) == 4
+    assert "magid: the endpoint is down: 18 of the last 20" in capsys.readouterr().err
+    monkeypatch.setattr(found, "find", fakes(FakeChat(script), FakePainter()))
+    assert command(monkeypatch, *words) == 0
+    assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 30
+
+
+def test_the_cost_limit_ends_with_status_4(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(found, "find", fakes(FakeChat(script), FakePainter()))
+    source = write_input(tmp_path / "in.jsonl", "dog", "cat")
+    prices = '--set=prices={"painter": {"image": 1}}'
+    words = (source, "--out", tmp_path / "out", "--concurrency", 1, prices, "--max-cost", 3)
+    assert [command(monkeypatch, *words) for _ in range(2)] == [4, 4]
+    assert "magid: cost limit reached: $" in capsys.readouterr().err
+
+
+def test_a_model_that_the_endpoint_lacks_ends_with_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class NoModel(FakeChat):
+        async def complete(self, *_: object) -> Reply:
+            raise Unusable("chat.model=moon: the endpoint has no such model")
+
+    monkeypatch.setattr(found, "find", fakes(NoModel(script), FakePainter()))
+    source = write_input(tmp_path / "in.jsonl", "dog")
+    assert command(monkeypatch, source, "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err == "magid: chat.model=moon: the endpoint has no such model\n"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from filelock import Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -62,6 +63,35 @@ def test_a_second_run_is_kept_out(tmp_path: Path) -> None:
         pass
     with RunDir(tmp_path).locked():
         pass
+
+
+def fail_inside(directory: RunDir, error: Exception) -> None:
+    with directory.locked():
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(13, "denied", "prompt.md"), Timeout("other.lock"), OSError("no network")],
+)
+def test_an_error_of_the_run_itself_is_not_taken_for_one_of_the_directory(
+    tmp_path: Path, error: Exception
+) -> None:
+    with pytest.raises(type(error)) as raised:
+        fail_inside(RunDir(tmp_path), error)
+    assert raised.value is error
+    with RunDir(tmp_path).locked():  # and the directory is free again
+        pass
+
+
+def test_a_directory_that_cannot_be_one_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for path in (file, file / "below"):
+        with pytest.raises(RunDirError, match=f"{path}: is not a directory; choose another --out"):
+            RunDir(path).locked().__enter__()
+    with pytest.raises(RunDirError, match=r"/dev/null/x: is not a directory|cannot be written"):
+        RunDir(Path("/dev/null/x")).locked().__enter__()
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -149,5 +179,5 @@ def test_a_manifest_that_is_no_json_is_named(tmp_path: Path) -> None:
     run.write_manifest({"seed": 1})
     assert run.read_manifest() == {"seed": 1}
     run.manifest.write_text("{")
-    with pytest.raises(RunDirError, match=r"run\.json: is no JSON"):
+    with pytest.raises(RunDirError, match=r"run\.json: is not valid JSON"):
         run.read_manifest()

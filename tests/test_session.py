@@ -47,12 +47,12 @@ def test_the_manifest_says_what_the_dataset_was_made_with(tmp_path: Path) -> Non
     assert manifest["thresholds"]["image_text_match"]["limit"] == 0.5
     assert len(manifest["prompts"]["prompt_writer/write"]) == 64
     assert manifest["counts"]["accepted"] == 1
-    assert manifest["calls"]["computed"] > 0
+    assert manifest["schema"] == 2
 
 
 def test_what_was_made_otherwise_is_refused_with_the_difference_and_the_ways_out(tmp_path: Path) -> None:
     run(tmp_path, "dog")
-    with pytest.raises(RunDirError, match=r"budget\.candidates: 2 -> 3.*--update.*--reuse.*--fresh"):
+    with pytest.raises(RunDirError, match=r"budget\.candidates: 2 -> 3.*--update.*--fresh.*--reuse"):
         run(tmp_path, sets=["budget.candidates=3"])
     with pytest.raises(RunDirError, match="prompt prompt_writer/write was edited"):
         run(tmp_path, prompts=edited(tmp_path, "prompt_writer/write"))
@@ -63,7 +63,8 @@ def test_what_was_made_otherwise_is_refused_with_the_difference_and_the_ways_out
 
 def test_what_changes_only_the_speed_is_no_difference(tmp_path: Path) -> None:
     run(tmp_path, "dog")
-    assert run(tmp_path, sets=["concurrency=2", "chat.timeout=5", "painter.batch=1"]).computed == 0
+    sets = ["concurrency=2", "chat.timeout=5", "painter.batch=1", "scorers.unsafe.device=cpu"]
+    assert run(tmp_path, sets=sets).computed == 0
 
 
 def test_more_of_the_same_input_is_taken_up(tmp_path: Path) -> None:
@@ -109,6 +110,17 @@ def test_an_image_that_is_gone_is_painted_again(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "dialogues.jsonl").read_bytes() == dataset
 
 
+def test_a_smaller_limit_than_before_removes_nothing(tmp_path: Path) -> None:
+    run(tmp_path, "dog", "cat", "nonsense")
+    results = [(tmp_path / "out" / name).read_bytes() for name in ("dialogues.jsonl", "failures.jsonl")]
+    outcome = run(tmp_path, limit=1)
+    assert results == [
+        (tmp_path / "out" / name).read_bytes() for name in ("dialogues.jsonl", "failures.jsonl")
+    ]
+    assert (outcome.counts.dialogues, outcome.counts.failed) == (3, 1)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_stop_is_said_in_the_manifest_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
     class Stopped(FakePainter):
         async def paint(self, prompt: str, seed: int) -> PaintedImage:
@@ -122,7 +134,7 @@ def test_a_stop_is_said_in_the_manifest_and_the_run_goes_on_from_there(tmp_path:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, "dog", painter=Stopped(), chat=chat)
     assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "interrupted"
-    assert not (tmp_path / "out" / "dialogues.jsonl").exists()
+    assert not lines(tmp_path / "out" / "dialogues.jsonl")
     before = chat.calls
     run(tmp_path, chat=chat)
     assert (before, chat.calls) == (2, 3)  # scanned and written once, then the critique

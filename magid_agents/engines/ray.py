@@ -25,8 +25,9 @@ from magid_agents.engines.parts import PartQueue
 from magid_agents.engines.worker import FOLDER, Job, Worker, part_folder
 from magid_agents.errors import MagidError, StopRun, first_line
 from magid_agents.journal import Journal
+from magid_agents.results import Calls, Counts
 from magid_agents.rundir import RunDir, RunDirError
-from magid_agents.runner import Counts, Progress
+from magid_agents.runner import Progress
 from magid_agents.session import Find, Outcome, Request
 from magid_agents.shards import Shard
 
@@ -38,6 +39,8 @@ PASSED_ON = ("MAGID_", "HF_")  # environment variables that say where models and
 
 class WorkerLost(StopRun):
     """The cluster cannot keep a worker alive."""
+
+    resumable = True
 
 
 def run(
@@ -116,7 +119,7 @@ def _deal(
             else:
                 outcomes.append(result)
                 queue.finish(part, result.cost)
-                progress(_total(outcomes))
+                progress(*_total(outcomes))
         idle.append(actor)
 
 
@@ -135,12 +138,11 @@ def _result(done: Any) -> Any:
         raise error.cause from error
 
 
-def _total(outcomes: Sequence[Outcome]) -> Counts:
+def _total(outcomes: Sequence[Outcome]) -> tuple[Counts, Calls]:
     total = Counts()
     for outcome in outcomes:
         total.combine(asdict(outcome.counts))
-    total.reused = sum(outcome.reused for outcome in outcomes)
-    return total
+    return total, Calls(sum(o.computed for o in outcomes), sum(o.reused for o in outcomes))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError
-from magid_agents.text import printable
+from magid_agents.text import encodable, printable
 
 _LONGEST = 300  # characters of a reason: it goes into a one-line message
 _SHOWN = 5  # names in a list
@@ -53,7 +53,7 @@ class BadRecord:
     @property
     def id(self) -> str:
         """File name and line: the same wherever the file lies."""
-        return f"{_text(self.file.name)}:{self.line}"
+        return f"{encodable(self.file.name)}:{self.line}"
 
     def __str__(self) -> str:
         return f"{printable(str(self.file))}:{self.line}: {self.reason}; {self.fix}"
@@ -68,11 +68,11 @@ class Place(NamedTuple):
     @property
     def stem(self) -> str:
         """The file's name without its ending."""
-        return _text(self.file.stem)
+        return encodable(self.file.stem)
 
     @property
     def source(self) -> str:
-        return _text(self.file.name)
+        return encodable(self.file.name)
 
 
 def content_id(file: Path, turns: Iterable[tuple[str, str]]) -> str:
@@ -82,7 +82,7 @@ def content_id(file: Path, turns: Iterable[tuple[str, str]]) -> str:
     """
     text = json.dumps([list(turn) for turn in turns], ensure_ascii=False)
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=6).hexdigest()
-    return f"{_text(file.stem)}:{digest}"
+    return f"{encodable(file.stem)}:{digest}"
 
 
 def checked(record: Mapping[str, Any]) -> Dialogue:
@@ -129,11 +129,6 @@ def member(value: object, key: str, kind: type[Any], what: str = "the record") -
         name = {str: "a string", list: "a list", int: "a whole number"}[kind]
         raise Fault(f"{key!r} of {what} must be {name}")
     return value[key]
-
-
-def _text(file_name: str) -> str:
-    """Make a file name text that can be written: names may hold any bytes."""
-    return file_name.encode(errors="replace").decode()
 
 
 def _fault(error: ValidationError) -> Fault:

@@ -114,7 +114,7 @@ def go(painter: type[FakePainter] = Told, find: Find | None = None, **options: A
     workers = given.pop("workers", 2)
     outcome = engine.run(
         Request(**given),
-        lambda counts: seen.append(counts.dialogues),
+        lambda counts, _: seen.append(counts.dialogues),
         workers=workers,
         find=find or finding(painter),
     )
