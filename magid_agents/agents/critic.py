@@ -70,10 +70,8 @@ async def _score(
     }
 
     async def score(check: str) -> float:
-        step, text = (
-            use(state, f"score/{number:02d}/{check}"),
-            texts[services.settings.scorers[check].against],
-        )
+        step = use(state, f"score/{number:02d}/{check}")
+        text = texts[services.settings.scorers[check].against]
         return await services.score(step, check, candidate.sha256, text)
 
     values = await asyncio.gather(*map(score, checks))
