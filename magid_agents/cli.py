@@ -241,11 +241,17 @@ def main() -> None:
 
 
 def _line(error: Exception) -> str:
+    """Return the error on one line that cannot move a terminal's cursor: it may quote anybody's text."""
     from magid_agents.errors import MagidError
+    from magid_agents.text import printable
 
     if isinstance(error, MagidError):
-        return f"magid: {error}\n"
-    # Wrong use of the command, an error whose class Typer keeps private; empty where help was shown instead.
-    if say := getattr(error, "format_message", None):
-        return f"magid: {say()} (see magid --help)\n" if say() else ""
-    return f"magid: {error!r} (see --debug)\n"
+        message = str(error)
+    # Wrong use of the command, an error whose class Typer keeps private; empty if help was shown instead.
+    elif say := getattr(error, "format_message", None):
+        if not say():
+            return ""
+        message = f"{say()} (see magid --help)"
+    else:
+        message = f"{error!r} (see --debug)"
+    return f"magid: {printable(message)}\n"

@@ -89,7 +89,7 @@ def failures(directory: RunDir) -> None:
                 print(f"magid: more failed; see {directory.failures}", file=sys.stderr)
                 return
             failure = json.loads(line)
-            where = "" if failure["stage"] == "read" else f"{failure['id']}: {failure['stage']}: "
+            where = "" if failure["stage"] == "read" else f"{_one_line(failure['id'])}: {failure['stage']}: "
             print(f"magid: {where}{_one_line(failure['error'])}", file=sys.stderr)
 
 

@@ -80,6 +80,7 @@ def test_fetch_prints_where_each_lies(
     ("error", "status", "said"),
     [
         (weights.WeightsError("do this"), 2, "magid: do this\n"),
+        (weights.WeightsError("\x1b[2J\r\n\x9b"), 2, "magid: \\x1b[2J\\r\\n\\x9b\n"),
         (ValueError("odd"), 2, "magid: ValueError('odd') (see --debug)\n"),
         (KeyboardInterrupt(), 130, ""),
     ],

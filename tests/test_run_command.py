@@ -149,6 +149,19 @@ def test_a_model_that_the_endpoint_lacks_ends_with_status_2(
     assert capsys.readouterr().err == "magid: chat.model=moon: the endpoint has no such model\n"
 
 
+@pytest.mark.usefixtures("faked")
+def test_nothing_a_failure_quotes_moves_the_cursor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.jsonl"
+    said = [{"speaker": "A", "text": "look at my nonsense"}]
+    source.write_text(json.dumps({"id": "a\x1b[2J\nb", "utterances": said}) + "\n")
+    assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("magid: a\\x1b[2J")
+    assert line.isprintable()
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
