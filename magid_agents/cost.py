@@ -22,14 +22,14 @@ UNITS = {"input": "a million tokens", "output": "a million tokens", "image": "an
 class CostReached(StopRun):
     """The run directory has cost as much as it may; `spent` is how much."""
 
+    resumable = True
+
     def __init__(self, spent: float, limit: float, state: str = "") -> None:
         super().__init__(
             f"cost limit reached: ${spent:.4f} of ${limit:g} spent{state}; nothing is lost, run the same "
             "command with a higher --max-cost to go on"
         )
         self.spent = spent
-
-    resumable = True
 
 
 class UsageUnknown(StopRun):

@@ -6,11 +6,11 @@ Knows when a directory may be written to; each part's work is its own file's.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from magid_agents import cost, formats, garbage, manifest, prompt_places, provenance, runner, topology
 from magid_agents.config import ConfigError, Settings
@@ -22,12 +22,14 @@ from magid_agents.journal import Journal
 from magid_agents.manifest import Recorder
 from magid_agents.models import found
 from magid_agents.models.found import Models
+from magid_agents.prompts import Prompt
 from magid_agents.results import Calls, Counts, Results
 from magid_agents.rundir import RunDir, RunDirError
 from magid_agents.runner import Progress
 from magid_agents.services import Services
 from magid_agents.shards import Shard
 from magid_agents.stopping import Interrupted
+from magid_agents.topology import Topology
 
 COUNTED = 32 << 20  # bytes of input that are read once more to count the dialogues
 
@@ -81,13 +83,7 @@ def run(
         KeyboardInterrupt: on Ctrl-C or SIGTERM.
     """
     # 1. Find mistakes before anything is written.
-    if request.update and request.fresh:
-        raise ConfigError("--update keeps what --fresh removes; give one of them")
-    cost.section_prices(request.settings)
-    records = read(request)
-    prompts = prompt_places.load(request.settings, request.prompts)
-    graph = topology.load(request.settings.graph)
-    directory = RunDir(request.out, [_reused(path) for path in request.reuse])
+    records, prompts, graph, directory = plan(request)
     # 2. Hold the directory and the models.
     with directory.locked(), (find or found.find)(request.settings) as models:
         # 3. Compare with the run that the directory holds.
@@ -129,6 +125,28 @@ def run(
                 return async_runner.run(work)
             except Interrupted as error:
                 raise KeyboardInterrupt(str(error)) from None
+
+
+class Plan(NamedTuple):
+    """What a request names, found to be usable."""
+
+    records: Iterator[Dialogue | BadRecord]
+    prompts: Mapping[str, Prompt]
+    graph: Topology
+    directory: RunDir
+
+
+def plan(request: Request) -> Plan:
+    """Look up what a request names, without models and without writing. Raises MagidError for a mistake."""
+    if request.update and request.fresh:
+        raise ConfigError("--update keeps what --fresh removes; give one of them")
+    cost.section_prices(request.settings)
+    return Plan(
+        read(request),
+        prompt_places.load(request.settings, request.prompts),
+        topology.load(request.settings.graph),
+        RunDir(request.out, [_reused(path) for path in request.reuse]),
+    )
 
 
 def read(request: Request) -> Iterator[Dialogue | BadRecord]:

@@ -18,9 +18,9 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
-from magid_agents import merge
+from magid_agents import merge, session
 from magid_agents.config import ConfigError, Settings
-from magid_agents.cost import CostReached, section_prices
+from magid_agents.cost import CostReached
 from magid_agents.engines.parts import PartQueue
 from magid_agents.engines.worker import FOLDER, Job, Worker, part_folder
 from magid_agents.errors import MagidError, StopRun, first_line
@@ -62,8 +62,8 @@ def run(
         raise ConfigError("--engine ray needs Ray; pip install 'magid-agents[ray]'") from error
     if request.shard is not None:
         raise ConfigError("--engine ray makes parts of its own; leave --shard out")
-    section_prices(request.settings)
     request = _absolute(request)
+    session.plan(request)
     begin = monotonic()
     with _cluster(address) as ours:
         gpus = int(ray.cluster_resources().get("GPU", 0))

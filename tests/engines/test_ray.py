@@ -176,8 +176,9 @@ def test_the_parts_keep_to_one_cost_limit(here: Path) -> None:
     sets = ["concurrency=1", "painter.model=brush", 'prices={"brush": {"image": 1}}']
     with pytest.raises(
         CostReached, match=r"\$1[01].0000 of \$10 spent; \d of 8 parts are done.*same command"
-    ):
+    ) as raised:
         go(sets=[*sets, "max_cost=10"])
+    assert raised.value.resumable  # exit status 4
     assert 10 <= sum(painted().values()) <= 11
     assert not Path("ray/dialogues.jsonl").exists()
     with pytest.raises(CostReached, match=r"\$1[45].0000 of \$14 spent"):
