@@ -100,7 +100,7 @@ def magid(tmp_path: Path) -> Command:
         process = start(*words, cwd=cwd or tmp_path)
         out, err = process.communicate(timeout=240)
         assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
+        return subprocess.CompletedProcess([str(word) for word in words], process.returncode, out, err)
 
     return run
 
