@@ -230,7 +230,7 @@ class Journal:
         state.hold()
         waited_s, served_s = state.end_service()
         answer = Answer(given.value, given.usage, given.before, call.key, began, waited_s, served_s)
-        computation.computed_for = next(iter(computation.waiting), None)
+        computation.computed_for = next((w for w in computation.waiting if not w.done()), None)
         use = computation.waiting[computation.computed_for] if computation.computed_for else None
         await self._db.submit(partial(_record, call=call, answer=answer, use=use))
         return answer

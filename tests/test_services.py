@@ -97,6 +97,18 @@ def test_a_yes_no_question_does_not_depend_on_the_token_limit(tmp_path: Path) ->
     assert {"max_tokens" in r for r in requests(tmp_path, "chat") if "words" in r} == {False}
 
 
+def test_a_run_that_reuses_another_has_its_cost_limit_to_itself(tmp_path: Path) -> None:
+    prices = 'prices={"m": {"input": 1000, "output": 1000}, "painter": {"image": 0}}'
+    sets = ["chat.provider=openai", "chat.model=m", prices]
+    cost = run(tmp_path, "dog", sets=sets).cost
+    new, limited = tmp_path / "new", [*sets, f"max_cost={cost / 2}"]
+    first = run(tmp_path, out=new, sets=limited, reuse=[tmp_path / "out"])
+    resumed = run(tmp_path, out=new, sets=limited)
+    more = run(tmp_path, "dog", "cat", out=new, sets=[*sets, f"max_cost={cost * 2}"], update=True)
+    assert (first.cost, first.computed, resumed.cost, resumed.computed) == (0, 0, 0, 0)
+    assert 0 < more.cost < cost * 2
+
+
 def run_with(folder: Path, scorers: dict[str, FakeScorer]) -> Outcome:
     @contextmanager
     def find(_: Settings) -> Iterator[Models]:
