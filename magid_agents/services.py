@@ -9,7 +9,7 @@ import hashlib
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -23,6 +23,7 @@ from magid_agents.models.endpoint import ContentRefused, Rejected
 from magid_agents.models.images import is_blank
 from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
 from magid_agents.models.protocols import IMAGES, ChatModel, Observer, Painter, Probed, Probing, Scorer
+from magid_agents.models.structured import json_schema
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
 from magid_agents.schemas import Questions
@@ -188,7 +189,7 @@ class Services:
         can = await self._capabilities(asked)
         request = {
             "messages": [[m.role, m.text] for m in messages],
-            "schema": _schema(shape),
+            "schema": json_schema(shape),
             "images": list(images),
             **asked.parameters,
             **can.decides_json,
@@ -377,11 +378,6 @@ def to_score(recorded: float | None) -> float:
 def to_yes(recorded: Mapping[str, Any]) -> float | None:
     """Return the probability of Yes that a recorded answer stands for; None if it is neither Yes nor No."""
     return float(recorded[YES]) if recorded[YES] or recorded[NO] else None
-
-
-@cache
-def _schema(shape: type[BaseModel]) -> dict[str, Any]:
-    return shape.model_json_schema()
 
 
 def _validate(raw: str, shape: type[Shape], check: Callable[[Shape], str | None]) -> tuple[Shape | None, str]:

@@ -14,7 +14,7 @@ from magid_agents import config, session
 from magid_agents.config import Settings
 from magid_agents.errors import StopRun
 from magid_agents.models.chat import OpenAIChat
-from magid_agents.models.endpoint import EndpointDown
+from magid_agents.models.endpoint import EndpointDown, Unusable
 from magid_agents.models.fakes import FakeObserver, FakePainter, FakeScorer
 from magid_agents.models.found import Models
 from magid_agents.models.reach import reach
@@ -25,6 +25,7 @@ from tests.fake_run import SETS, THRESHOLDS, lines, match, script, write_input
 from tests.servers.endpoint import Api, serving
 from tests.servers.model import last_words, sees_image, stated_schema
 from tests.servers.personalities import VENDORS, Personality, unsupported
+from tests.servers.refusals import Refusal
 
 QUESTIONS = ("Is there a dog?", "Is it outdoors?")
 
@@ -107,3 +108,33 @@ def test_a_server_that_comes_to_take_less_is_asked_again_how_to_be_asked(tmp_pat
         assert run(tmp_path, api).counts.failed == 0
     manifest = json.loads((tmp_path / "out" / "run.json").read_text())
     assert manifest["capabilities"]["chat"]["json_mode"] == "function_calling"
+
+
+def test_an_account_without_balance_stops_the_run_which_goes_on_when_it_is_topped_up(tmp_path: Path) -> None:
+    paid = 8
+    refusal = Refusal(402, "Insufficient Balance")
+    with serving(Api(answer, refused=lambda _: refusal if len(api.asked) > paid else None)) as api:
+        with pytest.raises(Unusable, match=r"^chat: .*no balance left .*run the same command again"):
+            run(tmp_path, api, concurrency=1)
+        # One call per dialogue in flight may meet the refusal; no dialogue fails for it.
+        assert len(api.asked) <= paid + 2
+        api.refused, asked = lambda _: None, len(api.asked)
+        outcome = run(tmp_path, api, concurrency=1)
+    assert (outcome.counts.failed, outcome.counts.accepted) == (0, 2)
+    assert len(api.asked) - asked < asked
+
+
+def test_moderation_of_one_dialogue_is_its_own_failure(tmp_path: Path) -> None:
+    def moderate(body: dict[str, Any]) -> Refusal | None:
+        flagged = "my cake" in json.dumps(body)
+        return Refusal(400, "violates our policy", "content_policy_violation") if flagged else None
+
+    with serving(Api(answer, refused=moderate)) as api:
+        assert run(tmp_path, api).counts.accepted == 1
+        (failure,) = lines(tmp_path / "out" / "failures.jsonl")
+        asked = len(api.asked)
+        again = run(tmp_path, api)
+    assert (failure["id"], failure["stage"]) == ("cake", "scanner")
+    assert "violates our policy" in failure["error"]
+    # What the endpoint takes is as it was: only the dialogue is tried again.
+    assert (again.counts.failed, len(api.asked)) == (1, asked + 1)

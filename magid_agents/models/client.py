@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import httpx
 from pydantic import SecretStr
 
 from magid_agents.config import Remote
@@ -17,16 +16,17 @@ def open_client(settings: Remote, address: str | None = None) -> "AsyncOpenAI":
     Args:
         address: where it is not the one in the settings.
     """
-    from openai import AsyncOpenAI  # takes half a second to import: not for a run that asks nothing
+    import openai  # takes half a second: not for a run that asks nothing
 
-    client = AsyncOpenAI(
+    bound = type(openai.DEFAULT_CONNECTION_LIMITS)  # of the HTTP library that this release of the client uses
+    client = openai.AsyncOpenAI(
         base_url=address or settings.address,
         # Servers of one's own often want no key, but the client insists on some text.
         api_key=(settings.key() or SecretStr("none")).get_secret_value(),
         max_retries=0,  # Endpoint repeats
-        http_client=httpx.AsyncClient(  # type: ignore[arg-type]  # taken, if not in the client's own types
+        http_client=openai.DefaultAsyncHttpxClient(
             timeout=settings.timeout,
-            limits=httpx.Limits(
+            limits=bound(
                 max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency
             ),
         ),

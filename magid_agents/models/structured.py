@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,6 +18,12 @@ Schema = type[BaseModel]
 
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
 _DECODER = json.JSONDecoder()
+
+
+@cache
+def json_schema(schema: Schema) -> dict[str, Any]:
+    """Return the JSON schema of a model's answer."""
+    return schema.model_json_schema()
 
 
 @dataclass(frozen=True)
@@ -30,18 +37,18 @@ class JsonMode:
         """Add the schema in words if the endpoint does not get it otherwise."""
         if not self.stated:
             return list(messages)
-        stated = json.dumps(schema.model_json_schema(), ensure_ascii=False)
+        stated = json.dumps(json_schema(schema), ensure_ascii=False)
         words = f"{messages[-1].text}\n\nAnswer with one JSON object of this JSON schema alone: {stated}"
         return [*messages[:-1], replace(messages[-1], text=words)]
 
 
 def _schema(schema: Schema) -> dict[str, Any]:
-    named = {"name": schema.__name__, "schema": schema.model_json_schema(), "strict": True}
+    named = {"name": schema.__name__, "schema": json_schema(schema), "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def _function(schema: Schema) -> dict[str, Any]:
-    function = {"name": schema.__name__, "parameters": schema.model_json_schema()}
+    function = {"name": schema.__name__, "parameters": json_schema(schema)}
     choice = {"type": "function", "function": {"name": schema.__name__}}
     return {"tools": [{"type": "function", "function": function}], "tool_choice": choice}
 
