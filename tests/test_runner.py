@@ -222,22 +222,37 @@ def test_errors_that_come_together_are_told_apart(tmp_path: Path) -> None:
     assert [record["id"] for record in lines(tmp_path / "dialogues.jsonl")] == ["good"]
 
 
-def test_a_stop_keeps_what_finished_ahead_of_an_older_dialogue(tmp_path: Path) -> None:
-    class LastIsLost(FakePainter):
-        async def paint(self, prompt: str, seed: int) -> Any:
-            if prompt == "slow":
-                await asyncio.sleep(60)
-            if prompt == "lost":
-                while self.calls < 2:
-                    await asyncio.sleep(0.01)
-                await asyncio.sleep(0.2)
-                raise StopRun("the disk is full")
-            return await super().paint(prompt, seed)
+class LastIsLost(FakePainter):
+    """`slow` takes for ever, `lost` ends the run once two others are painted."""
 
+    async def paint(self, prompt: str, seed: int) -> Any:
+        if prompt == "slow":
+            await asyncio.sleep(60)
+        if prompt == "lost":
+            while self.calls < 2:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+            raise StopRun("the disk is full")
+        return await super().paint(prompt, seed)
+
+
+def test_a_stop_keeps_what_finished_ahead_of_an_older_dialogue(tmp_path: Path) -> None:
     records = [dialogue(name) for name in ("slow", "cat", "lost", "dog")]
     with pytest.raises(StopRun, match="the disk is full"):
         run(tmp_path, iter(records), LastIsLost(), concurrency=4)
     assert [record["id"] for record in lines(tmp_path / "dialogues.jsonl")] == ["cat", "dog"]
+
+
+def test_a_stop_keeps_earlier_results_of_what_it_did_not_finish_in_their_place(tmp_path: Path) -> None:
+    names = ("slow", "cat", "lost", "dog")
+    run(tmp_path, iter([dialogue("slow"), dialogue("cat")]), FakePainter())
+    (image,) = lines(tmp_path / "dialogues.jsonl")[0]["utterances"][0]["images"]
+    (tmp_path / image["path"]).unlink()
+    painter = LastIsLost()
+    painter.calls = 1  # the cat is painted
+    with pytest.raises(StopRun, match="the disk is full"):
+        run(tmp_path, map(dialogue, names), painter, concurrency=4)
+    assert [record["id"] for record in lines(tmp_path / "dialogues.jsonl")] == ["slow", "cat", "dog"]
 
 
 def test_input_that_fails_half_way_keeps_what_is_finished(tmp_path: Path) -> None:
