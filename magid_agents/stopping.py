@@ -17,6 +17,15 @@ from magid_agents.errors import StopRun
 _OURS = (signal.default_int_handler, signal.SIG_DFL)
 
 
+@contextmanager
+def keep_sigterm_handler() -> Iterator[None]:
+    """Undo what a library does within to the handling of SIGTERM; nothing outside the main thread."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
+
+
 class Interrupted(StopRun):
     """A signal asked the run to end."""
 

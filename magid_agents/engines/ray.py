@@ -30,6 +30,7 @@ from magid_agents.rundir import RunDir, RunDirError
 from magid_agents.runner import Progress
 from magid_agents.session import Find, Outcome, Request
 from magid_agents.shards import Shard
+from magid_agents.stopping import keep_sigterm_handler
 
 PARTS_PER_WORKER = 4  # enough that a slow part leaves no worker idle for long
 MAX_RESTARTS = 10  # of one worker, before the run fails
@@ -156,7 +157,10 @@ def _cluster(address: str | None) -> Iterator[bool]:
     try:
         if address and ":" in address:
             _reach(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+        with keep_sigterm_handler():  # Ray's would end the command with another status
+            ray.init(
+                address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False
+            )
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"--address {address}: no Ray cluster answers ({first_line(error)}); start it with ray start"

@@ -4,6 +4,9 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -186,6 +189,47 @@ def test_the_parts_keep_to_one_cost_limit(here: Path) -> None:
     outcome = go(sets=[*sets, "max_cost=1000"])
     assert outcome.cost == len(painted()) == sum(painted().values())
     assert dataset("ray") == dataset("out")
+
+
+SLOW_RUN = """
+import signal, time
+from pathlib import Path
+from magid_agents import config
+from magid_agents.engines import ray as engine
+from magid_agents.session import Request
+from tests import fake_run
+from tests.engines.test_ray import Told, finding
+
+class Slow(Told):
+    async def paint(self, prompt, seed):
+        time.sleep(0.2)
+        return await super().paint(prompt, seed)
+
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command does
+settings = config.load(sets=[*fake_run.SETS, "chat.api_key_env=A_KEY"])
+request = Request([Path("in.jsonl")], Path("ray"), settings)
+try:
+    engine.run(request, lambda *_: None, workers=1, find=finding(Slow))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.usefixtures("here")
+def test_sigterm_interrupts_as_ctrl_c_does() -> None:
+    root = str(Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_RUN],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    deadline = time.monotonic() + 120
+    while not Path("painted").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    told, _ = process.communicate(timeout=60)
+    assert told == "interrupted\n"
 
 
 def test_what_ray_cannot_do_is_told(here: Path) -> None:
