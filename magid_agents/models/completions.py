@@ -5,6 +5,7 @@ Sends exactly the arguments it is given: servers differ in which they take, and 
 
 import asyncio
 import base64
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from magid_agents.models.openai_errors import translated
 from magid_agents.prompts import Message
 
 if TYPE_CHECKING:
+    from langchain_core.messages import AIMessage, BaseMessage
     from openai import AsyncOpenAI
-    from openai.types.chat import ChatCompletion
+
+    from magid_agents.models.chat_openai import PlainChatOpenAI
 
 THOUGHT = "</think>"  # what models that think aloud write before their answer
 
@@ -56,6 +59,7 @@ class Completions:
         self.settings, self.section = settings, section
         self._endpoint, self._address = endpoint, address
         self._client: AsyncOpenAI | None = None
+        self._model: PlainChatOpenAI | None = None
 
     async def send(
         self, messages: Sequence[Message], images: Sequence[bytes] = (), **arguments: Any
@@ -65,82 +69,77 @@ class Completions:
         Raises Unavailable once the retries are spent, Rejected (ContentRefused) if this request is turned
         down, Unusable if every request would be.
         """
-        everything = {
-            "model": self.settings.model,
-            "messages": _encode(messages, images),
-            "temperature": self.settings.temperature,
-            **arguments,
-        }
+        everything = {"temperature": self.settings.temperature, **arguments}
         body = {name: value for name, value in everything.items() if value is not None}
-        return await self._endpoint.call(lambda: self._send(body))
+        return await self._endpoint.call(lambda: self._send(_to_langchain(messages, images), body))
 
     async def aclose(self) -> None:
         """Close the connections; the next request opens new ones."""
-        client, self._client = self._client, None
+        client, self._client, self._model = self._client, None, None
         if client is not None:
             await client.close()
 
-    async def _send(self, body: Mapping[str, Any]) -> Completion:
-        if self._client is None:
-            self._client = open_client(self.settings, self._address)
-        from openai.types.chat import ChatCompletion
-
+    async def _send(self, messages: "list[BaseMessage]", body: Mapping[str, Any]) -> Completion:
+        model = self._model or self._open()
         with translated(self.section, self.settings.key()):
             # The client's own limit is between bytes; an answer that trickles would never end.
             async with asyncio.timeout(self.settings.timeout):
-                # Not chat.completions.create, which looks every message over before it sends it.
-                answer = await self._client.post("/chat/completions", body=body, cast_to=ChatCompletion)
-                return self._read(answer)
+                # In extra_body nothing is renamed, left out or looked over: the server gets what is meant.
+                return self._read(await model.ainvoke(messages, extra_body=body))
 
-    def _read(self, answer: "ChatCompletion") -> Completion:
-        choice = answer.choices[0]
-        if choice.finish_reason == "content_filter":
+    def _open(self) -> "PlainChatOpenAI":
+        from magid_agents.models.chat_openai import (
+            PlainChatOpenAI,
+        )  # seconds: not for a run that asks nothing
+
+        self._client = open_client(self.settings, self._address)
+        self._model = PlainChatOpenAI.over(self._client, self.settings.model)
+        return self._model
+
+    def _read(self, answer: "AIMessage") -> Completion:
+        said = answer.response_metadata
+        if said.get("finish_reason") == "content_filter":
             raise ContentRefused(f"{self.section}: the endpoint's content filter stopped the answer")
-        text = _text(choice.message)
-        thought = THOUGHT in text or any(
-            getattr(choice.message, field, None) for field in ("reasoning_content", "reasoning")
-        )
+        text = _text(answer)
         usage, reasoning_tokens = _usage(answer)
         return Completion(
             text=text,
             usage=usage,
-            cut=choice.finish_reason == "length",
-            thought=thought or reasoning_tokens > 0,
-            first_tokens=_first_tokens(choice),
+            cut=said.get("finish_reason") == "length",
+            thought=THOUGHT in text or "reasoning" in answer.additional_kwargs or reasoning_tokens > 0,
+            first_tokens=_first_tokens(said.get("logprobs")),
         )
 
 
-def _encode(messages: Sequence[Message], images: Sequence[bytes]) -> list[dict[str, Any]]:
-    encoded: list[dict[str, Any]] = [{"role": m.role, "content": m.text} for m in messages]
+def _to_langchain(messages: Sequence[Message], images: Sequence[bytes]) -> "list[BaseMessage]":
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+    kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+    out: list[BaseMessage] = [kinds[m.role](content=m.text) for m in messages]
     if images:
         urls = [f"data:image/png;base64,{base64.b64encode(png).decode()}" for png in images]
-        encoded[-1]["content"] = [
-            {"type": "text", "text": messages[-1].text},
-            *({"type": "image_url", "image_url": {"url": url}} for url in urls),
-        ]
-    return encoded
+        parts: list[Any] = [{"type": "text", "text": messages[-1].text}]
+        out[-1] = HumanMessage([*parts, *({"type": "image_url", "image_url": {"url": url}} for url in urls)])
+    return out
 
 
-def _text(message: Any) -> str:
-    if message.tool_calls:
-        return str(message.tool_calls[0].function.arguments or "")
-    content = message.content
-    if isinstance(content, list):  # Mistral's models that think: parts, of which the texts are the answer
-        content = "".join(part.get("text", "") for part in content)
-    return content or getattr(message, "refusal", None) or ""
+def _text(answer: "AIMessage") -> str:
+    if answer.tool_calls:
+        return json.dumps(answer.tool_calls[0]["args"], ensure_ascii=False)
+    if answer.invalid_tool_calls:
+        return answer.invalid_tool_calls[0]["args"] or ""
+    return str(answer.text) or str(answer.additional_kwargs.get("refusal") or "")
 
 
-def _usage(answer: "ChatCompletion") -> tuple[dict[str, float], int]:
-    if (used := answer.usage) is None:
+def _usage(answer: "AIMessage") -> tuple[dict[str, float], int]:
+    if (used := answer.usage_metadata) is None:
         return {}, 0
-    tokens = {"input_tokens": used.prompt_tokens, "output_tokens": used.completion_tokens}
-    details = used.completion_tokens_details
-    reasoning_tokens = (details.reasoning_tokens or 0) if details else 0
-    return {name: count for name, count in tokens.items() if count is not None}, reasoning_tokens
+    tokens: dict[str, float] = {"input_tokens": used["input_tokens"], "output_tokens": used["output_tokens"]}
+    return tokens, used.get("output_token_details", {}).get("reasoning") or 0
 
 
-def _first_tokens(choice: Any) -> list[tuple[str, float]]:
-    tokens = (choice.logprobs.content or []) if choice.logprobs else []
+def _first_tokens(logprobs: Mapping[str, Any] | None) -> list[tuple[str, float]]:
+    tokens = (logprobs or {}).get("content") or []
     if not tokens:
         return []
-    return [(t.token, math.exp(t.logprob)) for t in tokens[0].top_logprobs or tokens[:1]]
+    return [(t["token"], math.exp(t["logprob"])) for t in tokens[0].get("top_logprobs") or tokens[:1]]
