@@ -1,5 +1,6 @@
 """The Ray engine on a small cluster of this machine's own, with fake models."""
 
+import json
 import logging
 import os
 import shutil
@@ -188,6 +189,7 @@ def test_the_parts_keep_to_one_cost_limit(here: Path) -> None:
         go(sets=[*sets, "max_cost=14"])
     outcome = go(sets=[*sets, "max_cost=1000"])
     assert outcome.cost == len(painted()) == sum(painted().values())
+    assert json.loads(Path("ray/run.json").read_text())["cost"] == outcome.cost
     assert dataset("ray") == dataset("out")
 
 
