@@ -217,7 +217,8 @@ def test_a_run_stopped_at_random_moments_gives_the_dataset_of_an_undisturbed_one
     for _ in range(3):
         asked = len(api.asked)
         process = start(*given, "stopped", cwd=tmp_path)
-        while len(api.asked) == asked and process.poll() is None:
+        manifest = tmp_path / "stopped" / "run.json"  # written once the endpoint is known
+        while (len(api.asked) == asked or not manifest.exists()) and process.poll() is None:
             time.sleep(0.02)
         time.sleep(rng.uniform(0, 6 * PAUSE_S))
         process.send_signal(how)
@@ -227,7 +228,7 @@ def test_a_run_stopped_at_random_moments_gives_the_dataset_of_an_undisturbed_one
             break
         assert process.returncode == 130, err
         quiet = len(api.asked)
-        assert json.loads((tmp_path / "stopped" / "run.json").read_text())["status"] == "interrupted"
+        assert json.loads(manifest.read_text())["status"] == "interrupted"
         done = ids(tmp_path / "stopped" / "dialogues.jsonl")
         assert done == [thing for thing in THINGS if thing in done]
         assert len(done) >= finished
