@@ -24,7 +24,7 @@ from magid_agents.models.tokens import TokenCounter
 
 Asked = tuple[str, int]  # prompt and seed
 # They decide an image too, but older keys hold none of them: at their defaults they stay out of the key.
-IN_KEY_IF_SET = {"pipeline", "variant", "guidance_argument"}
+IN_KEY_IF_SET = {"pipeline", "variant", "guidance_argument", "attention"}
 
 
 class DiffusersPainter:

@@ -88,7 +88,13 @@ def test_its_identity_follows_its_files(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [{"pipeline": "StableDiffusionPipeline"}, {"variant": "fp16"}, {"guidance_argument": "g"}]
+    "option",
+    [
+        {"pipeline": "StableDiffusionPipeline"},
+        {"variant": "fp16"},
+        {"guidance_argument": "g"},
+        {"attention": "sage"},
+    ],
 )
 def test_what_decides_an_image_is_in_the_key_of_its_call(folder: Path, option: dict[str, str]) -> None:
     assert painter(folder, **option).parameters == {**painter(folder).parameters, **option}
