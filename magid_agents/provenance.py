@@ -6,6 +6,7 @@ Knows which settings decide the dataset and which only its speed; compares, and 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,35 @@ from magid_agents.prompt_places import PLACES
 from magid_agents.prompts import Prompt
 from magid_agents.thresholds import Threshold
 
-# Settings that change no answer: how many at a time, how long to wait, where a key is.
-SPEED = {
+# Settings that change no answer: how many at a time, how long to wait, what it costs, where a key is.
+SPEED = (
     "max_cost",
+    "prices.*",
+    "concurrency",
+    "*.concurrency",
+    "*.threads",
+    "*.timeout",
+    "*.retries",
+    "*.api_key_env",
+    "*.key_over_http",
+    "*.device",
     "painter.batch",
     "painter.compile",
-    "painter.attention",
-}
-SPEED_ANYWHERE = {
-    "concurrency",
-    "threads",
-    "timeout",
-    "retries",
-    "api_key_env",
-    "key_over_http",
-    "device",
-}
+)
+# Settings that another part of the manifest resolves, which is compared instead: the identity of a model or
+# graph, a threshold, the settings of a preset. So a model's folder can be moved, or a default written out.
+RESOLVED = (
+    "graph",
+    "*.model",
+    "painter.folder",
+    "painter.preset",
+    "painter.revision",
+    "scorers.*.limit",
+)
 # Settings that name a prompt file. They count only if the run can use the file.
 PROMPTS = {place.setting for place in PLACES}
+# Settings with keys of any name: a pipeline's argument may be called like a setting above.
+FREE_FORM = {"painter.scheduler", "painter.arguments"}
 PACKAGES = ("magid-agents", "torch", "diffusers", "transformers", "open_clip_torch", "langgraph", "xllamacpp")
 
 
@@ -92,7 +104,7 @@ def _settings(old: Mapping[str, Any], new: Manifest) -> Iterator[str]:
     before, after = dict(_flat(old)), dict(_flat(new.settings))
     defaults = after.keys() - _not_at_default(new.settings)
     for name in sorted(before.keys() | after.keys()):
-        if name in SPEED or name.startswith("prices.") or name.rpartition(".")[2] in SPEED_ANYWHERE:
+        if any(fnmatchcase(name, pattern) for pattern in (*SPEED, *RESOLVED)):
             continue
         if name in PROMPTS and after.get(name) not in (None, *new.prompts):
             continue
@@ -124,10 +136,11 @@ def _change(name: str, old: Any, new: Any) -> Iterator[str]:
 
 def _flat(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for key, below in value.items():
-        if isinstance(below, Mapping):
-            yield from _flat(below, f"{path}{key}.")
+        name = f"{path}{key}"
+        if isinstance(below, Mapping) and name not in FREE_FORM:
+            yield from _flat(below, f"{name}.")
         else:
-            yield f"{path}{key}", below
+            yield name, below
 
 
 def _show(value: Any) -> str:

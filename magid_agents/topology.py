@@ -46,4 +46,6 @@ def load(name: str) -> Topology:
         raise ConfigError(f"graph={name}: {path}: {type(error).__name__}: {error}") from error
     if not hasattr(graph, "ainvoke"):
         raise ConfigError(f"graph={name}: {path}: is no compiled graph; end it with .compile()")
-    return Topology(graph, f"{path.stem}@{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}")
+    # At its default the attribute is left out, as older manifests have it.
+    which = path.stem if not colon or attribute == ATTRIBUTE else f"{path.stem}:{attribute}"
+    return Topology(graph, f"{which}@{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}")

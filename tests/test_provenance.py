@@ -29,7 +29,7 @@ def edit(where: Path, *names: str) -> Path:
     ("sets", "expected"),
     [
         pytest.param(["seed=7"], ["seed: 0 -> 7"], id="a setting"),
-        pytest.param(["painter.revision=abc"], ["painter.revision: nothing -> abc"], id="one not set before"),
+        pytest.param(["painter.quantise=int8"], ["painter.quantise: nothing -> int8"], id="not set before"),
         pytest.param(["scorers.unsafe.device=cpu", "painter.device=cpu"], [], id="where a model runs"),
         pytest.param(["concurrency=3", "chat.timeout=1", "max_cost=3"], [], id="how fast"),
         pytest.param(['prices={"m": {"input": 1}}'], [], id="what it costs"),

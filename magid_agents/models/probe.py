@@ -154,6 +154,7 @@ class _Probe:
     async def yes_no_in_text(self, limit: dict[str, int]) -> bool:
         """Whether an answer in words begins with one of the two."""
         answer = await self._send(YES_OR_NO, self._images, {**limit})
+        self._check_room(answer)
         return yes_no.from_text(answer.answer, YES_NO) is not None
 
     async def json_mode(self, limit: dict[str, int]) -> str | None:
