@@ -183,12 +183,6 @@ def test_a_server_that_ignores_every_token_limit_is_sent_none() -> None:
             id="no room to think silently",
         ),
         pytest.param(
-            {"max_tokens": 60},
-            Api(personality=Personality("any", thinks="silently")),
-            r"chat\.max_tokens=60: m thinks before",
-            id="no room to think, and token probabilities all the same",
-        ),
-        pytest.param(
             {},
             Api(refused=lambda _: "go away"),
             "m takes no request at all: .*go away",
