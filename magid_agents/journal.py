@@ -77,6 +77,8 @@ class Answer:
 class _Computation:
     """A call that is being computed and recorded, with everyone who waits for its answer."""
 
+    __slots__ = "call", "computed_for", "state", "task", "waiting"
+
     def __init__(self, call: Call) -> None:
         self.call = call
         self.waiting: dict[asyncio.Future[Answer], Use | None] = {}

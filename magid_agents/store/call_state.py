@@ -20,6 +20,8 @@ class CallState:
     a thread cannot be stopped, and its result is worth keeping.
     """
 
+    __slots__ = "_asked_at", "_cancel", "_in_hand", "_served_from", "_wanted"
+
     def __init__(self, cancel: Callable[[], object] = _nothing) -> None:
         self._cancel = cancel
         self._wanted, self._in_hand = True, False

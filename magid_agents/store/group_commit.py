@@ -52,11 +52,12 @@ class GroupCommit:
         self._jobs.put([])
         await asyncio.to_thread(self._thread.join)
 
-    async def submit(self, work: Work) -> Any:
-        """Return what `work` returns once it is committed; raise what it raises.
+    def submit(self, work: Work) -> asyncio.Future[Any]:
+        """Return a future that gets what `work` returns once it is committed, or what it raises.
 
         It must not return a cursor: one that another thread lets go resets a statement that is in use here.
-        Raises JournalError if the database cannot be written. Cancelling does not take the job back.
+        The future gets JournalError if the database cannot be written. Cancelling it does not take the job
+        back.
         """
         if self._closed:
             raise JournalError(f"{self.path}: the journal is closed")
@@ -66,7 +67,7 @@ class GroupCommit:
             # Waking the thread costs more than most jobs: all that are asked in one turn go together.
             loop.call_soon(self._hand_over)
         self._gathered.append(job)
-        return await job.future
+        return job.future
 
     def _hand_over(self) -> None:
         if self._gathered:
