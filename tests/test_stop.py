@@ -16,6 +16,9 @@ from magid_agents.prompts import Message
 from tests.fake_run import run, script
 
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
+
 def write_equal_dialogues(path: Path, count: int) -> Path:
     """Dialogues that ask every model the same."""
     said = [{"speaker": "A", "text": "look at my dog"}, {"speaker": "B", "text": "oh"}]
