@@ -61,7 +61,7 @@ def measured(dialogues: int, in_flight: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         request = worlds.request(Path(folder), dialogues, concurrency=in_flight)
         begin = time.monotonic()
-        session.run(request, find=worlds.fakes(lambda: painter, lambda: SlowChat(worlds.script)))
+        session.run(request, open_models=worlds.fakes(lambda: painter, lambda: SlowChat(worlds.script)))
         return painter.calls / (time.monotonic() - begin)
 
 

@@ -23,8 +23,8 @@ from rich.table import Table
 from benchmarks import worlds
 from magid_agents.config import Settings
 from magid_agents.engines import ray as engine
+from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakePainter
-from magid_agents.models.found import Models
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.results import Calls, Counts
 
@@ -46,7 +46,7 @@ class OneAtATime(FakePainter):
 
 
 @contextmanager
-def find(settings: Settings) -> Iterator[Models]:
+def open_models(settings: Settings) -> Iterator[Models]:
     """The models of a worker."""
     (Path(os.environ[MARK]) / f"{os.getpid()}").touch()
     with worlds.fakes(OneAtATime, attempts=1)(settings) as models:
@@ -67,7 +67,7 @@ def measured(folder: Path, dialogues: int, workers: int, kill: bool = False) -> 
 
     request = worlds.request(folder, dialogues, **{"budget.candidates": 1, "concurrency": 8})
     begin = time.monotonic()
-    engine.run(request, progress, workers=workers, find=find)
+    engine.run(request, progress, workers=workers, open_models=open_models)
     seconds = time.monotonic() - begin
     assert kill == (folder / "killed").exists()
     return seconds, (folder / "out" / "dialogues.jsonl").read_bytes()

@@ -46,7 +46,7 @@ class Told(FakePainter):
 def one(folder: Path) -> None:
     """A run, or as much of it as is not done."""
     request = worlds.request(folder, DIALOGUES, concurrency=16)
-    session.run(request, find=worlds.fakes(lambda: Told(folder / "log"), attempts=1))
+    session.run(request, open_models=worlds.fakes(lambda: Told(folder / "log"), attempts=1))
 
 
 def killed(folder: Path, rng: random.Random) -> bool:

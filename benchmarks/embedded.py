@@ -23,10 +23,10 @@ from rich.table import Table
 
 from magid_agents import config, session
 from magid_agents.config import Settings
-from magid_agents.models import found
-from magid_agents.models.found import Models
+from magid_agents.models import build
+from magid_agents.models.build import Models
 from magid_agents.models.painters.diffusers import DiffusersPainter
-from magid_agents.session import Request
+from magid_agents.session import RunRequest
 
 INPUT = Path(__file__).parents[1] / "examples" / "dialogues.jsonl"
 Answer = TypeVar("Answer")
@@ -93,14 +93,17 @@ def main() -> None:
     watched: list[Watched] = []
 
     @contextmanager
-    def find(settings: Settings) -> Iterator[Models]:
-        with found.find(settings) as models:
-            watched[:] = Watched(models.chat, "complete", "odds"), Watched(models.painter, "paint")
+    def open_models(settings: Settings) -> Iterator[Models]:
+        with build.open_models(settings) as models:
+            watched[:] = (
+                Watched(models.chat, "complete", "token_probabilities"),
+                Watched(models.painter, "paint"),
+            )
             yield replace(models, chat=watched[0], painter=watched[1])
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        outcome = session.run(Request([INPUT], out, settings, limit=args.limit), find=find)
+        outcome = session.run(RunRequest([INPUT], out, settings, limit=args.limit), open_models=open_models)
         rate = bare(settings, painted(out / "journal.sqlite"))
     chat, painter = watched
     minutes = outcome.seconds / 60

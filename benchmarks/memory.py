@@ -25,7 +25,7 @@ def one(dialogues: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         request = worlds.request(Path(folder), dialogues, **{"budget.candidates": 1, "concurrency": 64})
         begin, cpu = time.monotonic(), time.process_time()
-        session.run(request, find=worlds.fakes(FakePainter, attempts=1))
+        session.run(request, open_models=worlds.fakes(FakePainter, attempts=1))
         rates = dialogues / (time.monotonic() - begin), dialogues / (time.process_time() - cpu)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, *rates)
 

@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks import worlds
 from graphs import magid
 from magid_agents import session
-from magid_agents.agents.outer import each_moment
+from magid_agents.agents.dialogue_graph import fan_out_moments
 from magid_agents.agents.state import DialogueState, MomentOutput, MomentState, dropped
 from magid_agents.dialogue import Attempt, Decision, Dialogue, SharingMoment, Utterance, Verdict
 from magid_agents.models.fakes import FakePainter
@@ -82,7 +82,7 @@ def bare() -> StateGraph[Any, Any, Any, Any]:
         .add_node("illustrate", moment)
         .add_node(assemble)
         .add_edge(START, "scan")
-        .add_conditional_edges("scan", each_moment, ["illustrate", "assemble"])
+        .add_conditional_edges("scan", fan_out_moments, ["illustrate", "assemble"])
         .add_edge("illustrate", "assemble")
         .add_edge("assemble", END)
     )
@@ -110,7 +110,7 @@ def saver(folder: Path, dialogues: Sequence[Dialogue]) -> None:
 
 def ours(folder: Path, dialogues: int) -> None:
     request = worlds.request(folder, dialogues, **{"budget.candidates": 1, "concurrency": IN_FLIGHT})
-    counts = session.run(request, find=worlds.fakes(FakePainter, attempts=ATTEMPTS)).counts
+    counts = session.run(request, open_models=worlds.fakes(FakePainter, attempts=ATTEMPTS)).counts
     assert counts.rewritten == worlds.MOMENTS * dialogues, counts
 
 

@@ -63,7 +63,7 @@ async def scan(
     services = Services(
         settings=settings,
         journal=journal,
-        run=RunDir(journal.path.parent),
+        run_dir=RunDir(journal.path.parent),
         prompts=prompt_places.load(settings),
         chat=chat,
         painter=FakePainter(),  # never asked
@@ -112,7 +112,7 @@ async def main() -> None:
     async with Journal(args.out / "journal.sqlite") as journal:
         for strategy in args.strategies:
             sets = [f"scanner.prompt={strategy}", f"scanner.max_images={AT_MOST}"]
-            settings = config.load(args.profile, sets=sets)
+            settings = config.load(args.profile, overrides=sets)
             with EmbeddedChat(settings.chat) as chat:
                 rows[strategy] = await scan(sessions, settings, journal, chat)
     for name, found in rows.items():

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from magid_agents import config
 from magid_agents.config import Settings
+from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat
-from magid_agents.models.found import Models
 from magid_agents.models.protocols import ChatModel, Painter, Scorer
 from magid_agents.prompts import Message
-from magid_agents.session import Request
+from magid_agents.session import RunRequest
 from magid_agents.thresholds import Threshold
 
 MOMENTS = 2
@@ -69,7 +69,7 @@ class Told:
 
     identity = "told"
 
-    async def look(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002  (never looks)
+    async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002  (never looks)
         return [("boat", 0.9)]
 
 
@@ -81,17 +81,17 @@ def fakes(
     """Models for session.run that accept the nth attempt of every moment."""
 
     @contextmanager
-    def find(settings: Settings) -> Iterator[Models]:
+    def open_models(settings: Settings) -> Iterator[Models]:
         scorers: dict[str, Scorer] = {
             "image_text_match": Nth(attempts, settings.budget.candidates),
             "unsafe": Safe(),
         }
         yield Models(chat(), painter(), scorers, THRESHOLDS, Told())
 
-    return find
+    return open_models
 
 
-def request(folder: Path, dialogues: int, **sets: object) -> Request:
+def request(folder: Path, dialogues: int, **sets: object) -> RunRequest:
     """A run over that many dialogues, written to folder/in.jsonl, into folder/out."""
     source = folder / "in.jsonl"
     with source.open("w") as file:
@@ -99,4 +99,4 @@ def request(folder: Path, dialogues: int, **sets: object) -> Request:
             said = [{"speaker": s, "text": f"{TEXT}, {i}"} for s in "ABAB"]
             file.write(json.dumps({"id": f"d{i}", "utterances": said}) + "\n")
     given = [f"{key}={json.dumps(value)}" for key, value in sets.items()]
-    return Request(inputs=[source], out=folder / "out", settings=config.load(sets=[*SETS, *given]))
+    return RunRequest(inputs=[source], out=folder / "out", settings=config.load(overrides=[*SETS, *given]))

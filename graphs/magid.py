@@ -8,7 +8,7 @@ START -> scanner -> one loop per sharing moment -> assemble -> END
 from langgraph.graph import END, START, StateGraph
 
 from magid_agents.agents.critic import critic
-from magid_agents.agents.outer import around
+from magid_agents.agents.dialogue_graph import build_dialogue_graph
 from magid_agents.agents.painter import painter
 from magid_agents.agents.prompt_writer import prompt_writer
 from magid_agents.agents.state import MomentOutput, MomentState
@@ -39,4 +39,4 @@ illustrate = (
     .compile(name="illustrate")
 )
 
-graph = around(illustrate, "magid")
+graph = build_dialogue_graph(illustrate, "magid")

@@ -6,7 +6,7 @@ START -> scanner -> [ prompt_writer -> painter -> safety ] per sharing moment ->
 from langgraph.graph import END, START, StateGraph
 
 from magid_agents.agents.critic import safety
-from magid_agents.agents.outer import around
+from magid_agents.agents.dialogue_graph import build_dialogue_graph
 from magid_agents.agents.painter import painter
 from magid_agents.agents.prompt_writer import prompt_writer
 from magid_agents.agents.state import MomentOutput, MomentState
@@ -29,4 +29,4 @@ illustrate = (
     .compile(name="illustrate")
 )
 
-graph = around(illustrate, "no_qa")
+graph = build_dialogue_graph(illustrate, "no_qa")

@@ -9,7 +9,7 @@ Meant for painter.backend=retrieval; with any other painter it shows what writin
 from langgraph.graph import END, START, StateGraph
 
 from magid_agents.agents.critic import safety
-from magid_agents.agents.outer import around
+from magid_agents.agents.dialogue_graph import build_dialogue_graph
 from magid_agents.agents.painter import painter
 from magid_agents.agents.prompt_writer import verbatim
 from magid_agents.agents.state import MomentOutput, MomentState
@@ -27,4 +27,4 @@ illustrate = (
     .compile(name="illustrate")
 )
 
-graph = around(illustrate, "retrieval")
+graph = build_dialogue_graph(illustrate, "retrieval")

@@ -78,7 +78,7 @@ def run(
         raise typer.BadParameter(errors.unknown("engine", engine, known), param_hint="--engine")
     named = {"graph": graph, "concurrency": concurrency, "seed": seed, "max_cost": max_cost}
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
-    request = session.Request(
+    request = session.RunRequest(
         inputs=inputs,
         out=out,
         settings=config.load(profile, preset, [*given, *(sets or [])]),

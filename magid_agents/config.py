@@ -170,9 +170,18 @@ class Scanner(Section):
     """Where an image would be shared."""
 
     prompt: str = Field("scanner/few_shot", description="prompt file; its output schema is the strategy")
-    describe: str = Field("scanner/describe", description="prompt file that words a moment found by odds")
-    limit: float = Field(0.5, ge=0, le=1, description="odds from which a moment is one, where odds are asked")
-    apart: int = Field(2, ge=1, description="utterances from one moment to the next at least, by odds")
+    describe: str = Field(
+        "scanner/describe", description="prompt file that words a moment found utterance by utterance"
+    )
+    limit: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="probability of Yes from which an utterance is a moment, if each is asked about",
+    )
+    apart: int = Field(
+        2, ge=1, description="utterances from one moment to the next at least, if each is asked about"
+    )
     max_images: int = Field(2, ge=0, description="sharing moments in one dialogue at most")
 
 
@@ -184,7 +193,7 @@ class Writer(Section):
     style: str = Field("", description="what the painter likes to hear, told to the writer")
 
 
-class Painter(Remote):
+class PainterSettings(Remote):
     """The image generation tool. The endpoint's settings are for the backend images_endpoint alone."""
 
     backend: Literal["diffusers", "images_endpoint", "retrieval"] = Field(
@@ -215,7 +224,7 @@ class Painter(Remote):
     negative_prompt: str = Field("", description="what the image must not show")
 
 
-class Scorer(Section):
+class ScorerSettings(Section):
     """One check of every candidate."""
 
     backend: str = Field(description="a name in models/scorers")
@@ -243,7 +252,9 @@ class Safety(Section):
     """What is checked besides the classifier that sees every image."""
 
     prompt: str | None = Field(None, description="prompt file that checks a prompt before it is painted")
-    limit: float = Field(0.5, ge=0, le=1, description="odds of unsafe from which a prompt is not painted")
+    limit: float = Field(
+        0.5, ge=0, le=1, description="probability of unsafe from which a prompt is not painted"
+    )
     policy: Chat | None = Field(None, description="a vision model that judges doubtful images and a sample")
     judge: str = Field("safety/policy", description="prompt file it judges by")
     doubt: float = Field(0.1, ge=0, le=1, description="unsafe score from which an image is doubtful")
@@ -289,12 +300,12 @@ class Settings(Section):
     chat: Chat = Chat()
     scanner: Scanner = Scanner()
     writer: Writer = Writer()
-    painter: Painter = Painter()
-    scorers: dict[str, Scorer] = Field(
+    painter: PainterSettings = PainterSettings()
+    scorers: dict[str, ScorerSettings] = Field(
         default={
-            "image_text_match": Scorer(backend="open_clip", model="matcher"),
-            "aesthetics": Scorer(backend="quality", model="quality"),
-            "unsafe": Scorer(backend="nsfw", model="yahoo-open-nsfw"),
+            "image_text_match": ScorerSettings(backend="open_clip", model="matcher"),
+            "aesthetics": ScorerSettings(backend="quality", model="quality"),
+            "unsafe": ScorerSettings(backend="nsfw", model="yahoo-open-nsfw"),
         },
         description="checks by name",
     )
@@ -309,19 +320,19 @@ class Settings(Section):
         return self
 
 
-def load(profile: str = "embedded", preset: str = "default", sets: Iterable[str] = ()) -> Settings:
+def load(profile: str = "embedded", preset: str = "default", overrides: Iterable[str] = ()) -> Settings:
     """Load the settings of a run.
 
     Args:
         profile: a name in profiles/, or a TOML or YAML file.
         preset: a name in PRESETS.
-        sets: `key.path=value` each, the value as JSON or else as plain text.
+        overrides: `key.path=value` each, the value as JSON or else as plain text.
 
     Raises ConfigError for an unknown profile, preset or setting, and for a value of the wrong type.
     """
     if preset not in PRESETS:
         raise ConfigError(unknown("preset", preset, PRESETS))
-    layers = _profile(profile), PRESETS[preset], from_environment(Settings), from_flags(sets, Settings)
+    layers = _profile(profile), PRESETS[preset], from_environment(Settings), from_flags(overrides, Settings)
     values = reduce(_lay_over, layers, _defaults())
     try:
         return Settings.model_validate(_with_painter(values))
@@ -338,7 +349,7 @@ def _is_loopback(host: str) -> bool:
 
 def _defaults() -> dict[str, Any]:
     # Scorers are a table of tables: without their defaults here, naming one would drop the others.
-    scorers: dict[str, Scorer] = Settings.model_fields["scorers"].default
+    scorers: dict[str, ScorerSettings] = Settings.model_fields["scorers"].default
     return {"scorers": {name: s.model_dump() for name, s in scorers.items()}}
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-LIKELY = 0.5  # odds of Yes from which a question counts as satisfied
+LIKELY = 0.5  # probability of Yes from which a question counts as satisfied
 
 
 class Noun(BaseModel):
@@ -68,9 +68,9 @@ class Question(Noun):
     yes_probability: float | None = None  # None if the model answered in words, or not at all
 
     @classmethod
-    def by_odds(cls, question: str, odds: float | None) -> Self:
-        satisfied = None if odds is None else odds >= LIKELY
-        return cls(question=question, satisfied=satisfied, yes_probability=odds)
+    def from_probability(cls, question: str, probability: float | None) -> Self:
+        satisfied = None if probability is None else probability >= LIKELY
+        return cls(question=question, satisfied=satisfied, yes_probability=probability)
 
 
 class Critique(Noun):
@@ -81,10 +81,12 @@ class Critique(Noun):
     problem: str = ""  # why no critique came of asking for one
 
     @classmethod
-    def by_odds(cls, description: str, odds: float | None, seen: Sequence[tuple[str, float]]) -> Self:
+    def from_probability(
+        cls, description: str, probability: float | None, seen: Sequence[tuple[str, float]]
+    ) -> Self:
         """One question about the whole, answered from what is seen, which is the comment."""
         words = ", ".join(word for word, _ in seen[:3])
-        question = Question.by_odds(f"Does it show {description}?", odds)
+        question = Question.from_probability(f"Does it show {description}?", probability)
         return cls(questions=(question,), comment=f"It looks like: {words}." if words else "")
 
     @property

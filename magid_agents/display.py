@@ -14,7 +14,7 @@ from rich.table import Table
 from magid_agents.results import Calls, Counts
 from magid_agents.rundir import RunDir
 from magid_agents.runner import Progress as Report
-from magid_agents.session import Outcome
+from magid_agents.session import RunResult
 from magid_agents.text import printable
 
 SHOWN, LONGEST = 10, 300  # failures on stderr, and characters of each
@@ -97,7 +97,7 @@ def _one_line(text: str) -> str:
     return printable(" ".join(text.split()))[:LONGEST]
 
 
-def summary(outcome: Outcome, out: Path) -> None:
+def summary(outcome: RunResult, out: Path) -> None:
     """The table at the end, on stdout."""
     counts = outcome.counts
     table = Table(box=None, show_header=False, pad_edge=False)

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import psutil
 
-from magid_agents.config import Chat, Remote, Scorer, Settings
+from magid_agents.config import Chat, Remote, ScorerSettings, Settings
 from magid_agents.errors import MagidError
 from magid_agents.gpu_memory import Gpu, list_gpus, shortage
+from magid_agents.graph_loader import load
 from magid_agents.models import scorers, weights
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.reach import reach
 from magid_agents.prompt_places import mistakes
-from magid_agents.topology import load
 
 PACKAGES = {
     "torch": "torch",
@@ -58,7 +58,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield Check("prompts", not wrong, "; ".join(map(str, wrong)) or "every file right")
 
 
-def _limit(check: str, scorer: Scorer) -> str:
+def _limit(check: str, scorer: ScorerSettings) -> str:
     return f"{scorer.model}, limit {scorers.threshold(check, scorer).limit:g}"
 
 

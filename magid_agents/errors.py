@@ -6,13 +6,13 @@ MagidError                  the command cannot begin, or one dialogue of a run f
 ├── MergeError              the directories are not the parts of one run
 ├── WeightsError            weights cannot be fetched or stored
 ├── InvalidAnswer           a chat model's answer is not what was asked for
-├── Unpainted               the painter gave no image for a prompt
+├── PaintingFailed               the painter gave no image for a prompt
 ├── PromptRefused           the painter will give none for this prompt, however often it is asked
 ├── PromptTooLong           the prompt exceeds the painter's token limit
-├── Rejected                an endpoint turned a request down
+├── RequestRejected                an endpoint turned a request down
 │   └── ContentRefused      its moderation did
-├── Unavailable             an endpoint failed in a way that may pass
-│   └── Busy                it was asked too often
+├── EndpointUnavailable             an endpoint failed in a way that may pass
+│   └── RateLimited                it was asked too often
 └── StopRun                 no other dialogue would fare better: the run ends, and can be resumed
     ├── Interrupted         Ctrl-C or SIGTERM asked the run to end
     ├── Outage              hardly any dialogue gets an answer from an endpoint
@@ -25,7 +25,7 @@ MagidError                  the command cannot begin, or one dialogue of a run f
     ├── ScorerError         a scorer cannot be used
     ├── OutOfMemory         a single image does not fit the device
     ├── EndpointDown        an endpoint answers nobody
-    ├── Unusable            an endpoint will not serve this account, model or key
+    ├── EndpointUnusable            an endpoint will not serve this account, model or key
     │   └── ChatError       a chat model cannot do what a run needs
     └── WorkerLost          a Ray cluster cannot keep a worker alive
 """

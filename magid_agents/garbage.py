@@ -12,7 +12,7 @@ YOUNG = 5000  # objects made and not yet freed at which young ones are looked th
 
 
 @contextmanager
-def at_ease() -> Iterator[None]:
+def relaxed_gc() -> Iterator[None]:
     """Collect less often within; a pace that is slower already, or off, stays."""
     before = gc.get_threshold()
     if 0 < before[0] < YOUNG:

@@ -42,18 +42,18 @@ class Call:
     request: Mapping[str, Any]  # parameters, rendered prompt or image hash, seed or sample number
 
     @cached_property
-    def asked(self) -> str:
+    def request_json(self) -> str:
         """The request as canonical JSON."""
         return canonical_json(self.request)
 
     @cached_property
     def key(self) -> str:
         """SHA-256 of the canonical JSON of all three."""
-        return call_key(self.kind, self.model, self.asked)
+        return call_key(self.kind, self.model, self.request_json)
 
 
 @dataclass(frozen=True)
-class Use:
+class StepRef:
     """Who asks: a dialogue, and the step within it (unique there)."""
 
     dialogue: str
@@ -66,7 +66,7 @@ class Answer:
 
     value: Any
     usage: Mapping[str, float] = field(default_factory=dict)
-    before: Callable[[], None] | None = None  # what must be stored before the answer is; in a thread
+    pre_commit: Callable[[], None] | None = None  # what must be stored before the answer is; in a thread
     key: str = ""
     began: float | None = None  # seconds since 1970
     waited_s: float = 0.0  # until its turn came: queues, earlier tries and the pauses between them
@@ -81,7 +81,7 @@ class _Computation:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.waiting: dict[asyncio.Future[Answer], Use | None] = {}
+        self.waiting: dict[asyncio.Future[Answer], StepRef | None] = {}
         self.computed_for: asyncio.Future[Answer] | None = None  # the asker whom the answer is charged to
         self.task: asyncio.Task[Answer]
         self.state = CallState(lambda: self.task.cancel())
@@ -124,7 +124,7 @@ class Journal:
         call: Call,
         *,
         compute: Callable[[], Awaitable[Answer]],
-        use: Use | None = None,
+        step: StepRef | None = None,
         is_valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
         """Return the recorded answer to the call, or compute one and record it.
@@ -133,7 +133,7 @@ class Journal:
             compute: awaited, in a task of its own, only if no usable answer is recorded. All who ask for the
                 same call meanwhile share it and get its answer or its exception: a call that fails is not
                 made once more for each of them. It is cancelled when the last of them has been.
-            use: who asks; noted with the answer.
+            step: who asks; noted with the answer.
             is_valid: may turn a recorded value down, such as an image whose file is gone. Runs in a thread.
 
         The answer is on disk when this returns. What `compute` gave is recorded even if nobody waits for it
@@ -142,18 +142,18 @@ class Journal:
         key = call.key
         computation = await self._under_way(key)
         if computation is None:
-            found = await self._look_up(key, use, is_valid)
+            found = await self._look_up(key, step, is_valid)
             if found is not None:
                 self.reused += 1
                 return found
             # Look-ups and records are served in turn, and a computation is listed until its record is done:
             # whoever looked too early for the record still finds the computation here.
             computation = await self._under_way(key) or self._begin(call, compute)
-        answer = await self._join(computation, use)
+        answer = await self._join(computation, step)
         if answer.reused:
             self.reused += 1
-            if use is not None:
-                await self._db.submit(partial(_note_use, use=use, key=key, reused=True))
+            if step is not None:
+                await self._db.submit(partial(_record_use, step=step, key=key, reused=True))
         return answer
 
     async def begin(self, dialogue: str) -> None:
@@ -181,7 +181,9 @@ class Journal:
             await asyncio.wait([computation.task])
         return computation
 
-    async def _look_up(self, key: str, use: Use | None, is_valid: Callable[[Any], bool]) -> Answer | None:
+    async def _look_up(
+        self, key: str, step: StepRef | None, is_valid: Callable[[Any], bool]
+    ) -> Answer | None:
         def look(db: sqlite3.Connection) -> Answer | None:
             row = _usable_row(db, key, is_valid)
             if row is None:
@@ -189,7 +191,7 @@ class Journal:
                 if row is None:
                     return None
                 db.execute(RECORD_CALL, row)
-            _note_use(db, use, key, reused=True)
+            _record_use(db, step, key, reused=True)
             return _answer_of(row)
 
         found: Answer | None = await self._db.submit(look)
@@ -211,9 +213,9 @@ class Journal:
         computation.task.add_done_callback(partial(self._settle, computation))
         return computation
 
-    async def _join(self, computation: _Computation, use: Use | None) -> Answer:
+    async def _join(self, computation: _Computation, step: StepRef | None) -> Answer:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        computation.waiting[answer] = use
+        computation.waiting[answer] = step
         computation.state.join()
         try:
             return await answer
@@ -231,10 +233,10 @@ class Journal:
         given = await compute()
         state.hold()
         waited_s, served_s = state.end_service()
-        answer = Answer(given.value, given.usage, given.before, call.key, began, waited_s, served_s)
+        answer = Answer(given.value, given.usage, given.pre_commit, call.key, began, waited_s, served_s)
         computation.computed_for = next((w for w in computation.waiting if not w.done()), None)
-        use = computation.waiting[computation.computed_for] if computation.computed_for else None
-        await self._db.submit(partial(_record, call=call, answer=answer, use=use))
+        step = computation.waiting[computation.computed_for] if computation.computed_for else None
+        await self._db.submit(partial(_record, call=call, answer=answer, step=step))
         return answer
 
     def _settle(self, computation: _Computation, task: asyncio.Task[Answer]) -> None:
@@ -279,14 +281,14 @@ def _answer_of(row: Sequence[Any]) -> Answer:
     return Answer(json.loads(value), json.loads(usage), None, key, began, waited_s, served_s, reused=True)
 
 
-def _record(db: sqlite3.Connection, call: Call, answer: Answer, use: Use | None) -> None:
-    if answer.before is not None:
-        answer.before()
+def _record(db: sqlite3.Connection, call: Call, answer: Answer, step: StepRef | None) -> None:
+    if answer.pre_commit is not None:
+        answer.pre_commit()
     row = (
         answer.key,
         call.kind,
         call.model,
-        call.asked,
+        call.request_json,
         canonical_json(answer.value),
         canonical_json(dict(answer.usage)),
         answer.began,
@@ -296,9 +298,9 @@ def _record(db: sqlite3.Connection, call: Call, answer: Answer, use: Use | None)
         None,
     )
     db.execute(RECORD_CALL, row)
-    _note_use(db, use, answer.key, reused=False)
+    _record_use(db, step, answer.key, reused=False)
 
 
-def _note_use(db: sqlite3.Connection, use: Use | None, key: str, reused: bool) -> None:
-    if use is not None:
-        db.execute(RECORD_USE, (use.dialogue, use.step, key, reused))
+def _record_use(db: sqlite3.Connection, step: StepRef | None, key: str, reused: bool) -> None:
+    if step is not None:
+        db.execute(RECORD_USE, (step.dialogue, step.step, key, reused))

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from magid_agents.errors import first_line
 from magid_agents.inputs import InputFile
-from magid_agents.models.found import Models
+from magid_agents.models.build import Models
 from magid_agents.results import Calls, Counts
 from magid_agents.rundir import RunDir, RunDirError
 

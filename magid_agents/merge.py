@@ -18,7 +18,7 @@ from magid_agents.errors import MagidError
 from magid_agents.formats import BadRecord
 from magid_agents.manifest import Manifest
 from magid_agents.results import Counts, ResultLines
-from magid_agents.rundir import KEPT, REJECTED, RunDir, image_name, replacing
+from magid_agents.rundir import KEPT, REJECTED, RunDir, atomic_write, image_name
 from magid_agents.shards import Shard, number
 from magid_agents.store.database import merge_journals
 
@@ -110,7 +110,7 @@ def _merge_results(
 ) -> Counts:
     counts = Counts()
     with ExitStack() as stack:
-        outs = [stack.enter_context(replacing(path)) for path in (target.dialogues, target.failures)]
+        outs = [stack.enter_context(atomic_write(path)) for path in (target.dialogues, target.failures)]
         lines = {i: (ResultLines(part.dialogues), ResultLines(part.failures)) for i, part in parts.items()}
         for record in records:
             part = number(record, len(parts))

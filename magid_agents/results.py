@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from magid_agents.rundir import RunDir, RunDirError, replacing, writing
+from magid_agents.rundir import RunDir, RunDirError, atomic_write, writing
 
 READ = "read"  # the stage of a record that could not be read
 PUBLISH_INTERVAL_S = 10.0
@@ -150,7 +150,7 @@ class _ResultFile:
 
     def publish(self) -> None:
         """Replace the file by a copy of the new lines, followed by the earlier ones that are left."""
-        with replacing(self._path) as out:
+        with atomic_write(self._path) as out:
             with self._beside.open("rb") as new:
                 shutil.copyfileobj(new, out)
             begin = out.tell()

@@ -35,11 +35,11 @@ class RunDirError(StopRun):
 class RunDir:
     """One run's directory. Creating the object touches nothing.
 
-    `others` are run directories whose images may be taken over, as the answers in their journals are.
+    `reuse_dirs` are run directories whose images may be taken over, as the answers in their journals are.
     """
 
-    def __init__(self, path: Path, others: Iterable[Path] = ()) -> None:
-        self.path, self.others = path, tuple(others)
+    def __init__(self, path: Path, reuse_dirs: Iterable[Path] = ()) -> None:
+        self.path, self.reuse_dirs = path, tuple(reuse_dirs)
         self.manifest = path / "run.json"
         self.dialogues = path / "dialogues.jsonl"
         self.failures = path / "failures.jsonl"
@@ -119,7 +119,7 @@ class RunDir:
         """Return whether the image is here and whole; takes it over from one of the others if it can."""
         if _is_whole(self.image_path(sha256)):
             return True
-        for other in self.others:
+        for other in self.reuse_dirs:
             for folder in (KEPT, REJECTED):
                 if _is_whole(there := other / image_name(sha256, folder)):
                     _store(self.path / image_name(sha256, folder), there.read_bytes())
@@ -178,7 +178,7 @@ def _store(target: Path, data: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Begun in the one folder above: file systems that spread folders over the disk (ext4) take
         # several times as long for a new file in each of 256.
-        with replacing(target, above=1, durable=False) as out:
+        with atomic_write(target, temp_levels_up=1, durable=False) as out:
             out.write(data)
 
 
@@ -216,17 +216,17 @@ def image_name(sha256: str, folder: str = KEPT) -> str:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside, flush to disk, then take the name."""
-    with replacing(path) as out:
+    with atomic_write(path) as out:
         out.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
-def replacing(path: Path, *, above: int = 0, durable: bool = True) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path, *, temp_levels_up: int = 0, durable: bool = True) -> Iterator[IO[bytes]]:
     """A file that takes the name when all is written; where durable, when all is on the disk.
 
     It lies beside until then, or so many folders above.
     """
-    beside = path.parents[above] / f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp"
+    beside = path.parents[temp_levels_up] / f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         with beside.open("wb") as out:
             yield out

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError, StopRun
 from magid_agents.formats import BadRecord
-from magid_agents.models.endpoint import Unavailable
+from magid_agents.models.endpoint import EndpointUnavailable
 from magid_agents.outage import OutageDetector
 from magid_agents.results import READ, Calls, Counts, Failure, Results, Unanswered
 from magid_agents.rundir import RunDirError
@@ -131,7 +131,7 @@ async def _run_dialogue(dialogue: Dialogue, graph: Any, services: Services) -> d
         if isinstance(error, InvalidAnswer):
             raw = error.raw
             await services.journal.reject(error.keys, text)  # the next run asks again
-        kind = Unanswered if isinstance(error, Unavailable) else Failure
+        kind = Unanswered if isinstance(error, EndpointUnavailable) else Failure
         return kind(dialogue.id, _stage(raised), text, raw)
     finished: dict[str, Any] = state["record"]
     return finished

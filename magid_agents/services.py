@@ -17,12 +17,12 @@ from pydantic import BaseModel, ValidationError
 from magid_agents.config import Settings
 from magid_agents.cost import Meter
 from magid_agents.errors import MagidError
-from magid_agents.journal import Answer, Call, Journal, Use
+from magid_agents.journal import Answer, Call, Journal, StepRef
 from magid_agents.models.capabilities import Capabilities
-from magid_agents.models.endpoint import ContentRefused, Rejected
+from magid_agents.models.endpoint import ContentRefused, RequestRejected
 from magid_agents.models.images import is_blank
 from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
-from magid_agents.models.protocols import IMAGES, ChatModel, Observer, Painter, Probed, Probing, Scorer
+from magid_agents.models.protocols import IMAGES, ChatModel, ImageTagger, Painter, Probed, Probing, Scorer
 from magid_agents.models.structured import json_schema
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.rundir import RunDir, encode_image
@@ -44,13 +44,13 @@ class InvalidAnswer(MagidError):
         self.problem, self.raw, self.keys = problem, raw, tuple(keys)
 
 
-class Unpainted(MagidError):
+class PaintingFailed(MagidError):
     """The painter gave no image for this prompt; the message says why."""
 
 
 YES, NO = "Yes", "No"
 TEXT = "text"  # in the journal, beside the words' probabilities: an answer that is neither
-SMALL = 128 * 128  # pixels that are encoded faster than a thread is woken for it
+INLINE_ENCODE_MAX_PIXELS = 128 * 128  # pixels that are encoded faster than a thread is woken for it
 NO_USAGE = {"input_tokens": 0, "output_tokens": 0, IMAGES: 0}  # stated: no usage at all is an unknown cost
 PROBE = "probe"  # the kind of a call that finds out what a server accepts
 UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
@@ -65,21 +65,21 @@ class Services:
 
     settings: Settings
     journal: Journal
-    run: RunDir
+    run_dir: RunDir
     prompts: Mapping[str, Prompt]
     chat: ChatModel
     painter: Painter
     scorers: Mapping[str, Scorer]
     thresholds: tuple[Threshold, ...]
     meter: Meter
-    observer: Observer | None = None
-    eyes: ChatModel | None = None  # looks at images, where the chat model is not the one to
-    policy: ChatModel | None = None  # judges images by a safety policy
+    tagger: ImageTagger | None = None
+    vision_chat: ChatModel | None = None  # looks at images, where the chat model is not the one to
+    safety_chat: ChatModel | None = None  # judges images by a safety policy
     stop: Stop = field(default_factory=Stop)
 
     async def ask(
         self,
-        use: Use,
+        step: StepRef,
         prompt: str,
         values: Mapping[str, Any],
         shape: type[Shape],
@@ -92,11 +92,11 @@ class Services:
         well-formed answer, or None. Raises InvalidAnswer where the second answer is invalid too.
         """
         template = self.prompts[prompt]
-        expected = self.shape(prompt)
+        expected = self.output_schema(prompt)
         if expected not in (None, shape):
             raise PromptError(f"{template.path}: output must be {shape.__name__}, as {prompt} is used here")
         messages = template.render(values)
-        first = await self._complete(use, messages, shape, images)
+        first = await self._complete(step, messages, shape, images)
         answer, problem = _validate(first.value, shape, check)
         if answer is not None:
             return answer
@@ -105,7 +105,7 @@ class Services:
             Message("assistant", first.value or "(nothing)"),  # endpoints turn down an empty message
             Message("user", f"That answer cannot be used: {problem}. Answer again, corrected."),
         ]
-        second = await self._complete(Use(use.dialogue, f"{use.step}/again"), again, shape, images)
+        second = await self._complete(StepRef(step.dialogue, f"{step.step}/again"), again, shape, images)
         answer, problem = _validate(second.value, shape, check)
         if answer is None:
             raise InvalidAnswer(problem, second.value, [first.key, second.key])
@@ -114,7 +114,7 @@ class Services:
     @property
     def critic(self) -> ChatModel:
         """The model that looks at images, where one can."""
-        return self.eyes or self.chat
+        return self.vision_chat or self.chat
 
     @property
     def can_critique(self) -> bool:
@@ -122,15 +122,15 @@ class Services:
         prompt = self.settings.critic.critique
         if prompt is None or self.critic.vision:
             return prompt is not None
-        return self.observer is not None and self.shape(prompt) is not Questions
+        return self.tagger is not None and self.output_schema(prompt) is not Questions
 
-    def shape(self, prompt: str) -> type[BaseModel] | None:
+    def output_schema(self, prompt: str) -> type[BaseModel] | None:
         """The schema of the answer that a prompt file names."""
         return self.prompts[prompt].schema
 
-    async def yes(
+    async def yes_probability(
         self,
-        use: Use,
+        step: StepRef,
         prompt: str,
         values: Mapping[str, Any],
         images: Sequence[str] = (),
@@ -155,15 +155,15 @@ class Services:
 
         async def run() -> Answer:
             try:
-                odds = await asked.odds(messages, (YES, NO), self._pictures(images))
+                given = await asked.token_probabilities(messages, (YES, NO), self._pictures(images))
             except ContentRefused as error:
                 return Answer({YES: 0.0, NO: 0.0, TEXT: str(error)}, NOTHING_USED)
             # What is no probability, such as NaN, is no answer either; and JSON has none.
-            shares = {word: p if 0 <= p <= 1 else 0.0 for word, p in odds.probabilities.items()}
-            said = {} if any(shares.values()) else {TEXT: odds.text}
-            return Answer({**shares, **said}, odds.usage)
+            shares = {word: p if 0 <= p <= 1 else 0.0 for word, p in given.probabilities.items()}
+            said = {} if any(shares.values()) else {TEXT: given.text}
+            return Answer({**shares, **said}, given.usage)
 
-        answer = await self._ask(use, asked, request, run)
+        answer = await self._ask(step, asked, request, run)
         probability = to_yes(answer.value)
         if probability is None:
             said = answer.value.get(TEXT, "")
@@ -172,15 +172,15 @@ class Services:
 
     def _section(self, model: object) -> str:
         """Return the settings section that names a model, and so its price."""
-        named = {"painter": self.painter, "critic.chat": self.eyes, "safety.policy": self.policy}
+        named = {"painter": self.painter, "critic.chat": self.vision_chat, "safety.policy": self.safety_chat}
         return next((section for section, other in named.items() if other is model), "chat")
 
     def _pictures(self, images: Sequence[str]) -> list[bytes]:
-        return [self.run.image_path(sha256).read_bytes() for sha256 in images]
+        return [self.run_dir.image_path(sha256).read_bytes() for sha256 in images]
 
     async def _complete(
         self,
-        use: Use,
+        step: StepRef,
         messages: Sequence[Message],
         shape: type[BaseModel],
         images: Sequence[str],
@@ -202,21 +202,21 @@ class Services:
                 return Answer({REFUSED: str(error)}, NOTHING_USED)
             return Answer(reply.text, reply.usage)
 
-        answer = await self._ask(use, asked, request, run)
+        answer = await self._ask(step, asked, request, run)
         if isinstance(answer.value, dict):
             raise InvalidAnswer(answer.value[REFUSED], "", [answer.key])
         return answer
 
     async def _ask(
         self,
-        use: Use,
+        step: StepRef,
         asked: ChatModel,
         request: Mapping[str, Any],
         run: Callable[[], Awaitable[Answer]],
     ) -> Answer:
         try:
-            return await self._call(use, "chat", self._section(asked), asked.identity, request, run)
-        except Rejected as error:
+            return await self._call(step, "chat", self._section(asked), asked.identity, request, run)
+        except RequestRejected as error:
             await self._forget_probe(asked, error)
             raise
 
@@ -226,7 +226,7 @@ class Services:
         Raises ChatError or PainterError if one cannot be used as the settings say, EndpointDown if it does
         not answer.
         """
-        for model in (self.chat, self.eyes, self.policy, self.painter):
+        for model in (self.chat, self.vision_chat, self.safety_chat, self.painter):
             if isinstance(model, Probing):
                 await self._adopt(model)
 
@@ -258,10 +258,10 @@ class Services:
             probe = Call(PROBE, model.identity, model.probe_request)
             await self.journal.reject([probe.key], str(reason))
 
-    async def paint(self, use: Use, prompt: str, seed: int) -> str:
+    async def paint(self, step: StepRef, prompt: str, seed: int) -> str:
         """Paint one image, store it and return its SHA-256.
 
-        Raises Unpainted if this prompt gets no image, PainterError if no prompt does.
+        Raises PaintingFailed if this prompt gets no image, PainterError if no prompt does.
         """
         painter = self.painter
         await self._probe(painter)
@@ -281,59 +281,59 @@ class Services:
             texts = {"prompt": prompt, "model": painter.identity}
             if painter.reproducible:
                 texts["seed"] = str(seed)
-            if image.width * image.height > SMALL:
+            if image.width * image.height > INLINE_ENCODE_MAX_PIXELS:
                 sha256, data = await asyncio.to_thread(encode_image, image, texts)
             else:
                 sha256, data = encode_image(image, texts)
-            return Answer(sha256, usage, before=partial(self.run.store_image, sha256, data))
+            return Answer(sha256, usage, pre_commit=partial(self.run_dir.store_image, sha256, data))
 
         def valid(value: Any) -> bool:
-            return isinstance(value, dict) or self.run.has_image(value)
+            return isinstance(value, dict) or self.run_dir.has_image(value)
 
         try:
-            answer = await self._call(use, "paint", "painter", painter.identity, request, run, valid)
+            answer = await self._call(step, "paint", "painter", painter.identity, request, run, valid)
         except PromptTooLong as error:  # not recorded: nothing was asked, and the limit is in no key
-            raise Unpainted(str(error)) from error
+            raise PaintingFailed(str(error)) from error
         except PainterError as error:
             await self._forget_probe(painter, error)
             raise
         if isinstance(answer.value, dict):
-            raise Unpainted(answer.value[UNPAINTED])
+            raise PaintingFailed(answer.value[UNPAINTED])
         return str(answer.value)
 
-    async def score(self, use: Use, check: str, sha256: str, text: str) -> float:
+    async def score(self, step: StepRef, check: str, sha256: str, text: str) -> float:
         """One check of one stored image; NaN if the scorer gave no finite number, which fails any check."""
         scorer = self.scorers[check]
         request = {"image": sha256, "text": text if scorer.reads_text else None}
 
         async def run() -> Answer:
-            value = await scorer.score(self.run.image_path(sha256), text)
+            value = await scorer.score(self.run_dir.image_path(sha256), text)
             return Answer(value if math.isfinite(value) else None)  # JSON has no NaN
 
-        answer = await self._call(use, "score", f"scorers.{check}", scorer.identity, request, run)
+        answer = await self._call(step, "score", f"scorers.{check}", scorer.identity, request, run)
         return to_score(answer.value)
 
-    def to_be_judged(self, sha256: str, unsafe: float) -> bool:
+    def needs_safety_review(self, sha256: str, unsafe: float) -> bool:
         """Whether the policy model sees this image: the classifier doubts it, or it is of the sample."""
         safety = self.settings.safety
         drawn = int(sha256[:8], 16) / 2**32 < safety.sample  # by content: the same images on every run
-        return self.policy is not None and (unsafe >= safety.doubt or drawn)
+        return self.safety_chat is not None and (unsafe >= safety.doubt or drawn)
 
-    async def judge(self, use: Use, sha256: str) -> float:
+    async def unsafe_probability(self, step: StepRef, sha256: str) -> float:
         """How likely the policy model finds the image unsafe."""
-        return await self.yes(use, self.settings.safety.judge, {}, [sha256], self.policy)
+        return await self.yes_probability(step, self.settings.safety.judge, {}, [sha256], self.safety_chat)
 
-    async def look(self, use: Use, sha256: str) -> list[tuple[str, float]]:
+    async def tag_image(self, step: StepRef, sha256: str) -> list[tuple[str, float]]:
         """What the observer sees in a stored image; empty where there is no observer."""
-        if self.observer is None:
+        if self.tagger is None:
             return []
-        observer = self.observer
+        tagger = self.tagger
 
         async def run() -> Answer:
-            return Answer([list(seen) for seen in await observer.look(self.run.image_path(sha256))])
+            return Answer([list(seen) for seen in await tagger.tag_image(self.run_dir.image_path(sha256))])
 
         request = {"check": "look", "image": sha256}
-        answer = await self._call(use, "score", "observer", observer.identity, request, run)
+        answer = await self._call(step, "score", "observer", tagger.identity, request, run)
         return [(word, score) for word, score in answer.value]
 
     def seed(self, dialogue: str, utterance: int, attempt: int, candidate: int) -> int:
@@ -348,7 +348,7 @@ class Services:
 
     async def _call(
         self,
-        use: Use | None,
+        step: StepRef | None,
         kind: str,
         section: str,
         model: str,
@@ -365,7 +365,7 @@ class Services:
         return await self.journal.get_or_compute(
             Call(kind, model, request),
             compute=partial(self.meter.call, section, begin),
-            use=use,
+            step=step,
             is_valid=valid,
         )
 

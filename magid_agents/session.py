@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from magid_agents import cost, formats, garbage, manifest, prompt_places, provenance, runner, topology
+from magid_agents import cost, formats, garbage, graph_loader, manifest, prompt_places, provenance, runner
 from magid_agents.config import ConfigError, Settings
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import StopRun
 from magid_agents.formats import BadRecord, Seen
+from magid_agents.graph_loader import Topology
 from magid_agents.inputs import InputFile
 from magid_agents.journal import Journal
 from magid_agents.manifest import Recorder
-from magid_agents.models import found
-from magid_agents.models.found import Models
+from magid_agents.models import build
+from magid_agents.models.build import Models
 from magid_agents.prompts import Prompt
 from magid_agents.results import Calls, Counts, Results
 from magid_agents.rundir import RunDir, RunDirError
@@ -29,16 +30,15 @@ from magid_agents.runner import Progress
 from magid_agents.services import Services
 from magid_agents.shards import Shard
 from magid_agents.stopping import Interrupted
-from magid_agents.topology import Topology
 
-COUNTED = 32 << 20  # bytes of input that are read once more to count the dialogues
+COUNT_AHEAD_MAX_BYTES = 32 << 20  # bytes of input that are read once more to count the dialogues
 
 
-Find = Callable[[Settings], AbstractContextManager[Models]]
+ModelsFactory = Callable[[Settings], AbstractContextManager[Models]]
 
 
 @dataclass(frozen=True)
-class Request:
+class RunRequest:
     """What a user asked for."""
 
     inputs: Sequence[Path]
@@ -54,7 +54,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunResult:
     """How a run ended."""
 
     counts: Counts
@@ -65,15 +65,15 @@ class Outcome:
 
 
 def run(
-    request: Request,
+    request: RunRequest,
     progress: Progress = lambda *_: None,
-    find: Find | None = None,
+    open_models: ModelsFactory | None = None,
     loop: asyncio.Runner | None = None,
-) -> Outcome:
+) -> RunResult:
     """Do the run, or as much of it as is not done yet.
 
     Args:
-        find: gives the models; found.find if left out. Tests hand fake ones.
+        open_models: gives the models; build.open_models if left out. Tests hand fake ones.
         loop: where the run takes place, if the models outlive it.
 
     Raises:
@@ -85,7 +85,7 @@ def run(
     # 1. Find mistakes before anything is written.
     records, prompts, graph, directory = plan(request)
     # 2. Hold the directory and the models.
-    with directory.locked(), (find or found.find)(request.settings) as models:
+    with directory.locked(), (open_models or build.open_models)(request.settings) as models:
         # 3. Compare with the run that the directory holds.
         old = None if request.fresh else manifest.load(directory)
         files = [InputFile.describe(path) for path in request.inputs]
@@ -102,22 +102,22 @@ def run(
             directory.clear()
         services = Services(
             settings=request.settings,
-            journal=Journal(directory.journal, [RunDir(other).journal for other in directory.others]),
-            run=directory,
+            journal=Journal(directory.journal, [RunDir(other).journal for other in directory.reuse_dirs]),
+            run_dir=directory,
             prompts=prompts,
             chat=models.chat,
             painter=models.painter,
             scorers=models.scorers,
             thresholds=models.thresholds,
             meter=cost.Meter(request.settings),
-            observer=models.observer,
-            eyes=models.eyes,
-            policy=models.policy,
+            tagger=models.tagger,
+            vision_chat=models.vision_chat,
+            safety_chat=models.safety_chat,
         )
         recorder = Recorder(directory, old, new, changes)
         work = _run(request, services, models, records, graph.graph, recorder, progress)
         with (
-            garbage.at_ease(),
+            garbage.relaxed_gc(),
             nullcontext(loop) if loop else asyncio.Runner() as async_runner,
             services.stop.on_signals(async_runner.get_loop()),
         ):
@@ -136,7 +136,7 @@ class Plan(NamedTuple):
     directory: RunDir
 
 
-def plan(request: Request) -> Plan:
+def plan(request: RunRequest) -> Plan:
     """Look up what a request names, without models and without writing. Raises MagidError for a mistake."""
     if request.update and request.fresh:
         raise ConfigError("--update keeps what --fresh removes; give one of them")
@@ -144,12 +144,12 @@ def plan(request: Request) -> Plan:
     return Plan(
         read(request),
         prompt_places.load(request.settings, request.prompts),
-        topology.load(request.settings.graph),
+        graph_loader.load(request.settings.graph),
         RunDir(request.out, [_reused(path) for path in request.reuse]),
     )
 
 
-def read(request: Request) -> Iterator[Dialogue | BadRecord]:
+def read(request: RunRequest) -> Iterator[Dialogue | BadRecord]:
     """The records to be done, in order. Raises FormatError at once where a file cannot be used."""
     everything, shard = records(request.inputs, request.format, request.limit), request.shard
     return everything if shard is None else filter(shard.holds, everything)
@@ -162,10 +162,16 @@ def records(inputs: Sequence[Path], format: str, limit: int | None) -> Iterator[
     return itertools.islice(itertools.chain.from_iterable(files), limit)
 
 
-def count(request: Request) -> int | None:
+def count(request: RunRequest) -> int | None:
     """How many records the inputs hold, or None where counting them would take long."""
     try:
-        if sum(path.stat().st_size if path.is_file() else COUNTED + 1 for path in request.inputs) > COUNTED:
+        if (
+            sum(
+                path.stat().st_size if path.is_file() else COUNT_AHEAD_MAX_BYTES + 1
+                for path in request.inputs
+            )
+            > COUNT_AHEAD_MAX_BYTES
+        ):
             return request.limit if request.shard is None else None
     except OSError:  # the run itself says what is wrong with the file
         return None
@@ -173,14 +179,14 @@ def count(request: Request) -> int | None:
 
 
 async def _run(
-    request: Request,
+    request: RunRequest,
     services: Services,
     models: Models,
     records: Iterator[Dialogue | BadRecord],
     graph: Any,
     recorder: Recorder,
     progress: Progress,
-) -> Outcome:
+) -> RunResult:
     begin, error, counts = time.monotonic(), None, Counts()
     async with services.journal as journal, aclosing(models):
         services.meter.spent = await journal.cost()
@@ -188,7 +194,7 @@ async def _run(
         answered = journal.computed + journal.reused
         recorder.begin(provenance.versions(), models)
         try:
-            with Results(services.run, whole=request.limit is None) as results:
+            with Results(services.run_dir, whole=request.limit is None) as results:
                 counts = results.counts
                 await runner.run(records, graph, services, results, progress)
         except BaseException as caught:
@@ -200,7 +206,7 @@ async def _run(
                 error.resumable = True
             recorder.end(counts, calls, services.meter.spent, error)
     seconds = time.monotonic() - begin
-    return Outcome(counts, calls.computed, calls.reused, seconds, services.meter.spent)
+    return RunResult(counts, calls.computed, calls.reused, seconds, services.meter.spent)
 
 
 def _holds_another(directory: RunDir, changes: Sequence[str]) -> RunDirError:

@@ -66,11 +66,11 @@ class MomentTrace:
 
 @dataclass
 class DialogueTrace:
-    """A dialogue's decisions. `odds` are the scanner's by utterance, if it asked for odds."""
+    """A dialogue's decisions. `share_probabilities` are the scanner's by utterance, if any."""
 
     id: str
     moments: list[MomentTrace]
-    odds: dict[int, float]
+    share_probabilities: dict[int, float]
     spent: Spent
     failure: str | None = None  # where it failed, and why
 
@@ -132,13 +132,13 @@ class _Run:
             m.utterance: MomentTrace(m.utterance, m.description, m.rationale) for m in moments_of(steps)
         }
         attempts: dict[tuple[int, int], dict[str, Step]] = {}  # by utterance and number
-        odds = {}
+        share_probabilities = {}
         for step in steps.values():
             match step.step.split("/", 2):
                 case [utterance, number, what] if utterance.isdigit():
                     attempts.setdefault((int(utterance), int(number)), {})[what] = step
                 case ["scan", "odds", utterance]:
-                    odds[int(utterance)] = step.answer[YES]
+                    share_probabilities[int(utterance)] = step.answer[YES]
         for (place, _), made in sorted(attempts.items()):
             moment = moments.setdefault(place, MomentTrace(place, "", ""))
             moment.attempts.append(self._attempt(made, moment.description))
@@ -146,7 +146,11 @@ class _Run:
             self._decide(moment, result)
         failure = f"{result['stage']}: {result['error']}" if "error" in result else None
         return DialogueTrace(
-            name, [moments[u] for u in sorted(moments)], odds, Spent.of(steps.values()), failure
+            name,
+            [moments[u] for u in sorted(moments)],
+            share_probabilities,
+            Spent.of(steps.values()),
+            failure,
         )
 
     def _attempt(self, steps: Steps, description: str) -> AttemptTrace:

@@ -53,9 +53,9 @@ def _tree(one: DialogueTrace, thresholds: dict[str, Threshold]) -> Tree:
     tree = Tree(_line("[bold]{}[/]  [dim]{}[/]", one.id, _spent(one.spent)))
     if one.failure:
         tree.add(_line("[red]failed[/]  {}", one.failure))
-    if one.odds:
-        likely = ", ".join(f"{i}: {p:.2f}" for i, p in sorted(one.odds.items()))
-        tree.add(_line("scanner's odds by utterance  {}", likely))
+    if one.share_probabilities:
+        likely = ", ".join(f"{i}: {p:.2f}" for i, p in sorted(one.share_probabilities.items()))
+        tree.add(_line("probability of an image by utterance  {}", likely))
     if not one.moments:
         tree.add("no sharing moment")
     for moment in one.moments:
@@ -97,8 +97,8 @@ def _lines(attempt: AttemptTrace, thresholds: dict[str, Threshold]) -> Iterator[
     if attempt.critique:
         for question in attempt.critique.questions:
             said = SAID[question.satisfied]
-            odds = "" if question.yes_probability is None else f" {question.yes_probability:.2f}"
-            yield said + _line("{}  {}", odds, question.question)
+            probability = "" if question.yes_probability is None else f" {question.yes_probability:.2f}"
+            yield said + _line("{}  {}", probability, question.question)
         if attempt.critique.comment:
             yield _line("critique: {}", attempt.critique.comment)
         if attempt.critique.problem:

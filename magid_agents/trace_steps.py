@@ -128,13 +128,13 @@ def critique_of(steps: Steps, description: str) -> Critique | None:
         answers = [steps.get(f"critique/yes/{i:02d}") for i in range(len(asked.questions))]
         return Critique(
             questions=tuple(
-                Question.by_odds(question, to_yes(answer.answer))
+                Question.from_probability(question, to_yes(answer.answer))
                 for question, answer in zip(asked.questions, answers, strict=True)
                 if answer
             )
         )
     if whole := steps.get("critique/odds"):
-        return Critique.by_odds(
+        return Critique.from_probability(
             description, to_yes(whole.answer), steps["look"].answer if "look" in steps else ()
         )
     if said := final_answer(steps, "critique", CritiqueAnswer):

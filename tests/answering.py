@@ -7,14 +7,14 @@ from typing import Any
 
 from magid_agents import config
 from magid_agents.models import scorers
+from magid_agents.models.build import Models
 from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.fakes import FakePainter, FakeScorer
-from magid_agents.models.found import Models
 from magid_agents.models.painters.diffusers import DiffusersPainter
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.models.painters.request_variant import OPTIONAL
-from magid_agents.models.protocols import Odds, PaintedImage, Painter, Reply
+from magid_agents.models.protocols import PaintedImage, Painter, Reply, TokenProbabilities
 
 TOKENS = {"input_tokens": 1, "output_tokens": 1}
 ANSWERS = {
@@ -35,8 +35,8 @@ class AnsweringChat(OpenAIChat):
         answer = {"prompt": next(self._prompts)} if name == "GenerationPrompt" else ANSWERS[name]
         return Reply(json.dumps(answer), TOKENS)
 
-    async def odds(self, *_: Any) -> Odds:
-        return Odds({"Yes": 0.6, "No": 0.4}, TOKENS)
+    async def token_probabilities(self, *_: Any) -> TokenProbabilities:
+        return TokenProbabilities({"Yes": 0.6, "No": 0.4}, TOKENS)
 
 
 class _Painting:
@@ -51,18 +51,18 @@ class AnsweringDiffusers(_Painting, DiffusersPainter):
 class AnsweringEndpoint(_Painting, ImagesEndpointPainter):
     """The real painter, but for its server, which accepts every field."""
 
-    def __init__(self, settings: config.Painter) -> None:
+    def __init__(self, settings: config.PainterSettings) -> None:
         super().__init__(settings)
         self.adopt({"fields": list(OPTIONAL), "reproducible": True})
 
 
-PAINTERS: Mapping[str, Callable[[config.Painter], Painter]] = {
+PAINTERS: Mapping[str, Callable[[config.PainterSettings], Painter]] = {
     "diffusers": AnsweringDiffusers,
     "images_endpoint": AnsweringEndpoint,
 }
 
 
-def _scorer(check: str, settings: config.Scorer) -> FakeScorer:
+def _scorer(check: str, settings: config.ScorerSettings) -> FakeScorer:
     """The real scorer, but for its scores: every match falls short."""
     real = scorers.build(check, settings)
     score = {"image_text_match": 0.4, "unsafe": 0.0}.get(check, 0.5)
@@ -70,14 +70,14 @@ def _scorer(check: str, settings: config.Scorer) -> FakeScorer:
 
 
 @contextmanager
-def find(settings: config.Settings) -> Iterator[Models]:
+def open_models(settings: config.Settings) -> Iterator[Models]:
     """A session's models: a first attempt is always rewritten, and nothing is quite certain."""
     yield Models(
         chat=AnsweringChat(settings.chat),
-        eyes=AnsweringChat(chat) if (chat := settings.critic.chat) else None,
-        policy=AnsweringChat(chat) if (chat := settings.safety.policy) else None,
+        vision_chat=AnsweringChat(chat) if (chat := settings.critic.chat) else None,
+        safety_chat=AnsweringChat(chat) if (chat := settings.safety.policy) else None,
         painter=PAINTERS[settings.painter.backend](settings.painter),
         scorers={check: _scorer(check, scorer) for check, scorer in settings.scorers.items()},
         thresholds=tuple(scorers.threshold(check, scorer) for check, scorer in settings.scorers.items()),
-        observer=None,
+        tagger=None,
     )

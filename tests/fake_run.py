@@ -8,10 +8,10 @@ from typing import Any
 
 from magid_agents import config, session
 from magid_agents.config import Settings
-from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
-from magid_agents.models.found import Models
+from magid_agents.models.build import Models
+from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer, FakeTagger
 from magid_agents.prompts import Message
-from magid_agents.session import Outcome, Request
+from magid_agents.session import RunRequest, RunResult
 from magid_agents.thresholds import Threshold
 
 SETS = (  # the prompts that the scripts understand
@@ -49,14 +49,14 @@ def match(prompt: str, _: str) -> float:
 
 def fakes(chat: FakeChat, painter: FakePainter) -> Callable[[Settings], AbstractContextManager[Models]]:
     @contextmanager
-    def find(_: Settings) -> Iterator[Models]:
+    def open_models(_: Settings) -> Iterator[Models]:
         scorers = {
             "image_text_match": FakeScorer(match),
             "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
         }
-        yield Models(chat, painter, scorers, THRESHOLDS, FakeObserver())
+        yield Models(chat, painter, scorers, THRESHOLDS, FakeTagger())
 
-    return find
+    return open_models
 
 
 def write_input(path: Path, *things: str) -> Path:
@@ -67,18 +67,18 @@ def write_input(path: Path, *things: str) -> Path:
     return path
 
 
-def run(folder: Path, *things: str, **options: Any) -> Outcome:
+def run(folder: Path, *things: str, **options: Any) -> RunResult:
     """Run the things' dialogues into folder/out.
 
-    Options are Request's, and `sets`, `chat`, `painter` or `find`.
+    Options are RunRequest's, and `sets`, `chat`, `painter` or `open_models`.
     """
     sets = [*SETS, "budget.attempts=2", *options.pop("sets", [])]
     chat = options.pop("chat", None) or FakeChat(script)
     painter = options.pop("painter", None) or FakePainter()
-    find = options.pop("find", None) or fakes(chat, painter)
+    open_models = options.pop("open_models", None) or fakes(chat, painter)
     source = write_input(folder / "in.jsonl", *things) if things else folder / "in.jsonl"
-    given = {"inputs": [source], "out": folder / "out", "settings": config.load(sets=sets), **options}
-    return session.run(Request(**given), find=find)
+    given = {"inputs": [source], "out": folder / "out", "settings": config.load(overrides=sets), **options}
+    return session.run(RunRequest(**given), open_models=open_models)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

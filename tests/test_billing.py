@@ -19,10 +19,10 @@ from pydantic import BaseModel
 from magid_agents.config import Settings
 from magid_agents.errors import StopRun
 from magid_agents.journal import Journal
-from magid_agents.models.endpoint import Rejected, Unavailable
+from magid_agents.models.build import Models
+from magid_agents.models.endpoint import EndpointUnavailable, RequestRejected
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
-from magid_agents.models.found import Models
-from magid_agents.models.protocols import Odds, PaintedImage, Reply
+from magid_agents.models.protocols import PaintedImage, Reply, TokenProbabilities
 from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
 from tests import fake_run
@@ -30,15 +30,15 @@ from tests import fake_run
 TOKENS = {"input_tokens": 900, "output_tokens": 100}
 PRICES = {  # dollars a million tokens, and dollars an image
     "writer": {"input": 1000, "output": 1000},
-    "eyes": {"input": 3000, "output": 3000},
+    "vision_chat": {"input": 3000, "output": 3000},
     "guard": {"input": 7000, "output": 7000},
     "brush": {"image": 0.5},
 }
-COSTS = {"writer": 1.0, "eyes": 3.0, "guard": 7.0, "brush": 0.5}  # dollars an answer, by these
+COSTS = {"writer": 1.0, "vision_chat": 3.0, "guard": 7.0, "brush": 0.5}  # dollars an answer, by these
 SETS = (
     "chat.provider=openai",
     "chat.model=writer",
-    "critic.chat.model=eyes",
+    "critic.chat.model=vision_chat",
     "critic.chat.provider=openai",
     "critic.chat.vision=true",
     "critic.critique=critic/vision",
@@ -74,9 +74,9 @@ class Owner:
         trouble = self._random.random() < self.trouble
         outcome = self._random.choice(("down", *outcomes)) if trouble else "good"
         if outcome == "down":
-            raise Unavailable(f"{model}: 500")
+            raise EndpointUnavailable(f"{model}: 500")
         if outcome == "refused":
-            raise Rejected(f"{model}: 400: not that")
+            raise RequestRejected(f"{model}: 400: not that")
         self.answers[model] += 1
         return outcome
 
@@ -93,14 +93,14 @@ class PaidChat(FakeChat):
             return Reply("nonsense", TOKENS)
         return Reply((await super().complete(messages, schema, images)).text, TOKENS)
 
-    async def odds(
+    async def token_probabilities(
         self,
         messages: Sequence[Message],  # noqa: ARG002  (which question it is does not matter)
         words: Sequence[str],
         images: Sequence[bytes] = (),  # noqa: ARG002
-    ) -> Odds:
+    ) -> TokenProbabilities:
         said = "Yes" if await self._owner.serve(self.identity, "unsafe") == "unsafe" else "No"
-        return Odds({word: float(word == said) for word in words}, TOKENS)
+        return TokenProbabilities({word: float(word == said) for word in words}, TOKENS)
 
 
 class PaidPainter(FakePainter):
@@ -116,7 +116,7 @@ class PaidPainter(FakePainter):
 
 def served_by(owner: Owner) -> Callable[[Settings], AbstractContextManager[Models]]:
     @contextmanager
-    def find(_: Settings) -> Iterator[Models]:
+    def open_models(_: Settings) -> Iterator[Models]:
         yield Models(
             PaidChat("writer", owner),
             PaidPainter(owner),
@@ -125,12 +125,12 @@ def served_by(owner: Owner) -> Callable[[Settings], AbstractContextManager[Model
                 "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
             },
             fake_run.THRESHOLDS,
-            observer=None,
-            eyes=PaidChat("eyes", owner),
-            policy=PaidChat("guard", owner),
+            tagger=None,
+            vision_chat=PaidChat("vision_chat", owner),
+            safety_chat=PaidChat("guard", owner),
         )
 
-    return find
+    return open_models
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def test_a_directory_reports_what_its_runs_were_charged(steps: list[Step]) -> No
             before, outcome = billed[step.directory], None
             with suppress(StopRun):
                 outcome = fake_run.run(
-                    Path(name), out=out, reuse=reuse, find=served_by(owner), sets=[*SETS, *limit]
+                    Path(name), out=out, reuse=reuse, open_models=served_by(owner), sets=[*SETS, *limit]
                 )
             billed[step.directory] += owner.bill
             spent = billed[step.directory]

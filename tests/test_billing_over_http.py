@@ -13,14 +13,14 @@ import pytest
 from magid_agents import config, session
 from magid_agents.config import Chat, Settings
 from magid_agents.cost import CostReached
+from magid_agents.models.build import Models
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.endpoint import Endpoint
 from magid_agents.models.fakes import FakeScorer
-from magid_agents.models.found import Models
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.prompts import Message
 from magid_agents.schemas import SCHEMAS
-from magid_agents.session import Outcome, Request
+from magid_agents.session import RunRequest, RunResult
 from tests import fake_run
 from tests.servers.endpoint import Api, serving
 from tests.servers.faults import Fault
@@ -28,7 +28,7 @@ from tests.servers.model import last_words, stated_schema
 
 PRICES: dict[str, dict[str, float]] = {
     "writer": {"input": 1000, "output": 2000},
-    "eyes": {"input": 3000, "output": 5000},
+    "vision_chat": {"input": 3000, "output": 5000},
     "guard": {"input": 7000, "output": 11000},
     "brush": {"image": 0.5},
     "counting-brush": {"image": 0.5, "input": 10000, "output": 20000},
@@ -75,7 +75,7 @@ def charged(api: Api) -> float:
 
 @contextmanager
 def models(settings: Settings) -> Iterator[Models]:
-    endpoint = Endpoint(8, 2, wait=0.01)
+    endpoint = Endpoint(8, 2, initial_backoff_s=0.01)
 
     def chat(section: str, chat: Chat | None) -> OpenAIChat:
         assert chat is not None
@@ -89,16 +89,16 @@ def models(settings: Settings) -> Iterator[Models]:
             "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
         },
         fake_run.THRESHOLDS,
-        observer=None,
-        eyes=chat("critic.chat", settings.critic.chat),
-        policy=chat("safety.policy", settings.safety.policy),
+        tagger=None,
+        vision_chat=chat("critic.chat", settings.critic.chat),
+        safety_chat=chat("safety.policy", settings.safety.policy),
     )
 
 
-def run(folder: Path, api: Api, out: str, painter: str = "brush", **options: Any) -> Outcome:
+def run(folder: Path, api: Api, out: str, painter: str = "brush", **options: Any) -> RunResult:
     given = {
         "chat": {"base_url": api.url, "model": "writer"},
-        "critic.chat": {"base_url": api.url, "model": "eyes", "vision": True},
+        "critic.chat": {"base_url": api.url, "model": "vision_chat", "vision": True},
         "critic.critique": "critic/vision",
         "safety.policy": {"base_url": api.url, "model": "guard", "vision": True},
         "safety.sample": 1.0,
@@ -109,10 +109,10 @@ def run(folder: Path, api: Api, out: str, painter: str = "brush", **options: Any
         "prices": PRICES,
         "max_cost": options.pop("max_cost", None),
     }
-    settings = config.load(sets=[*fake_run.SETS, *(f"{k}={json.dumps(v)}" for k, v in given.items())])
+    settings = config.load(overrides=[*fake_run.SETS, *(f"{k}={json.dumps(v)}" for k, v in given.items())])
     source = fake_run.write_input(folder / "in.jsonl", "dog", "cake", "fog", "silence", "cat", "cow")
-    request = Request(inputs=[source], out=folder / out, settings=settings, **options)
-    return session.run(request, find=models)
+    request = RunRequest(inputs=[source], out=folder / out, settings=settings, **options)
+    return session.run(request, open_models=models)
 
 
 def reported(folder: Path, out: str) -> float:

@@ -17,13 +17,13 @@ def test_later_sources_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert load(str(profile), "paper").budget.attempts == 2
     monkeypatch.setenv("MAGID_CHAT__MODEL", "from-environment")
     assert load(str(profile)).chat.model == "from-environment"
-    settings = load(str(profile), sets=["chat.model=from-set", "budget.candidates=9"])
+    settings = load(str(profile), overrides=["chat.model=from-set", "budget.candidates=9"])
     assert (settings.chat.model, settings.chat.timeout) == ("from-set", 5)
     assert (settings.budget.attempts, settings.budget.candidates) == (7, 9)
 
 
 def test_one_scorer_can_be_set_without_losing_the_others() -> None:
-    settings = load(sets=["scorers.image_text_match.limit=0.4"])
+    settings = load(overrides=["scorers.image_text_match.limit=0.4"])
     assert settings.scorers["image_text_match"].limit == 0.4
     assert settings.scorers["image_text_match"].backend == "open_clip"
     assert set(settings.scorers) == {"image_text_match", "aesthetics", "unsafe"}
@@ -49,7 +49,7 @@ def test_the_paper_preset_is_the_papers() -> None:
 )
 def test_what_cannot_be_set_is_named(sets: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(sets=sets)
+        load(overrides=sets)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -171,4 +171,4 @@ def test_a_model_whose_limit_is_unknown_asks_for_one(monkeypatch: pytest.MonkeyP
 def test_scorers_of_another_form_are_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "[3]")
     with pytest.raises(ConfigError, match="scorers"):
-        limits(load(sets=["scorers.aesthetics.device=cpu"]))
+        limits(load(overrides=["scorers.aesthetics.device=cpu"]))

@@ -116,7 +116,7 @@ def test_every_way_gives_the_same_settings(
         (folder / "mine.toml").write_text("\n".join(lines), encoding="utf-8")
         assert load(str(folder / "mine.toml")) == by_yaml
     empty, told = str(folder / "empty.yaml"), list(leaves(given, Settings))
-    assert load(empty, sets=[f"{'.'.join(path)}={text}" for path, text in told]) == by_yaml
+    assert load(empty, overrides=[f"{'.'.join(path)}={text}" for path, text in told]) == by_yaml
     with pytest.MonkeyPatch.context() as environment:
         for path, text in told:
             environment.setenv("MAGID_" + "__".join(path).upper(), text)

@@ -15,7 +15,7 @@ TOKENS = {"input_tokens": 1_000_000, "output_tokens": 500_000}
 
 
 def settings(*sets: str, **prices: dict[str, float]) -> Settings:
-    loaded = config.load(sets=sets)
+    loaded = config.load(overrides=sets)
     return loaded.model_copy(update={"prices": {name: Price(**price) for name, price in prices.items()}})
 
 
@@ -52,10 +52,10 @@ def test_a_call_costs_its_tokens_or_its_image(
 
 def test_every_section_has_the_price_of_its_own_model() -> None:
     given = settings(
-        *remote("critic.chat", "eyes"),
+        *remote("critic.chat", "vision_chat"),
         *remote("safety.policy", "guard"),
         "painter.model=brush",
-        eyes={"input": 2, "output": 8},
+        vision_chat={"input": 2, "output": 8},
         guard={"input": 0, "output": 0},
         unused={"input": 1},
     )
@@ -75,8 +75,8 @@ def test_every_section_has_the_price_of_its_own_model() -> None:
     ("sets", "message"),
     [
         (CHAT, "chat.model=m has no price; set input and output"),
-        (remote("critic.chat", "eyes"), r'critic.chat.model=eyes .*prices."eyes"'),
-        (remote("safety.policy", "eyes"), "safety.policy.model=eyes has no price"),
+        (remote("critic.chat", "vision_chat"), r'critic.chat.model=vision_chat .*prices."vision_chat"'),
+        (remote("safety.policy", "vision_chat"), "safety.policy.model=vision_chat has no price"),
         (
             ["painter.backend=images_endpoint", "painter.model=p", "painter.base_url=http://127.0.0.1:1/v1"],
             "painter.model=p has no price; set image .*in dollars for an image",

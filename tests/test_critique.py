@@ -9,7 +9,7 @@ import pytest
 
 from magid_agents.models.endpoint import ContentRefused
 from magid_agents.models.fakes import FakeChat
-from magid_agents.models.protocols import Odds, Reply
+from magid_agents.models.protocols import Reply, TokenProbabilities
 from magid_agents.prompts import Message
 from tests.world import Script, World, moments
 
@@ -32,25 +32,27 @@ class Asking(Script):
 
 def no_cat(messages: Sequence[Message], shape: str) -> str:
     """A vision model that finds no cat, whatever it is asked."""
-    assert shape == "Odds"
+    assert shape == "TokenProbabilities"
     return "No" if "cat" in messages[-1].text else "Yes"
 
 
 def blind_to_cats(messages: Sequence[Message], shape: str) -> str:
     """A vision model that says neither Yes nor No to a question about a cat."""
-    assert shape == "Odds"
+    assert shape == "TokenProbabilities"
     return "I cannot tell." if "cat" in messages[-1].text else "Yes"
 
 
-def asking(folder: Path, script: Asking, eyes: Callable[[Sequence[Message], str], str], **sets: Any) -> World:
+def asking(
+    folder: Path, script: Asking, vision_chat: Callable[[Sequence[Message], str], str], **sets: Any
+) -> World:
     world = World(folder, script, lambda *_: 0.9, **QUESTIONS, **sets)
-    world.eyes = FakeChat(eyes, vision=True)
+    world.vision_chat = FakeChat(vision_chat, vision=True)
     return world
 
 
 def test_a_critique_needs_eyes(tmp_path: Path) -> None:
     world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9)
-    world.observer = None
+    world.tagger = None
     world.run()
     assert world.chat.calls == 2  # the scan and the prompt
 
@@ -62,8 +64,11 @@ def test_questions_are_answered_one_by_one_and_the_rewriter_hears_which_failed(t
     rewrite = next(text for text in world.script.heard if "turned down" in text)
     assert "- not satisfied: Is there a cat?" in rewrite
     assert "Is there a dog?" not in rewrite
-    assert world.eyes is not None
-    assert (world.eyes.calls, world.eyes.looked) == (4, 4)  # the better candidate of each attempt
+    assert world.vision_chat is not None
+    assert (world.vision_chat.calls, world.vision_chat.looked) == (
+        4,
+        4,
+    )  # the better candidate of each attempt
 
 
 def test_questions_need_a_model_that_sees(tmp_path: Path) -> None:
@@ -75,7 +80,7 @@ def test_questions_need_a_model_that_sees(tmp_path: Path) -> None:
 def test_a_critique_by_odds_tells_the_rewriter_what_it_looks_like(tmp_path: Path) -> None:
     class Doubting(Script):
         def __call__(self, messages: Sequence[Message], shape: str) -> str:
-            if shape == "Odds":
+            if shape == "TokenProbabilities":
                 return "Yes" if "Seen: prompt 2 (0.90)" in messages[-1].text else "No"
             return super().__call__(messages, shape)
 
@@ -143,7 +148,7 @@ def test_a_critique_that_asks_nothing_is_asked_again_and_then_fails(
 
     def world(name: str, *answers: str) -> World:
         made = World(tmp_path / name, Careless(*answers), lambda *_: 0.9, **sets, **{"budget.attempts": 1})
-        made.eyes = None if schema == "CritiqueAnswer" else FakeChat(no_cat, vision=True)
+        made.vision_chat = None if schema == "CritiqueAnswer" else FakeChat(no_cat, vision=True)
         return made
 
     assert world("mended", empty, mended).run()["utterances"][0]["images"]
@@ -156,15 +161,15 @@ def test_a_refused_critique_fails_its_image_and_not_its_dialogue(tmp_path: Path)
         async def complete(self, *_: Any) -> Reply:
             raise ContentRefused("critic.chat: 400: content_filter")
 
-        async def odds(self, *_: Any) -> Odds:
+        async def token_probabilities(self, *_: Any) -> TokenProbabilities:
             raise ContentRefused("critic.chat: 400: content_filter")
 
     vision = {"critic.critique": "critic/vision", "budget.attempts": 1}
     world = World(tmp_path / "at once", Script(moments((0, "a dog"))), lambda *_: 0.9, **vision)
-    world.eyes = Refusing(no_cat, vision=True)
+    world.vision_chat = Refusing(no_cat, vision=True)
     (lost,) = world.run()["dropped"]
     assert "critique got no answer (critic.chat: 400: content_filter)" in lost["reason"]
     world = asking(tmp_path / "one by one", Asking("Is there a dog?"), no_cat, **{"budget.attempts": 1})
-    world.eyes = Refusing(no_cat, vision=True)
+    world.vision_chat = Refusing(no_cat, vision=True)
     (lost,) = world.run()["dropped"]
     assert "1 of 1 questions got no answer" in lost["reason"]

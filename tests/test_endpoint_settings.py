@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from magid_agents.config import Chat, ConfigError, Painter, Settings, load
+from magid_agents.config import Chat, ConfigError, PainterSettings, Settings, load
 
 KEY = "sk-of-openai"
 
@@ -35,15 +35,15 @@ def test_openais_key_is_for_openais_own_address(address: str | None) -> None:
         "http://api.openai.com/v1",
     ],
 )
-@pytest.mark.parametrize("section", [Chat, Painter])
-def test_no_other_address_gets_openais_key(section: type[Chat | Painter], address: str) -> None:
+@pytest.mark.parametrize("section", [Chat, PainterSettings])
+def test_no_other_address_gets_openais_key(section: type[Chat | PainterSettings], address: str) -> None:
     assert section(base_url=address).key() is None
 
 
 def test_no_profile_sends_openais_key_to_another_address() -> None:
     assert load("local").chat.key() is None
     assert load("openai").chat.key() is not None
-    assert load("openai", sets=["chat.base_url=https://other.example/v1"]).chat.key() is None
+    assert load("openai", overrides=["chat.base_url=https://other.example/v1"]).chat.key() is None
 
 
 def test_another_address_gets_the_key_that_its_settings_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,8 +61,8 @@ def test_a_key_may_go_unencrypted_to_this_machine(host: str) -> None:
 def test_a_key_goes_unencrypted_to_another_machine_only_if_that_is_said() -> None:
     sets = ["chat.base_url=http://gpu.lan:8000/v1", "chat.api_key_env=MY_KEY"]
     with pytest.raises(ConfigError, match=r"chat' cannot be used: MY_KEY would be sent to gpu\.lan without"):
-        load(sets=sets)
-    assert load(sets=[*sets, "chat.key_over_http=true"]).chat.key_variable == "MY_KEY"
+        load(overrides=sets)
+    assert load(overrides=[*sets, "chat.key_over_http=true"]).chat.key_variable == "MY_KEY"
 
 
 @pytest.mark.parametrize(
@@ -84,32 +84,32 @@ def test_an_address_that_holds_a_secret_or_is_none_is_refused_without_being_repe
     section: str, address: str
 ) -> None:
     with pytest.raises(ConfigError, match=rf"'{section}\.base_url' cannot be used: it ") as raised:
-        load(sets=[f"{section}.base_url={address}"])
+        load(overrides=[f"{section}.base_url={address}"])
     assert "hunt" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_model_with_an_address_is_behind_it_unless_the_settings_say_otherwise() -> None:
-    settings = load(sets=["critic.chat.base_url=http://127.0.0.1:1/v1", "critic.chat.vision=true"])
+    settings = load(overrides=["critic.chat.base_url=http://127.0.0.1:1/v1", "critic.chat.vision=true"])
     assert settings.critic.chat is not None
     assert (settings.chat.provider, settings.critic.chat.provider) == ("embedded", "openai")
     with pytest.raises(ConfigError, match=r"base_url is for provider=openai"):
-        load("local", sets=["chat.provider=embedded"])
+        load("local", overrides=["chat.provider=embedded"])
 
 
 @pytest.mark.parametrize("section", ["chat", "critic.chat", "safety.policy"])
 def test_the_embedded_model_is_not_taken_for_one_that_sees(section: str) -> None:
     with pytest.raises(ConfigError, match=rf"'{section}' cannot be used: the embedded model cannot see"):
-        load(sets=[f"{section}.vision=true"])
+        load(overrides=[f"{section}.vision=true"])
 
 
 def test_a_model_that_judges_images_must_see() -> None:
     with pytest.raises(ConfigError, match=r"'safety\.policy' cannot be used: it judges images"):
-        load(sets=["safety.policy.base_url=http://127.0.0.1:1/v1"])
+        load(overrides=["safety.policy.base_url=http://127.0.0.1:1/v1"])
 
 
 def test_keys_are_in_no_recorded_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-mine")
-    settings = load("openai", sets=["chat.api_key_env=MY_KEY"])
+    settings = load("openai", overrides=["chat.api_key_env=MY_KEY"])
     key = settings.chat.key()
     for text in (repr(settings), settings.model_dump_json(), repr(key), str(Settings.model_json_schema())):
         assert KEY not in text

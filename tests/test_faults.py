@@ -12,14 +12,14 @@ import pytest
 from magid_agents import config, session
 from magid_agents.config import Settings
 from magid_agents.cost import CostReached
+from magid_agents.models.build import Models
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.endpoint import Endpoint
-from magid_agents.models.fakes import FakeObserver, FakeScorer
-from magid_agents.models.found import Models
+from magid_agents.models.fakes import FakeScorer, FakeTagger
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.prompts import Message
 from magid_agents.schemas import SCHEMAS
-from magid_agents.session import Outcome, Request
+from magid_agents.session import RunRequest, RunResult
 from tests.fake_run import SETS, THRESHOLDS, lines, match, script, write_input
 from tests.servers.endpoint import Api, serving
 from tests.servers.faults import Fault
@@ -52,8 +52,8 @@ def at_random(share: float, seed: int) -> Iterator[Fault | None]:
 
 def remote() -> Callable[[Settings], AbstractContextManager[Models]]:
     @contextmanager
-    def find(settings: Settings) -> Iterator[Models]:
-        endpoint = Endpoint(settings.chat.concurrency, settings.chat.retries, wait=0.01)
+    def open_models(settings: Settings) -> Iterator[Models]:
+        endpoint = Endpoint(settings.chat.concurrency, settings.chat.retries, initial_backoff_s=0.01)
         scorers = {
             "image_text_match": FakeScorer(match),
             "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
@@ -63,13 +63,13 @@ def remote() -> Callable[[Settings], AbstractContextManager[Models]]:
             ImagesEndpointPainter(settings.painter, endpoint),
             scorers,
             THRESHOLDS,
-            FakeObserver(),
+            FakeTagger(),
         )
 
-    return find
+    return open_models
 
 
-def run(folder: Path, api: Api, count: int, **sets: Any) -> Outcome:
+def run(folder: Path, api: Api, count: int, **sets: Any) -> RunResult:
     given = {
         "chat.provider": "openai",
         "chat.model": "m",
@@ -84,10 +84,12 @@ def run(folder: Path, api: Api, count: int, **sets: Any) -> Outcome:
         **sets,
     }
     folder.mkdir(exist_ok=True)
-    settings = config.load(sets=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in given.items())])
+    settings = config.load(overrides=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in given.items())])
     things = [f"{THINGS[i % len(THINGS)]}{'' if i < len(THINGS) else f'-{i}'}" for i in range(count)]
     source = write_input(folder / "in.jsonl", *things)
-    return session.run(Request(inputs=[source], out=folder / "out", settings=settings), find=remote())
+    return session.run(
+        RunRequest(inputs=[source], out=folder / "out", settings=settings), open_models=remote()
+    )
 
 
 def ids(path: Path) -> set[str]:

@@ -31,7 +31,7 @@ def gpus(*free_gb: float) -> list[Gpu]:
 def test_the_gpu_that_a_chat_server_has_filled_is_named(
     free_gb: Sequence[float], device: str, short: str | None
 ) -> None:
-    problem = shortage(load("local", sets=[f"painter.device={device}"]), gpus(*free_gb))
+    problem = shortage(load("local", overrides=[f"painter.device={device}"]), gpus(*free_gb))
     if short is None:
         assert problem is None
     else:

@@ -23,9 +23,9 @@ from magid_agents.models.painters import pipeline
 from magid_agents.models.painters.diffusers import DiffusersPainter
 from magid_agents.models.protocols import Painter
 from magid_agents.rundir import RunDir, RunDirError
-from magid_agents.session import Outcome, Request
+from magid_agents.session import RunRequest, RunResult
 from magid_agents.shards import Shard
-from tests.answering import AnsweringEndpoint, find
+from tests.answering import AnsweringEndpoint, open_models
 from tests.fake_run import write_input
 
 # A run that uses all there is: yes/no questions, a rewrite, a model that looks, a policy.
@@ -44,9 +44,9 @@ BASE = (
     *(f"{setting}={name}" for setting, name in PROMPTS.items()),
     "chat.provider=openai",
     "chat.model=writer",
-    'critic.chat={"provider": "openai", "model": "eyes", "vision": true}',
-    'safety.policy={"provider": "openai", "model": "judge", "vision": true}',
-    f'prices={{"writer": {FREE}, "eyes": {FREE}, "judge": {FREE}}}',
+    'critic.chat={"provider": "openai", "model": "vision_chat", "vision": true}',
+    'safety.safety_chat={"provider": "openai", "model": "judge", "vision": true}',
+    f'prices={{"writer": {FREE}, "vision_chat": {FREE}, "judge": {FREE}}}',
     "safety.limit=0.7",
     "safety.sample=1",
     "budget.attempts=2",
@@ -200,10 +200,12 @@ def edit_prompt(folder: Path, name: str, suffix: str = "") -> None:
     path.write_text((resources.folder("prompts") / f"{name}.md").read_text() + "Be strict.\n")
 
 
-def run(folder: Path, *sets: str, **options: Any) -> Outcome:
+def run(folder: Path, *sets: str, **options: Any) -> RunResult:
     given = {"inputs": [Path("in.jsonl")], "out": Path("out"), "prompts": Path("prompts"), **options}
     with chdir(folder):
-        return session.run(Request(settings=config.load(sets=[*BASE, *sets]), **given), find=find)
+        return session.run(
+            RunRequest(settings=config.load(overrides=[*BASE, *sets]), **given), open_models=open_models
+        )
 
 
 def changes(finished: Path, folder: Path, *sets: str, **options: Any) -> Changes:
@@ -325,14 +327,14 @@ def test_what_a_pipeline_is_called_with_is_in_the_key(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(finished)
-    settings = config.Painter(model="models/one")
+    settings = config.PainterSettings(model="models/one")
     sent = decided(settings, "painter", pipeline.arguments)
     assert sent >= {"steps", "guidance_argument", "arguments"}
     assert sent <= decided(settings, "painter", lambda s: _key(DiffusersPainter(s)))
 
 
 def test_what_an_images_endpoint_is_sent_is_in_the_key_and_its_probe() -> None:
-    settings = config.Painter(backend="images_endpoint", model="m", negative_prompt="blur")
+    settings = config.PainterSettings(backend="images_endpoint", model="m", negative_prompt="blur")
     sent = {"steps", "guidance", "width", "height", "negative_prompt"}
     assert decided(settings, "painter", lambda s: _key(AnsweringEndpoint(s))) == {"model", *sent}
     assert decided(settings, "painter", lambda s: AnsweringEndpoint(s).probe_request) == {"base_url", *sent}

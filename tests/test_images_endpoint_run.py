@@ -14,14 +14,14 @@ from PIL import Image
 from magid_agents import config
 from magid_agents.config import Settings
 from magid_agents.cost import CostReached
-from magid_agents.models import found
-from magid_agents.models.endpoint import Endpoint, EndpointDown, Unusable
+from magid_agents.models import build
+from magid_agents.models.build import Models
+from magid_agents.models.endpoint import Endpoint, EndpointDown, EndpointUnusable
 from magid_agents.models.fakes import FakeChat, FakeScorer
-from magid_agents.models.found import Models
 from magid_agents.models.painters.errors import PainterError
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.models.painters.request_variant import PROMPT
-from magid_agents.session import Outcome
+from magid_agents.session import RunResult
 from tests import fake_run
 from tests.servers import image_vendors
 from tests.servers.endpoint import Api, always, serving
@@ -35,7 +35,7 @@ OPENAI_SIZE: dict[str, Any] = {"width": 1024, "height": 1024}
 
 def remote(chat: FakeChat) -> Callable[[Settings], AbstractContextManager[Models]]:
     @contextmanager
-    def find(settings: Settings) -> Iterator[Models]:
+    def open_models(settings: Settings) -> Iterator[Models]:
         scorers = {
             "image_text_match": FakeScorer(fake_run.match),
             "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
@@ -43,15 +43,17 @@ def remote(chat: FakeChat) -> Callable[[Settings], AbstractContextManager[Models
         painter = ImagesEndpointPainter(settings.painter, Endpoint(8, 0))
         yield Models(chat, painter, scorers, fake_run.THRESHOLDS, None)
 
-    return find
+    return open_models
 
 
-def run(folder: Path, api: Api, *things: str, chat: FakeChat | None = None, **options: Any) -> Outcome:
-    """A run with the painter's settings and Request's options; the images are 64 x 64 unless they say so."""
+def run(folder: Path, api: Api, *things: str, chat: FakeChat | None = None, **options: Any) -> RunResult:
+    """A run with the painter's settings and RunRequest's options; images are 64 x 64 unless they say so."""
     painter = {key: options.pop(key) for key in ("width", "height", "steps") if key in options}
     sets = [f"painter.{key}={value}" for key, value in painter.items()] + options.pop("sets", [])
     sets += ["painter.backend=images_endpoint", "painter.model=m", f"painter.base_url={api.url}"]
-    return fake_run.run(folder, *things, find=remote(chat or FakeChat(fake_run.script)), sets=sets, **options)
+    return fake_run.run(
+        folder, *things, open_models=remote(chat or FakeChat(fake_run.script)), sets=sets, **options
+    )
 
 
 def asked_for(api: Api) -> list[str]:
@@ -187,7 +189,7 @@ def test_a_probe_is_paid_for_once(tmp_path: Path) -> None:
 def test_an_account_without_balance_stops_the_run(tmp_path: Path) -> None:
     with serving(Api()) as api:
         api.refused = lambda _: Refusal(402, "no credits") if len(api.asked) > PROBES + 1 else None
-        with pytest.raises(Unusable, match="no balance left"):
+        with pytest.raises(EndpointUnusable, match="no balance left"):
             run(tmp_path, api, *THINGS)
         api.refused = lambda _: None
         assert run(tmp_path, api).counts.accepted == 3
@@ -204,8 +206,8 @@ def test_a_served_model_is_told_from_another_of_the_same_name() -> None:
                 for section in ("chat", "painter")
                 for key in (f"base_url={api.url}", "model=m")
             ]
-            settings = config.load(sets=[*sets, "painter.backend=images_endpoint"])
-            with found.find(settings) as models:
+            settings = config.load(overrides=[*sets, "painter.backend=images_endpoint"])
+            with build.open_models(settings) as models:
                 return models.painter.identity
 
     first, again, other = map(

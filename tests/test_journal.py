@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magid_agents.journal import Answer, Call, Journal, Use
+from magid_agents.journal import Answer, Call, Journal, StepRef
 from magid_agents.store.database import JournalError
 from tests.store.journals import FakeModel, call, never, with_journal
 
@@ -107,10 +107,10 @@ def test_uses_tell_who_asked_and_whether_it_was_paid_for(tmp_path: Path) -> None
     async def ask(journal: Journal) -> None:
         model = FakeModel()
         await journal.begin("d1")
-        await journal.get_or_compute(call(prompt="a"), compute=model, use=Use("d1", "scanner"))
-        await journal.get_or_compute(call(prompt="a"), compute=model, use=Use("d1", "again"))
+        await journal.get_or_compute(call(prompt="a"), compute=model, step=StepRef("d1", "scanner"))
+        await journal.get_or_compute(call(prompt="a"), compute=model, step=StepRef("d1", "again"))
         await journal.begin("d2")
-        await journal.get_or_compute(call(prompt="a"), compute=model, use=Use("d2", "scanner"))
+        await journal.get_or_compute(call(prompt="a"), compute=model, step=StepRef("d2", "scanner"))
         await journal.begin("d2")
 
     with_journal(tmp_path / "j", ask)

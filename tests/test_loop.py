@@ -133,7 +133,7 @@ class OddsScript(Script):
     """Says Yes of every utterance that has an exclamation mark in it, and describes each by its text."""
 
     def __call__(self, messages: Sequence[Message], shape: str) -> str:
-        if shape == "Odds":
+        if shape == "TokenProbabilities":
             return "Yes" if "!" in messages[-1].text else "No"
         if shape == "Description":
             text = messages[-1].text.split("with the message: ")[-1]

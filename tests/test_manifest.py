@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from magid_agents import manifest, provenance, topology
+from magid_agents import graph_loader, manifest, provenance
 from magid_agents.errors import StopRun
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.rundir import RunDir, RunDirError
@@ -78,7 +78,7 @@ def first_schema(tmp_path: Path) -> Path:
     """A finished run in the first schema, moved, with the graph that ships now."""
     shutil.copytree(FIRST_SCHEMA, tmp_path / "old")
     path = tmp_path / "old" / "out" / "run.json"
-    content = json.loads(path.read_text()) | {"graph": topology.load("magid").identity}
+    content = json.loads(path.read_text()) | {"graph": graph_loader.load("magid").identity}
     path.write_text(json.dumps(content))
     return tmp_path / "old"
 

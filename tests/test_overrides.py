@@ -29,14 +29,14 @@ from magid_agents.config import ConfigError, load
 def test_text_becomes_what_its_setting_holds(
     item: str, section: str, name: str, value: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert getattr(getattr(load(sets=[item]), section), name) == value
+    assert getattr(getattr(load(overrides=[item]), section), name) == value
     path, _, text = item.partition("=")
     monkeypatch.setenv("MAGID_" + path.upper().replace(".", "__"), text)
     assert getattr(getattr(load(), section), name) == value
 
 
 def test_a_part_of_a_path_that_holds_a_dot_is_quoted() -> None:
-    settings = load(sets=['prices."gpt-4.1-mini".input=0.4', "prices.local.output=1"])
+    settings = load(overrides=['prices."gpt-4.1-mini".input=0.4', "prices.local.output=1"])
     assert settings.prices["gpt-4.1-mini"].input == 0.4
     assert settings.prices["local"].output == 1
 
@@ -95,12 +95,12 @@ def test_variables_that_are_no_settings_are_left_alone(name: str, monkeypatch: p
 )
 def test_a_mistake_in_a_flag_is_one_line(item: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(sets=[item])
+        load(overrides=[item])
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
 def test_a_message_does_not_repeat_the_value() -> None:
     with pytest.raises(ConfigError) as caught:
-        load(sets=["chat.timeout=https://user:secret@host"])
+        load(overrides=["chat.timeout=https://user:secret@host"])
     assert "secret" not in str(caught.value)

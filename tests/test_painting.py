@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.models.endpoint import Unavailable
+from magid_agents.models.endpoint import EndpointUnavailable
 from magid_agents.models.fakes import FakePainter
 from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
 from magid_agents.models.protocols import PaintedImage
@@ -41,7 +41,9 @@ def test_a_refusal_is_remembered_and_a_limit_may_change(tmp_path: Path) -> None:
 
 
 def test_an_endpoint_that_fails_fails_the_dialogue(tmp_path: Path) -> None:
-    outcome = fake_run.run(tmp_path, "dog", "silence", painter=FailingPainter(Unavailable("painter: 500")))
+    outcome = fake_run.run(
+        tmp_path, "dog", "silence", painter=FailingPainter(EndpointUnavailable("painter: 500"))
+    )
     assert (outcome.counts.dialogues, outcome.counts.failed) == (2, 1)
     assert fake_run.run(tmp_path).counts.failed == 0
 

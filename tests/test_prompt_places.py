@@ -61,7 +61,7 @@ def test_a_prompt_that_would_fail_every_dialogue_is_found_before_any_call(
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     assert (chat.calls, painter.calls) == (0, 0)
-    assert [str(error) for error in mistakes(config.load(sets=[setting]), folder)] == [str(caught.value)]
+    assert [str(error) for error in mistakes(config.load(overrides=[setting]), folder)] == [str(caught.value)]
 
 
 def test_a_prompt_that_fails_a_dialogue_ends_the_run(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_prompts_that_no_settings_name_are_checked_for_what_they_may_be_meant_fo
 
 
 def test_a_named_prompt_that_is_not_there_is_a_mistake() -> None:
-    (error,) = mistakes(config.load(sets=["scanner.prompt=scanner/few_shots"]))
+    (error,) = mistakes(config.load(overrides=["scanner.prompt=scanner/few_shots"]))
     assert str(error) == "Unknown prompt 'scanner/few_shots'. Did you mean 'scanner/few_shot'?"
 
 

@@ -11,7 +11,7 @@ from tests.fake_run import SETS, THRESHOLDS
 
 
 def describe(*sets: str, prompts: Path | None = None) -> Manifest:
-    settings = config.load(sets=[*SETS, *sets])
+    settings = config.load(overrides=[*SETS, *sets])
     loaded = prompt_places.load(settings, prompts)
     return provenance.describe(settings, loaded, {"chat": "m@1"}, THRESHOLDS, "g@1", [])
 
@@ -61,7 +61,7 @@ def test_a_prompt_counts_only_if_the_settings_can_use_it(tmp_path: Path) -> None
 
 
 def test_a_graph_of_ones_own_may_use_any_prompt() -> None:
-    settings = config.load(sets=[*SETS, "graph=mine.py:graph", "budget.attempts=1"])
+    settings = config.load(overrides=[*SETS, "graph=mine.py:graph", "budget.attempts=1"])
     loaded = prompt_places.load(settings)
     assert {"scanner/describe", "critic/answer", "prompt_writer/rewrite"} <= loaded.keys()
 

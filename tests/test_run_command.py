@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from magid_agents import cli
-from magid_agents.models import found
-from magid_agents.models.endpoint import Unavailable, Unusable
+from magid_agents.models import build
+from magid_agents.models.endpoint import EndpointUnavailable, EndpointUnusable
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage, Reply
 from magid_agents.rundir import RunDirError
@@ -21,7 +21,7 @@ from tests.test_cli import magid
 @pytest.fixture
 def faked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command in this process, on fake models."""
-    monkeypatch.setattr(found, "find", fakes(FakeChat(script), FakePainter()))
+    monkeypatch.setattr(build, "open_models", fakes(FakeChat(script), FakePainter()))
     monkeypatch.setenv("COLUMNS", "100")
 
 
@@ -113,14 +113,16 @@ def test_a_stop_that_the_same_command_resumes_ends_with_status_4(
     source = write_input(tmp_path / "in.jsonl", *(f"dog{i}" for i in range(30)))
     words = (source, "--out", tmp_path / "out", "--concurrency", 1)
     painter = Failing(RunDirError("images/ab: cannot be written (No space left on device)"))
-    monkeypatch.setattr(found, "find", fakes(FakeChat(script), painter))
+    monkeypatch.setattr(build, "open_models", fakes(FakeChat(script), painter))
     assert command(monkeypatch, *words) == 4
     assert capsys.readouterr().err == "magid: images/ab: cannot be written (No space left on device)\n"
     assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 1
-    monkeypatch.setattr(found, "find", fakes(FakeChat(script), Failing(Unavailable("painter: refused"))))
+    monkeypatch.setattr(
+        build, "open_models", fakes(FakeChat(script), Failing(EndpointUnavailable("painter: refused")))
+    )
     assert command(monkeypatch, *words) == 4
     assert "magid: the endpoint is down: 18 of the last 20" in capsys.readouterr().err
-    monkeypatch.setattr(found, "find", fakes(FakeChat(script), FakePainter()))
+    monkeypatch.setattr(build, "open_models", fakes(FakeChat(script), FakePainter()))
     assert command(monkeypatch, *words) == 0
     assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 30
 
@@ -128,7 +130,7 @@ def test_a_stop_that_the_same_command_resumes_ends_with_status_4(
 def test_the_cost_limit_ends_with_status_4(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(found, "find", fakes(FakeChat(script), FakePainter()))
+    monkeypatch.setattr(build, "open_models", fakes(FakeChat(script), FakePainter()))
     source = write_input(tmp_path / "in.jsonl", "dog", "cat")
     prices = '--set=prices={"painter": {"image": 1}}'
     words = (source, "--out", tmp_path / "out", "--concurrency", 1, prices, "--max-cost", 3)
@@ -141,9 +143,9 @@ def test_a_model_that_the_endpoint_lacks_ends_with_status_2(
 ) -> None:
     class NoModel(FakeChat):
         async def complete(self, *_: object) -> Reply:
-            raise Unusable("chat.model=moon: the endpoint has no such model")
+            raise EndpointUnusable("chat.model=moon: the endpoint has no such model")
 
-    monkeypatch.setattr(found, "find", fakes(NoModel(script), FakePainter()))
+    monkeypatch.setattr(build, "open_models", fakes(NoModel(script), FakePainter()))
     source = write_input(tmp_path / "in.jsonl", "dog")
     assert command(monkeypatch, source, "--out", tmp_path / "out") == 2
     assert capsys.readouterr().err == "magid: chat.model=moon: the endpoint has no such model\n"

@@ -15,8 +15,8 @@ from magid_agents.rundir import (
     REJECTED,
     RunDir,
     RunDirError,
+    atomic_write,
     image_name,
-    replacing,
     write_atomically,
 )
 
@@ -99,7 +99,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     write_atomically(path, "one\ntwo\n")
 
     def fail() -> None:
-        with replacing(path) as out:
+        with atomic_write(path) as out:
             out.write(b"three\n")
             raise OSError("disk full")
 

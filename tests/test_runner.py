@@ -17,7 +17,7 @@ from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.errors import StopRun
 from magid_agents.formats import BadRecord
 from magid_agents.journal import Journal
-from magid_agents.models.endpoint import Unavailable
+from magid_agents.models.endpoint import EndpointUnavailable
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
 from magid_agents.outage import Outage
 from magid_agents.prompts import Message
@@ -67,7 +67,7 @@ def run(
     **sets: Any,
 ) -> Counts:
     given = {"budget.candidates": 1, "concurrency": 3, **sets}
-    settings = config.load(sets=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in given.items())])
+    settings = config.load(overrides=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in given.items())])
 
     async def main() -> Counts:
         directory = RunDir(folder)
@@ -76,7 +76,7 @@ def run(
                 services = Services(
                     settings=settings,
                     journal=journal,
-                    run=directory,
+                    run_dir=directory,
                     prompts={name: prompts.load(name) for name in prompts.names()},
                     chat=FakeChat(script),
                     painter=painter,
@@ -165,7 +165,7 @@ def test_an_endpoint_that_is_down_for_all_ends_the_run(tmp_path: Path) -> None:
     class Down(FakePainter):
         async def paint(self, prompt: str, seed: int) -> Any:
             await super().paint(prompt, seed)
-            raise Unavailable("painter: connection failed")
+            raise EndpointUnavailable("painter: connection failed")
 
     painter = Down()
     with pytest.raises(Outage, match=r"all of the first 5 .*connection failed.* run the same command again"):
@@ -180,7 +180,7 @@ def test_one_dialogues_bad_luck_ends_no_run(tmp_path: Path) -> None:
     class Flaky(FakePainter):
         async def paint(self, prompt: str, seed: int) -> Any:
             if int(prompt[1:]) % 5:
-                raise Unavailable("painter: connection failed")
+                raise EndpointUnavailable("painter: connection failed")
             return await super().paint(prompt, seed)
 
     counts = run(tmp_path, (dialogue(f"d{i}") for i in range(60)), Flaky())

@@ -11,7 +11,7 @@ from graphs import magid, no_qa, retrieval
 from magid_agents import prompts
 from magid_agents.models.endpoint import ContentRefused
 from magid_agents.models.fakes import FakeChat, FakeScorer
-from magid_agents.models.protocols import Odds
+from magid_agents.models.protocols import TokenProbabilities
 from magid_agents.prompts import Message
 from magid_agents.rundir import KEPT, REJECTED
 from magid_agents.thresholds import Threshold
@@ -42,22 +42,24 @@ class Policy(FakeChat):
         super().__init__(lambda *_: "", vision=True)
         self.identity, self.answer = "fake-policy", (yes, no)
 
-    async def odds(self, _: Any, words: Sequence[str], images: Sequence[bytes] = ()) -> Odds:
+    async def token_probabilities(
+        self, _: Any, words: Sequence[str], images: Sequence[bytes] = ()
+    ) -> TokenProbabilities:
         self.looked += len(images)
-        return Odds(dict(zip(words, self.answer, strict=True)))
+        return TokenProbabilities(dict(zip(words, self.answer, strict=True)))
 
 
 class Moderated(Policy):
     """A policy model behind an endpoint that refuses to look at the image."""
 
-    async def odds(self, *_: Any) -> Odds:
+    async def token_probabilities(self, *_: Any) -> TokenProbabilities:
         raise ContentRefused("safety.policy: 400: content_policy_violation")
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_a_safe_image_is_kept(tmp_path: Path, graph: str) -> None:
     made = safe_world(tmp_path, graph, {"safety.sample": 1.0})
-    made.policy = Policy(0.1, 0.9)
+    made.safety_chat = Policy(0.1, 0.9)
     (image,) = made.run()["utterances"][0]["images"]
     assert image["scores"]["unsafe"] == 0.1
     assert not images(tmp_path, REJECTED)
@@ -67,12 +69,12 @@ NO_ANSWER = {
     "the classifier gives NaN": (lambda w: w.scorers.update(unsafe=unsafe(math.nan)), "gave no probability"),
     "the classifier gives a logit": (lambda w: w.scorers.update(unsafe=unsafe(-4.2)), "gave no probability"),
     "the classifier gives percents": (lambda w: w.scorers.update(unsafe=unsafe(3.0)), "gave no probability"),
-    "the policy model refuses": (lambda w: setattr(w, "policy", Policy(0, 0)), "neither Yes nor No"),
+    "the policy model refuses": (lambda w: setattr(w, "safety_chat", Policy(0, 0)), "neither Yes nor No"),
     "the policy model gives NaN": (
-        lambda w: setattr(w, "policy", Policy(math.nan, math.nan)),
+        lambda w: setattr(w, "safety_chat", Policy(math.nan, math.nan)),
         "neither Yes nor No",
     ),
-    "moderation refuses": (lambda w: setattr(w, "policy", Moderated(0, 0)), "content_policy_violation"),
+    "moderation refuses": (lambda w: setattr(w, "safety_chat", Moderated(0, 0)), "content_policy_violation"),
     "there is no limit": (lambda w: setattr(w, "thresholds", ()), "no limit for safety"),
     "safety has no limit": (lambda w: setattr(w, "thresholds", THRESHOLDS[:1]), "no limit for safety"),
 }
@@ -129,7 +131,7 @@ def test_an_unsafe_image_is_never_kept(tmp_path: Path) -> None:
 def test_an_unsafe_prompt_is_not_painted_and_is_written_again(tmp_path: Path) -> None:
     class Careful(Script):
         def __call__(self, messages: Sequence[Message], shape: str) -> str:
-            if shape == "Odds":
+            if shape == "TokenProbabilities":
                 return "Yes" if "prompt 1" in messages[-1].text else "No"
             return super().__call__(messages, shape)
 
@@ -145,28 +147,28 @@ def test_an_unsafe_prompt_is_not_painted_and_is_written_again(tmp_path: Path) ->
 
 def test_an_image_the_policy_model_finds_unsafe_is_never_kept(tmp_path: Path) -> None:
     made = safe_world(tmp_path, sets={"safety.sample": 1.0})
-    made.policy = FakeChat(lambda *_: "Yes", vision=True)
+    made.safety_chat = FakeChat(lambda *_: "Yes", vision=True)
     assert "fails safety" in made.run()["dropped"][0]["reason"]
-    assert made.policy.looked == made.painter.calls
+    assert made.safety_chat.looked == made.painter.calls
 
 
 def test_the_policy_model_sees_what_the_classifier_doubts(tmp_path: Path) -> None:
     made = safe_world(tmp_path, sets={"safety.sample": 0.0})
-    made.policy = FakeChat(lambda *_: "No", vision=True)
+    made.safety_chat = FakeChat(lambda *_: "No", vision=True)
     made.run()
-    assert made.policy.calls == 0
+    assert made.safety_chat.calls == 0
     made = safe_world(tmp_path / "doubt", sets={"safety.sample": 0.0})
     made.scorers["unsafe"] = unsafe(0.3)
-    made.policy = FakeChat(lambda *_: "No", vision=True)
+    made.safety_chat = FakeChat(lambda *_: "No", vision=True)
     image = made.run()["utterances"][0]["images"][0]
-    assert made.policy.calls == made.settings.budget.candidates
+    assert made.safety_chat.calls == made.settings.budget.candidates
     assert image["scores"]["unsafe"] == 0.3
 
 
 def test_a_prompt_whose_check_gives_no_answer_is_not_painted(tmp_path: Path) -> None:
     class Refusing(Script):
         def __call__(self, messages: Sequence[Message], shape: str) -> str:
-            return "I'm sorry." if shape == "Odds" else super().__call__(messages, shape)
+            return "I'm sorry." if shape == "TokenProbabilities" else super().__call__(messages, shape)
 
     sets = {"safety.prompt": "safety/prompt", "budget.attempts": 1}
     made = World(tmp_path, Refusing(moments((0, "a dog"))), lambda *_: 0.9, **sets)

@@ -12,11 +12,11 @@ import pytest
 
 from magid_agents import config, session, trace
 from magid_agents.config import Settings
-from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
-from magid_agents.models.found import Models
-from magid_agents.models.protocols import Odds
+from magid_agents.models.build import Models
+from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer, FakeTagger
+from magid_agents.models.protocols import TokenProbabilities
 from magid_agents.prompts import Message
-from magid_agents.session import Outcome, Request
+from magid_agents.session import RunRequest, RunResult
 from tests.fake_run import SETS, THRESHOLDS, lines, run, script, write_input
 
 
@@ -76,15 +76,15 @@ class Limited(FakeChat):
     """Answers yes/no questions, and has a token limit among its parameters."""
 
     def __init__(self, max_tokens: int) -> None:
-        super().__init__(lambda m, shape: "No" if shape == "Odds" else script(m, shape))
+        super().__init__(lambda m, shape: "No" if shape == "TokenProbabilities" else script(m, shape))
         self.parameters: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": max_tokens}
         self.asked = 0
 
-    async def odds(
+    async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
-    ) -> Odds:
+    ) -> TokenProbabilities:
         self.asked += 1
-        return await super().odds(messages, words, images)
+        return await super().token_probabilities(messages, words, images)
 
 
 def test_a_yes_no_question_does_not_depend_on_the_token_limit(tmp_path: Path) -> None:
@@ -109,14 +109,14 @@ def test_a_run_that_reuses_another_has_its_cost_limit_to_itself(tmp_path: Path) 
     assert 0 < more.cost < cost * 2
 
 
-def run_with(folder: Path, scorers: dict[str, FakeScorer]) -> Outcome:
+def run_with(folder: Path, scorers: dict[str, FakeScorer]) -> RunResult:
     @contextmanager
-    def find(_: Settings) -> Iterator[Models]:
-        yield Models(FakeChat(script), FakePainter(), scorers, THRESHOLDS, FakeObserver())
+    def open_models(_: Settings) -> Iterator[Models]:
+        yield Models(FakeChat(script), FakePainter(), scorers, THRESHOLDS, FakeTagger())
 
-    settings = config.load(sets=[*SETS, "budget.attempts=2"])
+    settings = config.load(overrides=[*SETS, "budget.attempts=2"])
     source = write_input(folder / "in.jsonl", "dog", "cat")
-    return session.run(Request([source], folder / "out", settings), find=find)
+    return session.run(RunRequest([source], folder / "out", settings), open_models=open_models)
 
 
 def test_a_score_is_known_by_scorer_image_and_text_whatever_the_check_is_called(tmp_path: Path) -> None:

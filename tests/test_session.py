@@ -14,7 +14,7 @@ from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.resources import folder
 from magid_agents.rundir import RunDirError
-from magid_agents.session import Request, count
+from magid_agents.session import RunRequest, count
 from tests.fake_run import lines, run, script, write_input
 
 
@@ -174,5 +174,5 @@ def test_dialogues_are_counted_ahead_where_that_is_quick(tmp_path: Path) -> None
     path = write_input(tmp_path / "in.jsonl", "dog", "cat")
     from magid_agents import config
 
-    assert count(Request([path], tmp_path / "out", config.load())) == 2
-    assert count(Request([path], tmp_path / "out", config.load(), limit=1)) == 1
+    assert count(RunRequest([path], tmp_path / "out", config.load())) == 2
+    assert count(RunRequest([path], tmp_path / "out", config.load(), limit=1)) == 1

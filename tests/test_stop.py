@@ -15,7 +15,6 @@ from magid_agents.models.protocols import PaintedImage, Reply
 from magid_agents.prompts import Message
 from tests.fake_run import run, script
 
-
 pytestmark = pytest.mark.usefixtures("interruptible")
 
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 COMMAND = """
 import sys, time
 from magid_agents import cli
-from magid_agents.models import found
+from magid_agents.models import build
 from magid_agents.models.fakes import FakeChat, FakePainter
 from tests.fake_run import fakes, script
 
@@ -36,7 +36,7 @@ class Slow(FakePainter):
             time.sleep(0.01)
         return await super().paint(prompt, seed)
 
-found.find = fakes(FakeChat(script), Slow())
+build.open_models = fakes(FakeChat(script), Slow())
 cli.main()
 """
 

@@ -110,7 +110,7 @@ def test_answered_questions_and_unpainted_prompts_are_told(tmp_path: Path) -> No
     def asking(messages: Sequence[Message], shape: str) -> str:
         if shape == "Questions":
             return '{"questions": ["Is there a cake?", "Is there a candle?"]}'
-        if shape == "Odds":  # of a question, and of a prompt's being unsafe
+        if shape == "TokenProbabilities":  # of a question, and of a prompt's being unsafe
             yes = "Is there a cake?", "<prompt>cake</prompt>"
             return "Yes" if any(asked in messages[-1].text for asked in yes) else "No"
         return script(messages, shape)
@@ -132,7 +132,7 @@ def test_answered_questions_and_unpainted_prompts_are_told(tmp_path: Path) -> No
 
 def test_a_check_without_an_answer_is_told(tmp_path: Path) -> None:
     def refusing(messages: Sequence[Message], shape: str) -> str:
-        if shape == "Odds":
+        if shape == "TokenProbabilities":
             return "I cannot help with that."
         if shape == "CritiqueAnswer":
             return '{"questions": [], "comment": "It shows a fish."}'

@@ -12,8 +12,8 @@ import pytest
 from magid_agents import trace
 from magid_agents.config import Settings
 from magid_agents.dialogue import Decision
+from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat, FakePainter
-from magid_agents.models.found import Models
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.trace import DialogueTrace
 from magid_agents.trace_display import show
@@ -47,18 +47,18 @@ def with_policy(unsafe: str) -> Callable[[Settings], AbstractContextManager[Mode
     """Fake models whose policy model gives this answer to whether an image is unsafe."""
 
     @contextmanager
-    def find(settings: Settings) -> Iterator[Models]:
+    def open_models(settings: Settings) -> Iterator[Models]:
         policy = FakeChat(lambda *_: unsafe, vision=True)
         with fake_run.fakes(FakeChat(script), FakePainter())(settings) as models:
-            yield replace(models, policy=policy)
+            yield replace(models, safety_chat=policy)
 
-    return find
+    return open_models
 
 
 @pytest.mark.parametrize(("answer", "unsafe"), [("No", 0.0), ("Yes", 1.0)])
 def test_a_policy_models_judgement_is_told(tmp_path: Path, answer: str, unsafe: float) -> None:
     policy = ["safety.policy.provider=openai", "safety.policy.vision=true", "safety.sample=1"]
-    run(tmp_path, "dog", sets=policy, find=with_policy(answer))
+    run(tmp_path, "dog", sets=policy, open_models=with_policy(answer))
     (moment,) = told(tmp_path / "out")["dog"].moments
     assert [c.scores["unsafe"] for a in moment.attempts for c in a.candidates][:2] == [unsafe, unsafe]
     assert accepted(tmp_path / "out") == in_dataset(tmp_path / "out")

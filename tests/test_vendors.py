@@ -13,14 +13,14 @@ import pytest
 from magid_agents import config, session
 from magid_agents.config import Settings
 from magid_agents.errors import StopRun
+from magid_agents.models.build import Models
 from magid_agents.models.chat import OpenAIChat
-from magid_agents.models.endpoint import EndpointDown, Unusable
-from magid_agents.models.fakes import FakeObserver, FakePainter, FakeScorer
-from magid_agents.models.found import Models
+from magid_agents.models.endpoint import EndpointDown, EndpointUnusable
+from magid_agents.models.fakes import FakePainter, FakeScorer, FakeTagger
 from magid_agents.models.reach import reach
 from magid_agents.prompts import Message
 from magid_agents.schemas import SCHEMAS
-from magid_agents.session import Outcome, Request
+from magid_agents.session import RunRequest, RunResult
 from tests.fake_run import SETS, THRESHOLDS, lines, match, script, write_input
 from tests.servers.endpoint import Api, serving
 from tests.servers.model import last_words, sees_image, stated_schema
@@ -47,20 +47,21 @@ def models(settings: Settings) -> AbstractContextManager[Models]:
         unsafe = FakeScorer(lambda *_: 0.0, identity="fake-unsafe")
         scorers = {"image_text_match": FakeScorer(match), "unsafe": unsafe}
         yield Models(
-            OpenAIChat(settings.chat, identity=identity), FakePainter(), scorers, THRESHOLDS, FakeObserver()
+            OpenAIChat(settings.chat, identity=identity), FakePainter(), scorers, THRESHOLDS, FakeTagger()
         )
 
     return opened()
 
 
-def run(folder: Path, api: Api, limit: int | None = None, **sets: Any) -> Outcome:
+def run(folder: Path, api: Api, limit: int | None = None, **sets: Any) -> RunResult:
     chat = {"model": api.personality.model, "base_url": api.url, **api.personality.settings}
     given = {**{f"chat.{name}": value for name, value in chat.items()}, **sets}
-    settings = config.load(sets=[*SETS, *(f"{key}={json.dumps(value)}" for key, value in given.items())])
+    settings = config.load(overrides=[*SETS, *(f"{key}={json.dumps(value)}" for key, value in given.items())])
     source = write_input(folder / "in.jsonl", "dog", "cake", "silence")
-    find: Callable[[Settings], AbstractContextManager[Models]] = models
+    open_models: Callable[[Settings], AbstractContextManager[Models]] = models
     return session.run(
-        Request(inputs=[source], out=folder / "out", settings=settings, limit=limit), find=find
+        RunRequest(inputs=[source], out=folder / "out", settings=settings, limit=limit),
+        open_models=open_models,
     )
 
 
@@ -114,7 +115,7 @@ def test_an_account_without_balance_stops_the_run_which_goes_on_when_it_is_toppe
     paid = 8
     refusal = Refusal(402, "Insufficient Balance")
     with serving(Api(answer, refused=lambda _: refusal if len(api.asked) > paid else None)) as api:
-        with pytest.raises(Unusable, match=r"^chat: .*no balance left .*run the same command again"):
+        with pytest.raises(EndpointUnusable, match=r"^chat: .*no balance left .*run the same command again"):
             run(tmp_path, api, concurrency=1)
         # One call per dialogue in flight may meet the refusal; no dialogue fails for it.
         assert len(api.asked) <= paid + 2

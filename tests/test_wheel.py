@@ -66,8 +66,10 @@ def test_it_runs_outside_the_checkout(magid: Path, tmp_path: Path) -> None:
 
 def test_what_ships_beside_the_code_is_there(magid: Path, tmp_path: Path) -> None:
     assert call(magid, "prompts", "check", where=tmp_path).returncode == 0
-    preset = "from magid_agents import config; print(config.load(sets=['painter.preset=sdxl']).painter.steps)"
+    preset = (
+        "from magid_agents import config; print(config.load(overrides=['painter.preset=sdxl']).painter.steps)"
+    )
     assert call(magid.parent / "python", "-c", preset, where=tmp_path).stdout.strip() == "30"
     for graph in ("magid", "no_qa", "retrieval"):
-        code = f"from magid_agents.topology import load; print(load('{graph}').identity)"
+        code = f"from magid_agents.graph_loader import load; print(load('{graph}').identity)"
         assert call(magid.parent / "python", "-c", code, where=tmp_path).stdout.startswith(graph)

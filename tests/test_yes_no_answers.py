@@ -10,10 +10,10 @@ import pytest
 
 from magid_agents import config, prompts
 from magid_agents.cost import Meter
-from magid_agents.journal import Journal, Use
+from magid_agents.journal import Journal, StepRef
 from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.fakes import FakeChat, FakePainter
-from magid_agents.models.protocols import Odds
+from magid_agents.models.protocols import TokenProbabilities
 from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
 from magid_agents.services import InvalidAnswer, Services
@@ -27,11 +27,11 @@ class Moody(FakeChat):
         self.answer = {"Yes": yes, "No": no}
         self.capabilities = can or Capabilities()
 
-    async def odds(
+    async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
-    ) -> Odds:
-        await super().odds(messages, words, images)
-        return Odds(self.answer, text="I cannot help with that.")
+    ) -> TokenProbabilities:
+        await super().token_probabilities(messages, words, images)
+        return TokenProbabilities(self.answer, text="I cannot help with that.")
 
 
 def is_unsafe(folder: Path, *chats: Moody) -> list[float | InvalidAnswer]:
@@ -46,7 +46,7 @@ def is_unsafe(folder: Path, *chats: Moody) -> list[float | InvalidAnswer]:
                 services = Services(
                     settings=settings,
                     journal=journal,
-                    run=directory,
+                    run_dir=directory,
                     prompts={"safety/prompt": prompts.load("safety/prompt")},
                     chat=chat,
                     painter=FakePainter(),
@@ -56,7 +56,9 @@ def is_unsafe(folder: Path, *chats: Moody) -> list[float | InvalidAnswer]:
                 )
                 try:
                     answers.append(
-                        await services.yes(Use("a", "check"), "safety/prompt", {"prompt": "a cat"})
+                        await services.yes_probability(
+                            StepRef("a", "check"), "safety/prompt", {"prompt": "a cat"}
+                        )
                     )
                 except InvalidAnswer as error:
                     answers.append(error)

@@ -11,7 +11,7 @@ from magid_agents import config, prompts
 from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.journal import Journal
-from magid_agents.models.fakes import FakeChat, FakeObserver, FakePainter, FakeScorer
+from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer, FakeTagger
 from magid_agents.prompts import Message
 from magid_agents.rundir import RunDir
 from magid_agents.services import Services
@@ -56,16 +56,16 @@ class World:
     def __init__(self, folder: Path, script: Script, match: Callable[[str, str], float], **sets: Any) -> None:
         self.folder, self.script = folder, script
         self.chat, self.painter = FakeChat(script), FakePainter()
-        self.observer: FakeObserver | None = FakeObserver()
-        self.eyes: FakeChat | None = None
-        self.policy: FakeChat | None = None
+        self.tagger: FakeTagger | None = FakeTagger()
+        self.vision_chat: FakeChat | None = None
+        self.safety_chat: FakeChat | None = None
         self.graph: Any = magid.graph
         self.thresholds: tuple[Threshold, ...] = THRESHOLDS
         self.scorers: dict[str, FakeScorer] = {
             "image_text_match": FakeScorer(match),
             "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
         }
-        self.settings = config.load(sets=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in sets.items())])
+        self.settings = config.load(overrides=[*SETS, *(f"{k}={json.dumps(v)}" for k, v in sets.items())])
 
     def run(self, dialogue: Dialogue = DIALOGUE) -> dict[str, Any]:
         async def main() -> dict[str, Any]:
@@ -75,16 +75,16 @@ class World:
                     services = Services(
                         settings=self.settings,
                         journal=journal,
-                        run=run,
+                        run_dir=run,
                         prompts={name: prompts.load(name) for name in prompts.names()},
                         chat=self.chat,
                         painter=self.painter,
                         scorers=self.scorers,
                         thresholds=self.thresholds,
                         meter=Meter(self.settings),
-                        observer=self.observer,
-                        eyes=self.eyes,
-                        policy=self.policy,
+                        tagger=self.tagger,
+                        vision_chat=self.vision_chat,
+                        safety_chat=self.safety_chat,
                     )
                     result = await self.graph.ainvoke({"dialogue": dialogue}, context=services)
             record: dict[str, Any] = result["record"]

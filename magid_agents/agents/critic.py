@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 
 from magid_agents.agents.critique import ask_critique
-from magid_agents.agents.state import MomentState, Outcome, dropped, use
+from magid_agents.agents.state import MomentOutcome, MomentState, dropped, step_ref
 from magid_agents.agents.verdict import accept_first_safe, best, decide, is_safe
 from magid_agents.dialogue import Attempt, Candidate, Critique, Decision, Illustration, Verdict
 from magid_agents.rundir import image_name
@@ -70,7 +70,7 @@ async def _score(
     }
 
     async def score(check: str) -> float:
-        step = use(state, f"score/{number:02d}/{check}")
+        step = step_ref(state, f"score/{number:02d}/{check}")
         text = texts[services.settings.scorers[check].against]
         return await services.score(step, check, candidate.sha256, text)
 
@@ -80,7 +80,7 @@ async def _score(
     if UNSAFE in checks:
         scores[UNSAFE], why = await _judge_safety(state, services, number, candidate, scores.get(UNSAFE))
         unanswered |= {UNSAFE: why} if why else {}
-    services.run.place_image(candidate.sha256, safe=is_safe(scores, services.thresholds))
+    services.run_dir.place_image(candidate.sha256, safe=is_safe(scores, services.thresholds))
     return candidate.model_copy(update={"scores": scores, "unanswered": unanswered})
 
 
@@ -93,10 +93,10 @@ async def _judge_safety(
     """
     if classified is None or not 0 <= classified <= 1:
         return 1.0, "the classifier gave no probability"
-    if not services.to_be_judged(candidate.sha256, classified):
+    if not services.needs_safety_review(candidate.sha256, classified):
         return classified, ""
     try:
-        judged = await services.judge(use(state, f"policy/{number:02d}"), candidate.sha256)
+        judged = await services.unsafe_probability(step_ref(state, f"policy/{number:02d}"), candidate.sha256)
     except InvalidAnswer as error:
         said = " ".join(error.raw.split())[:MAX_QUOTED]
         return 1.0, f"policy model, {error.problem}: {said!r}"
@@ -108,7 +108,7 @@ def _judged(draft: Attempt, scored: Sequence[Candidate], verdict: Verdict, criti
     return draft.model_copy(update=update)
 
 
-def _outcome(state: MomentState, judged: Attempt, attempts: int) -> Outcome:
+def _outcome(state: MomentState, judged: Attempt, attempts: int) -> MomentOutcome:
     moment, verdict = state["moment"], judged.verdict
     assert verdict is not None
     if verdict.decision is Decision.GIVE_UP:
@@ -129,4 +129,4 @@ def _outcome(state: MomentState, judged: Attempt, attempts: int) -> Outcome:
         questions=judged.critique.questions,
         attempts=attempts,
     )
-    return Outcome(utterance=moment.utterance, illustration=illustration, dropped=None)
+    return MomentOutcome(utterance=moment.utterance, illustration=illustration, dropped=None)

@@ -8,9 +8,9 @@ answer, YesOrNo asks one question about the whole, CritiqueAnswer asks and answe
 import asyncio
 from collections.abc import Sequence
 
-from magid_agents.agents.state import MomentState, use
+from magid_agents.agents.state import MomentState, step_ref
 from magid_agents.dialogue import Candidate, Critique, Question
-from magid_agents.journal import Use
+from magid_agents.journal import StepRef
 from magid_agents.schemas import CritiqueAnswer, Questions, YesOrNo
 from magid_agents.services import InvalidAnswer, Services
 
@@ -21,7 +21,7 @@ async def ask_critique(state: MomentState, services: Services, candidate: Candid
     """Return the critique of a candidate; it says so if the model gave none that can be used."""
     template = services.settings.critic.critique
     assert template is not None
-    shape, ask = services.shape(template), _ask_at_once
+    shape, ask = services.output_schema(template), _ask_at_once
     if shape is Questions:
         ask = _ask_one_by_one
     elif shape is YesOrNo:
@@ -35,9 +35,9 @@ async def ask_critique(state: MomentState, services: Services, candidate: Candid
 async def _ask_at_once(
     state: MomentState, services: Services, template: str, candidate: Candidate
 ) -> Critique:
-    seen = await services.look(use(state, "look"), candidate.sha256)
+    seen = await services.tag_image(step_ref(state, "look"), candidate.sha256)
     answer = await services.ask(
-        use(state, "critique"),
+        step_ref(state, "critique"),
         template,
         {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen},
         CritiqueAnswer,
@@ -52,20 +52,20 @@ async def _ask_about_the_whole(
     state: MomentState, services: Services, template: str, candidate: Candidate
 ) -> Critique:
     """Whether what is seen may be what is wanted. What is seen is the comment."""
-    seen = await services.look(use(state, "look"), candidate.sha256)
+    seen = await services.tag_image(step_ref(state, "look"), candidate.sha256)
     values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen}
-    odds = await _yes(services, use(state, "critique/odds"), template, values)
-    return Critique.by_odds(state["moment"].description, odds, seen)
+    probability = await _yes(services, step_ref(state, "critique/odds"), template, values)
+    return Critique.from_probability(state["moment"].description, probability, seen)
 
 
 async def _ask_one_by_one(
     state: MomentState, services: Services, template: str, candidate: Candidate
 ) -> Critique:
     """Questions from the description alone, the same for every attempt, then how likely each is satisfied
-    (TIFA, Hu et al. 2023; the odds of Yes as VQAScore has them, Lin et al. 2024)."""
+    (TIFA, Hu et al. 2023; the probability of Yes as VQAScore has them, Lin et al. 2024)."""
     values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": []}
     asked = await services.ask(
-        use(state, "critique/questions"),
+        step_ref(state, "critique/questions"),
         template,
         values,
         Questions,
@@ -73,9 +73,9 @@ async def _ask_one_by_one(
     )
 
     async def answer(number: int, question: str) -> Question:
-        step, yes_no = use(state, f"critique/yes/{number:02d}"), services.settings.critic.answer
-        odds = await _yes(services, step, yes_no, {"question": question}, [candidate.sha256])
-        return Question.by_odds(question, odds)
+        step, yes_no = step_ref(state, f"critique/yes/{number:02d}"), services.settings.critic.answer
+        probability = await _yes(services, step, yes_no, {"question": question}, [candidate.sha256])
+        return Question.from_probability(question, probability)
 
     questions = await asyncio.gather(*(answer(i, q) for i, q in enumerate(asked.questions[:MAX_QUESTIONS])))
     return Critique(questions=tuple(questions))
@@ -89,10 +89,10 @@ def _check_questions(questions: Sequence[str]) -> str | None:
 
 
 async def _yes(
-    services: Services, step: Use, template: str, values: dict[str, object], images: Sequence[str] = ()
+    services: Services, step: StepRef, template: str, values: dict[str, object], images: Sequence[str] = ()
 ) -> float | None:
     """The probability of Yes, or None if the answer is neither Yes nor No."""
     try:
-        return await services.yes(step, template, values, images)
+        return await services.yes_probability(step, template, values, images)
     except InvalidAnswer:
         return None

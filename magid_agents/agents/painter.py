@@ -4,9 +4,9 @@ import asyncio
 
 from langgraph.runtime import Runtime
 
-from magid_agents.agents.state import MomentState, use
+from magid_agents.agents.state import MomentState, step_ref
 from magid_agents.dialogue import Attempt, Candidate
-from magid_agents.services import InvalidAnswer, Services, Unpainted
+from magid_agents.services import InvalidAnswer, PaintingFailed, Services
 
 
 async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, Attempt]:
@@ -20,17 +20,17 @@ async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, A
     place = state["dialogue"].id, state["moment"].utterance, len(state.get("attempts", []))
     seeds = [services.seed(*place, i) for i in range(services.settings.budget.candidates)]
 
-    async def one(number: int, seed: int) -> Candidate | Unpainted:
+    async def one(number: int, seed: int) -> Candidate | PaintingFailed:
         try:
-            sha256 = await services.paint(use(state, f"paint/{number:02d}"), draft.prompt, seed)
-        except Unpainted as error:
+            sha256 = await services.paint(step_ref(state, f"paint/{number:02d}"), draft.prompt, seed)
+        except PaintingFailed as error:
             return error
         claimed = seed if services.painter.reproducible else None
         return Candidate(sha256=sha256, seed=claimed, model=services.painter.identity)
 
     made = await asyncio.gather(*(one(i, seed) for i, seed in enumerate(seeds)))
     candidates = tuple(c for c in made if isinstance(c, Candidate))
-    why = "; ".join(dict.fromkeys(str(c) for c in made if isinstance(c, Unpainted)))
+    why = "; ".join(dict.fromkeys(str(c) for c in made if isinstance(c, PaintingFailed)))
     return {"draft": draft.model_copy(update={"candidates": candidates, "unpainted": why})}
 
 
@@ -40,7 +40,9 @@ async def _refuse_prompt(state: MomentState, services: Services) -> str:
     if safety.prompt is None:
         return ""
     try:
-        unsafe = await services.yes(use(state, "check"), safety.prompt, {"prompt": state["draft"].prompt})
+        unsafe = await services.yes_probability(
+            step_ref(state, "check"), safety.prompt, {"prompt": state["draft"].prompt}
+        )
     except InvalidAnswer as error:
         return f"the prompt counts as unsafe, its check got no answer ({error.problem})"
     if unsafe >= safety.limit:

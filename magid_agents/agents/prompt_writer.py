@@ -6,7 +6,7 @@ a good one is the prompt file's.
 
 from langgraph.runtime import Runtime
 
-from magid_agents.agents.state import MomentState, dropped, use
+from magid_agents.agents.state import MomentState, dropped, step_ref
 from magid_agents.dialogue import Attempt
 from magid_agents.schemas import GenerationPrompt, GenerationPrompts, Written
 from magid_agents.services import InvalidAnswer, Services
@@ -31,16 +31,20 @@ async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[
     writer = services.settings.writer
     template = writer.rewrite if earlier else writer.write
     tried = [a.prompt for a in earlier]
-    several = services.shape(template) is GenerationPrompts
+    several = services.output_schema(template) is GenerationPrompts
     shape: type[Written] = GenerationPrompts if several else GenerationPrompt
     try:
         answer = await services.ask(
-            use(state, "write"), template, values, shape, lambda found: usable(found, tried, services)[1]
+            step_ref(state, "write"),
+            template,
+            values,
+            shape,
+            lambda found: pick_prompt(found, tried, services)[1],
         )
     except InvalidAnswer as error:
         reason = f"no {'other prompt' if earlier else 'prompt'} was written: {error.problem}"
         return {"outcomes": [dropped(moment, reason)]}
-    prompt, _ = usable(answer, tried, services)
+    prompt, _ = pick_prompt(answer, tried, services)
     return {"draft": Attempt(prompt=prompt)}
 
 
@@ -49,17 +53,17 @@ async def verbatim(state: MomentState) -> dict[str, Attempt]:
     return {"draft": Attempt(prompt=" ".join(state["moment"].description.split()))}
 
 
-def usable(answer: Written, tried: list[str], services: Services) -> tuple[str, str | None]:
+def pick_prompt(answer: Written, tried: list[str], services: Services) -> tuple[str, str | None]:
     """(the first prompt that can be used, None), or ("", what is wrong with the last)."""
     wrong: str | None = "there is no prompt"
     for prompt in answer.choices:
-        wrong = problem(prompt, tried, services)
+        wrong = check_prompt(prompt, tried, services)
         if wrong is None:
             return " ".join(prompt.split()), None
     return "", wrong
 
 
-def problem(prompt: str, earlier: list[str], services: Services) -> str | None:
+def check_prompt(prompt: str, earlier: list[str], services: Services) -> str | None:
     """What is wrong with a prompt, in words the writer can act on."""
     words = " ".join(prompt.split())
     if not words:

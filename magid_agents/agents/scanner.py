@@ -1,8 +1,8 @@
 """The scanner: which utterances would be followed by a shared image, who shares it, what it shows, why.
 
-Knows two ways to ask and what makes an answer valid; which one it is, the prompt file's output says:
-SharingMoments asks once for the whole dialogue, YesOrNo asks of each utterance for the odds, which a small
-model answers better, and then for a description of the likeliest. What is said is the prompt file's.
+Knows two ways to ask and what makes an answer valid. The prompt file's output says which one it is:
+SharingMoments asks once about the whole dialogue. YesOrNo asks about each utterance for the probability
+of Yes, which a small model answers better, and then for a description of the likeliest.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 
 from magid_agents.agents.state import DialogueState
 from magid_agents.dialogue import Dialogue, SharingMoment
-from magid_agents.journal import Use
+from magid_agents.journal import StepRef
 from magid_agents.schemas import Description, Moment, SharingMoments, YesOrNo
 from magid_agents.services import Services
 
@@ -21,7 +21,9 @@ async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str,
     services, dialogue = runtime.context, state["dialogue"]
     if services.settings.scanner.max_images == 0:
         return {"moments": []}
-    found = await (_by_odds if _asks_for_odds(services) else _at_once)(dialogue, services)
+    found = await (_scan_per_utterance if _asks_per_utterance(services) else _scan_whole_dialogue)(
+        dialogue, services
+    )
     moments = [
         SharingMoment(
             utterance=m.utterance,
@@ -35,58 +37,58 @@ async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str,
 
 
 async def shared_after(dialogue: Dialogue, services: Services) -> list[int]:
-    """The moments' utterances alone, for a measurement: by odds, nothing is described."""
-    if _asks_for_odds(services):
-        return sorted(await _likely(dialogue, services))
-    return sorted(m.utterance for m in await _at_once(dialogue, services))
+    """The moments' utterances alone, for a measurement: by probabilities, nothing is described."""
+    if _asks_per_utterance(services):
+        return sorted(await _select_utterances(dialogue, services))
+    return sorted(m.utterance for m in await _scan_whole_dialogue(dialogue, services))
 
 
-def _asks_for_odds(services: Services) -> bool:
-    return services.shape(services.settings.scanner.prompt) is YesOrNo
+def _asks_per_utterance(services: Services) -> bool:
+    return services.output_schema(services.settings.scanner.prompt) is YesOrNo
 
 
-async def _at_once(dialogue: Dialogue, services: Services) -> list[Moment]:
+async def _scan_whole_dialogue(dialogue: Dialogue, services: Services) -> list[Moment]:
     most = services.settings.scanner.max_images
     answer = await services.ask(
-        Use(dialogue.id, "scan"),
+        StepRef(dialogue.id, "scan"),
         services.settings.scanner.prompt,
         {"utterances": dialogue.utterances, "max_images": most},
         SharingMoments,
-        lambda found: problem(found, dialogue, most),
+        lambda found: check_moments(found, dialogue, most),
     )
     return answer.moments
 
 
-async def _by_odds(dialogue: Dialogue, services: Services) -> list[Moment]:
-    likely = await _likely(dialogue, services)
-    return await asyncio.gather(*(_described(dialogue, i, services) for i in likely))
+async def _scan_per_utterance(dialogue: Dialogue, services: Services) -> list[Moment]:
+    likely = await _select_utterances(dialogue, services)
+    return await asyncio.gather(*(_describe_moment(dialogue, i, services) for i in likely))
 
 
-async def _likely(dialogue: Dialogue, services: Services) -> list[int]:
-    odds, settings = await _odds(dialogue, services), services.settings.scanner
+async def _select_utterances(dialogue: Dialogue, services: Services) -> list[int]:
+    probabilities, settings = await _share_probabilities(dialogue, services), services.settings.scanner
     likely: list[int] = []
-    for i in sorted(odds, key=lambda i: (-odds[i], i)):
+    for i in sorted(probabilities, key=lambda i: (-probabilities[i], i)):
         # Who talks about a thing says it twice, and shares one image of it: its likeliest utterance stands.
-        if odds[i] >= settings.limit and all(abs(i - j) >= settings.apart for j in likely):
+        if probabilities[i] >= settings.limit and all(abs(i - j) >= settings.apart for j in likely):
             likely.append(i)
     return likely[: settings.max_images]
 
 
-async def _odds(dialogue: Dialogue, services: Services) -> dict[int, float]:
+async def _share_probabilities(dialogue: Dialogue, services: Services) -> dict[int, float]:
     """How likely an image is shared, 0 to 1, after each utterance that says anything."""
 
     async def one(i: int) -> float:
         values = {"utterances": dialogue.utterances, "utterance": i}
         prompt = services.settings.scanner.prompt
-        return await services.yes(Use(dialogue.id, f"scan/odds/{i:04d}"), prompt, values)
+        return await services.yes_probability(StepRef(dialogue.id, f"scan/odds/{i:04d}"), prompt, values)
 
     said = [i for i, u in enumerate(dialogue.utterances) if u.text.strip()]
     return dict(zip(said, await asyncio.gather(*map(one, said)), strict=True))
 
 
-async def _described(dialogue: Dialogue, utterance: int, services: Services) -> Moment:
+async def _describe_moment(dialogue: Dialogue, utterance: int, services: Services) -> Moment:
     answer = await services.ask(
-        Use(dialogue.id, f"scan/describe/{utterance:04d}"),
+        StepRef(dialogue.id, f"scan/describe/{utterance:04d}"),
         services.settings.scanner.describe,
         {"utterances": dialogue.utterances, "utterance": utterance},
         Description,
@@ -95,7 +97,7 @@ async def _described(dialogue: Dialogue, utterance: int, services: Services) -> 
     return Moment(rationale=answer.rationale, utterance=utterance, description=answer.description)
 
 
-def problem(answer: SharingMoments, dialogue: Dialogue, most: int) -> str | None:
+def check_moments(answer: SharingMoments, dialogue: Dialogue, most: int) -> str | None:
     """What is wrong with a scanner's answer, in words it can act on."""
     last = len(dialogue.utterances) - 1
     chosen = [m.utterance for m in answer.moments]

@@ -7,10 +7,10 @@ import operator
 from typing import Annotated, TypedDict
 
 from magid_agents.dialogue import Attempt, Dialogue, Dropped, Illustration, SharingMoment
-from magid_agents.journal import Use
+from magid_agents.journal import StepRef
 
 
-class Outcome(TypedDict):
+class MomentOutcome(TypedDict):
     """What became of one sharing moment: exactly one of the two."""
 
     utterance: int
@@ -23,7 +23,7 @@ class DialogueState(TypedDict, total=False):
 
     dialogue: Dialogue
     moments: list[SharingMoment]
-    outcomes: Annotated[list[Outcome], operator.add]
+    outcomes: Annotated[list[MomentOutcome], operator.add]
     record: dict[str, object]  # the finished line of dialogues.jsonl
 
 
@@ -34,22 +34,22 @@ class MomentState(TypedDict, total=False):
     moment: SharingMoment
     attempts: list[Attempt]  # judged ones, oldest first
     draft: Attempt  # the one being made
-    outcomes: Annotated[list[Outcome], operator.add]
+    outcomes: Annotated[list[MomentOutcome], operator.add]
 
 
 class MomentOutput(TypedDict):
     """What a loop hands back to the dialogue: loops run side by side and may write nothing else."""
 
-    outcomes: Annotated[list[Outcome], operator.add]
+    outcomes: Annotated[list[MomentOutcome], operator.add]
 
 
-def dropped(moment: SharingMoment, reason: str) -> Outcome:
+def dropped(moment: SharingMoment, reason: str) -> MomentOutcome:
     """The outcome of a moment that is given up."""
     told = Dropped(utterance=moment.utterance, description=moment.description, reason=reason)
-    return Outcome(utterance=moment.utterance, illustration=None, dropped=told)
+    return MomentOutcome(utterance=moment.utterance, illustration=None, dropped=told)
 
 
-def use(state: MomentState, what: str) -> Use:
+def step_ref(state: MomentState, what: str) -> StepRef:
     """Who asks, for the journal: utterance/attempt/what, so that steps sort as they happened."""
     utterance, attempt = state["moment"].utterance, len(state.get("attempts", [])) + 1
-    return Use(state["dialogue"].id, f"{utterance:04d}/{attempt}/{what}")
+    return StepRef(state["dialogue"].id, f"{utterance:04d}/{attempt}/{what}")

@@ -28,7 +28,7 @@ from magid_agents.journal import Journal
 from magid_agents.results import Calls, Counts
 from magid_agents.rundir import RunDir, RunDirError
 from magid_agents.runner import Progress
-from magid_agents.session import Find, Outcome, Request
+from magid_agents.session import ModelsFactory, RunRequest, RunResult
 from magid_agents.shards import Shard
 from magid_agents.stopping import keep_sigterm_handler
 
@@ -45,13 +45,13 @@ class WorkerLost(StopRun):
 
 
 def run(
-    request: Request,
+    request: RunRequest,
     progress: Progress,
     *,
     workers: int | None = None,
     address: str | None = None,
-    find: Find | None = None,
-) -> Outcome:
+    open_models: ModelsFactory | None = None,
+) -> RunResult:
     """Run on the cluster at `address`, or on one of this machine's own, and merge the parts into request.out.
 
     Raises ConfigError if Ray is not installed or the cluster does not answer, RunDirError if `out` holds a
@@ -70,7 +70,7 @@ def run(
         gpus = int(ray.cluster_resources().get("GPU", 0))
         workers = workers or max(1, gpus)
         parts = _parts(request, workers)
-        job = Job(replace(request, fresh=False), find, Path.cwd(), _environment(request.settings))
+        job = Job(replace(request, fresh=False), open_models, Path.cwd(), _environment(request.settings))
         queue = PartQueue(_spent(request, parts), request.settings.max_cost)
         with _workers(job, workers, gpus, ours=ours) as actors:
             outcomes = _deal(actors, queue, progress, lambda: _clear(request))
@@ -82,12 +82,12 @@ def run(
         )
     counts = merge.merge([part_folder(request.out, part) for part in parts], request.out, again=True)
     computed, reused = sum(o.computed for o in outcomes), sum(o.reused for o in outcomes)
-    return Outcome(counts, computed, reused, monotonic() - begin, sum(o.cost for o in outcomes))
+    return RunResult(counts, computed, reused, monotonic() - begin, sum(o.cost for o in outcomes))
 
 
 def _deal(
     actors: Sequence[Any], queue: PartQueue, progress: Progress, when_ready: Callable[[], None]
-) -> list[Outcome]:
+) -> list[RunResult]:
     """Give each worker one part after another; return the outcomes of the parts that are done.
 
     `when_ready` is called once a worker has its models, and before any part begins.
@@ -95,7 +95,7 @@ def _deal(
     import ray
 
     busy: dict[Any, tuple[Any, Shard | None]] = {actor.start.remote(): (actor, None) for actor in actors}
-    idle, outcomes, running = list[Any](), list[Outcome](), 0
+    idle, outcomes, running = list[Any](), list[RunResult](), 0
     while True:
         while idle and (dealt := queue.take(len(actors) - running)):
             actor = idle.pop()
@@ -139,7 +139,7 @@ def _result(done: Any) -> Any:
         raise error.cause from error
 
 
-def _total(outcomes: Sequence[Outcome]) -> tuple[Counts, Calls]:
+def _total(outcomes: Sequence[RunResult]) -> tuple[Counts, Calls]:
     total = Counts()
     for outcome in outcomes:
         total.combine(asdict(outcome.counts))
@@ -199,7 +199,7 @@ def _workers(job: Job, count: int, gpus: int, *, ours: bool) -> Iterator[list[An
                 ray.kill(actor)
 
 
-def _parts(request: Request, workers: int) -> list[Shard]:
+def _parts(request: RunRequest, workers: int) -> list[Shard]:
     """Return the parts: as many as an earlier run of this engine made, or some for each worker.
 
     Raises RunDirError if the directory holds a run in one piece.
@@ -216,7 +216,7 @@ def _parts(request: Request, workers: int) -> list[Shard]:
     return [Shard(number, count) for number in range(1, count + 1)]
 
 
-def _clear(request: Request) -> None:
+def _clear(request: RunRequest) -> None:
     """Remove an earlier run, if a fresh one was asked for: once, before any worker has a part of this one."""
     if not request.fresh:
         return
@@ -228,7 +228,7 @@ def _clear(request: Request) -> None:
             shutil.rmtree(folder)
 
 
-def _spent(request: Request, parts: Sequence[Shard]) -> dict[Shard, float]:
+def _spent(request: RunRequest, parts: Sequence[Shard]) -> dict[Shard, float]:
     """Return what every part has cost in earlier runs; only a limit makes it worth looking."""
 
     async def main() -> dict[Shard, float]:
@@ -245,7 +245,7 @@ def _spent(request: Request, parts: Sequence[Shard]) -> dict[Shard, float]:
     return asyncio.run(main())
 
 
-def _absolute(request: Request) -> Request:
+def _absolute(request: RunRequest) -> RunRequest:
     """Return the request with paths that mean the same in every process."""
     return replace(
         request,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from magid_agents import session
 from magid_agents.errors import MagidError
-from magid_agents.models import found
-from magid_agents.models.found import Models
-from magid_agents.session import Find, Outcome, Request
+from magid_agents.models import build
+from magid_agents.models.build import Models
+from magid_agents.session import ModelsFactory, RunRequest, RunResult
 from magid_agents.shards import Shard
 
 FOLDER = "parts"  # in the run directory
@@ -26,8 +26,8 @@ def part_folder(out: Path, part: Shard) -> Path:
 class Job:
     """What every worker is told about the run."""
 
-    request: Request
-    find: Find | None
+    request: RunRequest
+    open_models: ModelsFactory | None
     cwd: Path  # where relative paths in the settings begin
     environment: Mapping[str, str]  # keys among them: Ray's dashboard would show a runtime_env
 
@@ -51,14 +51,14 @@ class Worker:
             return error
         return None
 
-    def run(self, part: Shard, max_cost: float | None) -> Outcome | MagidError:
+    def run(self, part: Shard, max_cost: float | None) -> RunResult | MagidError:
         """Run one part until it is done or has cost `max_cost` in all."""
         whole = self._job.request
         settings = whole.settings.model_copy(update={"max_cost": max_cost})
         request = replace(whole, shard=part, out=part_folder(whole.out, part), settings=settings)
         try:
             loop, models = self._models()
-            return session.run(request, find=lambda _: nullcontext(models), loop=loop)
+            return session.run(request, open_models=lambda _: nullcontext(models), loop=loop)
         except MagidError as error:
             return error
 
@@ -66,6 +66,8 @@ class Worker:
         # Opened when first needed: a worker that was lost is made anew and asked for a part at once.
         if self._ready is None:
             loop = self._open.enter_context(asyncio.Runner())  # one for all parts: clients live in it
-            models = self._open.enter_context((self._job.find or found.find)(self._job.request.settings))
+            models = self._open.enter_context(
+                (self._job.open_models or build.open_models)(self._job.request.settings)
+            )
             self._ready = loop, models
         return self._ready

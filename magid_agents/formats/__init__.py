@@ -13,7 +13,7 @@ from magid_agents.errors import unknown
 from magid_agents.formats import dailydialog, messages, native, personachat, photochat
 from magid_agents.formats.lines import BOM
 from magid_agents.formats.reader import Reader
-from magid_agents.formats.records import BadRecord, Fault, FormatError, content_id
+from magid_agents.formats.records import BadRecord, FormatError, RecordError, content_id
 from magid_agents.formats.seen import Seen
 from magid_agents.text import printable
 
@@ -62,7 +62,7 @@ def _read(path: Path, name: str, seen: Seen) -> Iterator[Dialogue | BadRecord]:
         reader = FORMATS[_chosen(path, name, file.peek())]
         for line, record in reader.read(file, path):
             any_record = True
-            if isinstance(record, Fault):
+            if isinstance(record, RecordError):
                 yield BadRecord(path, line, record.reason, record.fix)
             elif dialogue := _with_unique_id(record, path, seen):
                 yield dialogue
@@ -106,7 +106,7 @@ def _chosen(path: Path, name: str, head: bytes) -> str:
 
 def _fitting(path: Path, head: bytes) -> str:
     for name, reader in FORMATS.items():
-        if reader.fits(head):
+        if reader.sniff(head):
             return name
     utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     fix = "save it as UTF-8" if utf16 else "check the file, or name its format with --format"

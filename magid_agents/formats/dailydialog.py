@@ -8,24 +8,24 @@ import re
 from magid_agents.dialogue import Dialogue
 from magid_agents.formats.json_records import is_json
 from magid_agents.formats.reader import line_reader
-from magid_agents.formats.records import Fault, Place, spoken
+from magid_agents.formats.records import RecordError, RecordLocation, dialogue_from_turns
 
 _END = "__eou__"
 
 
-def parse(text: str, place: Place) -> Dialogue:
+def parse(text: str, place: RecordLocation) -> Dialogue:
     said, end, labels = text.rpartition(_END)
     if not end:
-        raise Fault(f"no utterance ends in {_END}")
+        raise RecordError(f"no utterance ends in {_END}")
     if labels.strip() and not labels.lstrip(" ").startswith("\t"):
-        raise Fault(f"the last utterance does not end in {_END}", "download the file again")
+        raise RecordError(f"the last utterance does not end in {_END}", "download the file again")
     # The place of an utterance tells its speaker, also behind an empty one.
     turns = [("AB"[i % 2], part.strip()) for i, part in enumerate(said.split(_END))]
-    return spoken(turns, place)
+    return dialogue_from_turns(turns, place)
 
 
-def fits(head: bytes) -> bool:
+def sniff(head: bytes) -> bool:
     return not is_json(head) and re.search(rb"__eou__ *[\t\r\n]|__eou__ *\Z", head) is not None
 
 
-READER = line_reader(fits, parse)
+READER = line_reader(sniff, parse)

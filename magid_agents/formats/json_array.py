@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 
 from magid_agents.formats.lines import BOM, LIMIT, too_long
-from magid_agents.formats.records import Fault
+from magid_agents.formats.records import RecordError
 
 _CHUNK = 1 << 16
 _DEEPEST = 1000  # brackets told apart; deeper ones are only counted
@@ -19,7 +19,7 @@ _STRING_END = re.compile(rb'["\n]|\\.')
 _OPENER = {b"}": b"{", b"]": b"["}
 
 
-def elements(file: BufferedReader) -> Iterator[tuple[int, bytes | Fault]]:
+def elements(file: BufferedReader) -> Iterator[tuple[int, bytes | RecordError]]:
     """Each element's bytes, or why it cannot be had, with the line on which it begins."""
     splitter = _Splitter()
     first = True
@@ -46,7 +46,7 @@ class _Splitter:
         self._data = bytearray()
         self._size = 0
 
-    def feed(self, chunk: bytes) -> Iterator[tuple[int, bytes | Fault]]:
+    def feed(self, chunk: bytes) -> Iterator[tuple[int, bytes | RecordError]]:
         self._kept = self._counted = 0
         for start, end, kind in self._tokens(chunk):
             if not self._brackets:
@@ -61,7 +61,10 @@ class _Splitter:
                     self._start(chunk, start)
                     if self._closed and not self._warned:
                         self._warned = True
-                        yield self._line, Fault("text outside the JSON array", "check its brackets [ and ]")
+                        yield (
+                            self._line,
+                            RecordError("text outside the JSON array", "check its brackets [ and ]"),
+                        )
             elif kind == b"{" and self._brackets[-1:] == b"{" and self._last != b":" and not self._deeper:
                 # No object holds an object without a key: the one before it was not closed.
                 del self._brackets[-1:]
@@ -79,11 +82,11 @@ class _Splitter:
             self._keep(chunk[self._kept :])
         self._line += chunk.count(b"\n", self._counted)
 
-    def end(self) -> Iterator[tuple[int, bytes | Fault]]:
+    def end(self) -> Iterator[tuple[int, bytes | RecordError]]:
         if self._begin:
-            yield self._begin, Fault("the file ends inside this record", "download the file again")
+            yield self._begin, RecordError("the file ends inside this record", "download the file again")
         elif not self._closed:
-            yield self._line, Fault("the file ends before the array's ]", "download the file again")
+            yield self._line, RecordError("the file ends before the array's ]", "download the file again")
 
     def _tokens(self, chunk: bytes) -> Iterator[tuple[int, int, bytes]]:
         """Start, end and first byte of each token outside strings; a string is one token."""
@@ -124,9 +127,9 @@ class _Splitter:
         if self._size <= LIMIT:
             self._data += data
 
-    def _take(self, rest: bytes) -> tuple[int, bytes | Fault]:
+    def _take(self, rest: bytes) -> tuple[int, bytes | RecordError]:
         self._keep(rest)
-        taken: bytes | Fault = bytes(self._data) if self._size <= LIMIT else too_long()
+        taken: bytes | RecordError = bytes(self._data) if self._size <= LIMIT else too_long()
         begin = self._begin
         self._begin, self._data, self._size = 0, bytearray(), 0
         return begin, taken

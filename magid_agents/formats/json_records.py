@@ -15,32 +15,32 @@ from magid_agents.dialogue import Dialogue
 from magid_agents.formats.json_array import elements
 from magid_agents.formats.lines import BOM, lines, not_utf8
 from magid_agents.formats.reader import Found, Reader
-from magid_agents.formats.records import Fault, Place
+from magid_agents.formats.records import RecordError, RecordLocation
 
 _FIX = "write one JSON object per line, or all of them in one array"
 
 
-def reader(key: str, parse: Callable[[Any, Place], Dialogue]) -> Reader:
+def reader(key: str, parse: Callable[[Any, RecordLocation], Dialogue]) -> Reader:
     """A reader of records that are objects with this key."""
 
     def read(file: BufferedReader, path: Path) -> Iterator[Found]:
         for line, record in records(file):
-            if isinstance(record, Fault):
+            if isinstance(record, RecordError):
                 yield line, record
                 continue
             try:
-                yield line, parse(record, Place(path, line))
-            except Fault as fault:
+                yield line, parse(record, RecordLocation(path, line))
+            except RecordError as fault:
                 yield line, fault
 
     return Reader(lambda head: _has_key(head, key), read)
 
 
 def records(file: BufferedReader) -> Iterator[tuple[int, Any]]:
-    """The line each record begins on, and its value or a Fault."""
+    """The line each record begins on, and its value or a RecordError."""
     if _begin(file.peek()).startswith(b"["):
         for line, element in elements(file):
-            yield (line, element) if isinstance(element, Fault) else _value(line, element)
+            yield (line, element) if isinstance(element, RecordError) else _value(line, element)
     else:
         for number, text, fault in lines(file):
             if fault:
@@ -66,15 +66,17 @@ def _value(line: int, record: bytes | str) -> tuple[int, Any]:
     except json.JSONDecodeError as error:
         # An element of an array need not begin where its line does.
         column = "" if isinstance(record, bytes) and error.lineno == 1 else f", column {error.colno}"
-        return line, Fault(f"not valid JSON: {error.msg} at line {line + error.lineno - 1}{column}", _FIX)
+        return line, RecordError(
+            f"not valid JSON: {error.msg} at line {line + error.lineno - 1}{column}", _FIX
+        )
     except RecursionError:
-        return line, Fault("not valid JSON: nested too deeply", _FIX)
+        return line, RecordError("not valid JSON: nested too deeply", _FIX)
     except ValueError as error:  # an integer of thousands of digits
-        return line, Fault(f"not valid JSON: {error}", _FIX)
+        return line, RecordError(f"not valid JSON: {error}", _FIX)
 
 
 def _has_key(head: bytes, key: str) -> bool:
-    found = [r for _, r in records(io.BufferedReader(io.BytesIO(head))) if not isinstance(r, Fault)]
+    found = [r for _, r in records(io.BufferedReader(io.BytesIO(head))) if not isinstance(r, RecordError)]
     if found:
         return any(isinstance(record, dict) and key in record for record in found)
     # Not even the first record ends within the head.

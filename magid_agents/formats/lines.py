@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from io import BufferedReader
 from typing import NamedTuple
 
-from magid_agents.formats.records import Fault
+from magid_agents.formats.records import RecordError
 
 LIMIT = 16 << 20  # bytes of a record: more is no dialogue, and must not fill the memory
 BOM = b"\xef\xbb\xbf"
@@ -18,7 +18,7 @@ class Line(NamedTuple):
 
     number: int
     text: str
-    fault: Fault | None = None
+    fault: RecordError | None = None
 
 
 def lines(file: BufferedReader) -> Iterator[Line]:
@@ -39,12 +39,12 @@ def lines(file: BufferedReader) -> Iterator[Line]:
             yield Line(number, raw.decode(errors="replace"), not_utf8(error))
 
 
-def not_utf8(error: UnicodeDecodeError) -> Fault:
+def not_utf8(error: UnicodeDecodeError) -> RecordError:
     """What to say of bytes that did not decode: the first of them and the words before it."""
     before = error.object[: error.start].decode(errors="replace").rpartition("\n")[2]
     byte = error.object[error.start]
-    return Fault(f"byte 0x{byte:02x} after {before[-20:]!r} is not UTF-8", "save the file as UTF-8")
+    return RecordError(f"byte 0x{byte:02x} after {before[-20:]!r} is not UTF-8", "save the file as UTF-8")
 
 
-def too_long() -> Fault:
-    return Fault(f"the record is longer than {LIMIT >> 20} MB", "split it into dialogues")
+def too_long() -> RecordError:
+    return RecordError(f"the record is longer than {LIMIT >> 20} MB", "split it into dialogues")

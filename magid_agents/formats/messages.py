@@ -9,27 +9,27 @@ from typing import Any
 
 from magid_agents.dialogue import Dialogue
 from magid_agents.formats.json_records import reader
-from magid_agents.formats.records import Fault, Place, member, spoken
+from magid_agents.formats.records import RecordError, RecordLocation, dialogue_from_turns, get_field
 
 _UNSPOKEN = {"system", "developer", "tool", "function", "function_call", "observation"}
 
 
-def parse_openai(record: Any, place: Place) -> Dialogue:
+def parse_openai(record: Any, place: RecordLocation) -> Dialogue:
     return _parse(record, place, "messages", "role", "content")
 
 
-def parse_sharegpt(record: Any, place: Place) -> Dialogue:
+def parse_sharegpt(record: Any, place: RecordLocation) -> Dialogue:
     return _parse(record, place, "conversations", "from", "value")
 
 
-def _parse(record: Any, place: Place, messages: str, role: str, content: str) -> Dialogue:
+def _parse(record: Any, place: RecordLocation, messages: str, role: str, content: str) -> Dialogue:
     turns = []
-    for i, message in enumerate(member(record, messages, list), start=1):
-        speaker = member(message, role, str, f"message {i}")
+    for i, message in enumerate(get_field(record, messages, list), start=1):
+        speaker = get_field(message, role, str, f"message {i}")
         if speaker not in _UNSPOKEN:
             turns.append((speaker, _text(message.get(content), f"message {i}")))
     own, source = record.get("id"), record.get("source")
-    return spoken(
+    return dialogue_from_turns(
         turns,
         place,
         own_id=str(own) if isinstance(own, str | int) and own != "" else None,
@@ -44,12 +44,12 @@ def _text(content: object, what: str) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise Fault(f"the content of {what} must be a string or a list of text parts")
+        raise RecordError(f"the content of {what} must be a string or a list of text parts")
     parts = []
     for part in content:
         if isinstance(part, dict) and part.get("type") not in ("text", "input_text", "output_text"):
-            raise Fault(f"{what} has a part of type {part.get('type')!r}; only text is read")
-        parts.append(member(part, "text", str, f"a part of {what}"))
+            raise RecordError(f"{what} has a part of type {part.get('type')!r}; only text is read")
+        parts.append(get_field(part, "text", str, f"a part of {what}"))
     return "\n".join(parts)
 
 

@@ -14,7 +14,7 @@ from magid_agents.dialogue import Dialogue
 from magid_agents.formats.json_records import is_json
 from magid_agents.formats.lines import LIMIT, lines
 from magid_agents.formats.reader import Found, Reader
-from magid_agents.formats.records import Fault, Place, spoken
+from magid_agents.formats.records import RecordError, RecordLocation, dialogue_from_turns
 
 _LABEL = re.compile(r"(User ?[12])\s*:")
 _CELL = re.compile(rb'(?:^|,)"[\s*]*User ?[12]\s*:', re.MULTILINE)
@@ -39,13 +39,13 @@ def read(file: BufferedReader, path: Path) -> Iterator[Found]:
     mending = False  # what follows a broken record is its rest until a whole row comes
     while True:
         faults.clear()
-        place = Place(path, rows.line_num + 1)
+        place = RecordLocation(path, rows.line_num + 1)
         try:
             row = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
-            yield place.line, Fault(f"not valid CSV: {error}", _FIX)
+            yield place.line, RecordError(f"not valid CSV: {error}", _FIX)
             mending = True
             continue
         if faults:
@@ -56,18 +56,18 @@ def read(file: BufferedReader, path: Path) -> Iterator[Found]:
             width, column = len(row), found
         elif len(row) != (width := width or 3):
             if not mending:
-                yield place.line, Fault(f"{len(row)} columns instead of {width}", _FIX)
+                yield place.line, RecordError(f"{len(row)} columns instead of {width}", _FIX)
         else:
             mending = False
             try:
                 yield place.line, parse(row[column], place)
-            except Fault as fault:
+            except RecordError as fault:
                 yield place.line, fault
 
 
-def parse(conversation: str, place: Place) -> Dialogue:
+def parse(conversation: str, place: RecordLocation) -> Dialogue:
     if not _LABEL.search(conversation):
-        raise Fault('the conversation has no line that begins with "User 1:" or "User 2:"')
+        raise RecordError('the conversation has no line that begins with "User 1:" or "User 2:"')
     turns = [("User 1", "")]  # who speaks before the first label
     for raw in map(str.strip, conversation.split("\n")):
         starred = raw.startswith("*")
@@ -78,10 +78,10 @@ def parse(conversation: str, place: Place) -> Dialogue:
         elif line and not _DIRECTION.fullmatch(raw):
             speaker, said = turns[-1]
             turns[-1] = (speaker, f"{said}\n{raw}" if said else raw)
-    return spoken(turns, place)
+    return dialogue_from_turns(turns, place)
 
 
-def fits(head: bytes) -> bool:
+def sniff(head: bytes) -> bool:
     header = head.lower().partition(b"\n")[0]
     titled = b"persona" in header and b"conversation" in header and b"," in header
     return not is_json(head) and (titled or _CELL.search(head) is not None)
@@ -93,4 +93,4 @@ def _conversation_column(row: list[str]) -> int | None:
     return names[0] if names and not any(_LABEL.search(cell) for cell in row) else None
 
 
-READER = Reader(fits, read)
+READER = Reader(sniff, read)

@@ -8,15 +8,15 @@ from typing import Any
 
 from magid_agents.dialogue import Dialogue
 from magid_agents.formats.json_records import reader
-from magid_agents.formats.records import Place, member, spoken
+from magid_agents.formats.records import RecordLocation, dialogue_from_turns, get_field
 
 
-def parse(record: Any, place: Place) -> Dialogue:
+def parse(record: Any, place: RecordLocation) -> Dialogue:
     turns = [
-        (f"User {member(turn, 'user_id', int, f'turn {i}')}", member(turn, "message", str, f"turn {i}"))
-        for i, turn in enumerate(member(record, "dialogue", list), start=1)
+        (f"User {get_field(turn, 'user_id', int, f'turn {i}')}", get_field(turn, "message", str, f"turn {i}"))
+        for i, turn in enumerate(get_field(record, "dialogue", list), start=1)
     ]
-    return spoken(turns, place, own_id=f"{place.stem}:{member(record, 'dialogue_id', int)}")
+    return dialogue_from_turns(turns, place, own_id=f"{place.stem}:{get_field(record, 'dialogue_id', int)}")
 
 
 READER = reader("dialogue", parse)

@@ -7,20 +7,20 @@ from pathlib import Path
 
 from magid_agents.dialogue import Dialogue
 from magid_agents.formats.lines import lines
-from magid_agents.formats.records import Fault, Place
+from magid_agents.formats.records import RecordError, RecordLocation
 
-Found = tuple[int, Dialogue | Fault]  # the line on which it begins, and what it is
+Found = tuple[int, Dialogue | RecordError]  # the line on which it begins, and what it is
 
 
 @dataclass(frozen=True)
 class Reader:
     """One format."""
 
-    fits: Callable[[bytes], bool]
+    sniff: Callable[[bytes], bool]
     read: Callable[[BufferedReader, Path], Iterator[Found]]
 
 
-def line_reader(fits: Callable[[bytes], bool], parse: Callable[[str, Place], Dialogue]) -> Reader:
+def line_reader(sniff: Callable[[bytes], bool], parse: Callable[[str, RecordLocation], Dialogue]) -> Reader:
     """A reader of a text format with a dialogue a line; blank lines mean nothing."""
 
     def read(file: BufferedReader, path: Path) -> Iterator[Found]:
@@ -29,8 +29,8 @@ def line_reader(fits: Callable[[bytes], bool], parse: Callable[[str, Place], Dia
                 if line.fault:
                     raise line.fault
                 if line.text.strip():
-                    yield line.number, parse(line.text, Place(path, line.number))
-            except Fault as fault:
+                    yield line.number, parse(line.text, RecordLocation(path, line.number))
+            except RecordError as fault:
                 yield line.number, fault
 
-    return Reader(fits, read)
+    return Reader(sniff, read)

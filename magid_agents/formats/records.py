@@ -32,7 +32,7 @@ class FormatError(MagidError):
     """An input file is missing, cannot be read or has no known format."""
 
 
-class Fault(Exception):
+class RecordError(Exception):
     """A record that could not be read, with the reason and the fix. Readers yield it and go on."""
 
     def __init__(self, reason: str, fix: str = "correct or remove this record") -> None:
@@ -59,7 +59,7 @@ class BadRecord:
         return f"{printable(str(self.file))}:{self.line}: {self.reason}; {self.fix}"
 
 
-class Place(NamedTuple):
+class RecordLocation(NamedTuple):
     """Where a record begins."""
 
     file: Path
@@ -85,8 +85,8 @@ def content_id(file: Path, turns: Iterable[tuple[str, str]]) -> str:
     return f"{encodable(file.stem)}:{digest}"
 
 
-def checked(record: Mapping[str, Any]) -> Dialogue:
-    """The dialogue with these fields. Raises Fault where they make none."""
+def validate_dialogue(record: Mapping[str, Any]) -> Dialogue:
+    """The dialogue with these fields. Raises RecordError where they make none."""
     try:
         dialogue = Dialogue.model_validate(dict(record))
     except ValidationError as error:
@@ -96,21 +96,26 @@ def checked(record: Mapping[str, Any]) -> Dialogue:
         "".join(part for u in dialogue.utterances for part in (u.speaker, u.text)).encode()
         (dialogue.id + dialogue.source).encode()
     except UnicodeEncodeError as error:
-        raise Fault(f"half a surrogate pair, \\u{ord(error.object[error.start]):04x}, in its text") from error
+        raise RecordError(
+            f"half a surrogate pair, \\u{ord(error.object[error.start]):04x}, in its text"
+        ) from error
     return dialogue
 
 
-def spoken(
-    turns: Iterable[tuple[str, str]], place: Place, own_id: str | None = None, source: str | None = None
+def dialogue_from_turns(
+    turns: Iterable[tuple[str, str]],
+    place: RecordLocation,
+    own_id: str | None = None,
+    source: str | None = None,
 ) -> Dialogue:
     """Make a dialogue of (speaker, text), leaving out turns without text.
 
-    Without an id of its own it gets a content id, without a source its file's name. Raises Fault.
+    Without an id of its own it gets a content id, without a source its file's name. Raises RecordError.
     """
     said = [(speaker, text) for speaker, text in turns if text.strip()]
     if not said:
-        raise Fault("no utterance has any text")
-    return checked(
+        raise RecordError("no utterance has any text")
+    return validate_dialogue(
         {
             "id": content_id(place.file, said) if own_id is None else own_id,
             "source": place.source if source is None else source,
@@ -119,28 +124,28 @@ def spoken(
     )
 
 
-def member(value: object, key: str, kind: type[Any], what: str = "the record") -> Any:
-    """What an object holds under a key. Raises Fault where it is no object or holds no such kind."""
+def get_field(value: object, key: str, kind: type[Any], what: str = "the record") -> Any:
+    """What an object holds under a key. Raises RecordError where it is no object or holds no such kind."""
     if not isinstance(value, dict):
-        raise Fault(f"{what} must be an object")
+        raise RecordError(f"{what} must be an object")
     if key not in value:
-        raise Fault(f"{what} has no {key!r}")
+        raise RecordError(f"{what} has no {key!r}")
     if not isinstance(value[key], kind) or (kind is int and isinstance(value[key], bool)):
         name = {str: "a string", list: "a list", int: "a whole number"}[kind]
-        raise Fault(f"{key!r} of {what} must be {name}")
+        raise RecordError(f"{key!r} of {what} must be {name}")
     return value[key]
 
 
-def _fault(error: ValidationError) -> Fault:
+def _fault(error: ValidationError) -> RecordError:
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     where = [(".".join(map(str, e["loc"])), e) for e in errors]
     if unknown := [loc for loc, e in where if e["type"] == "extra_forbidden"]:
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-        return Fault(
+        return RecordError(
             f"unknown keys: {', '.join(unknown[:_SHOWN])}{more}",
             "remove them; only id, source and utterances of speaker and text are read",
         )
     if len(where) > 1:  # a list with a bad item is then also said to be too short
         where = [(loc, e) for loc, e in where if e["type"] != "too_short"]
     said = [f"{loc} {_SAID[e['type']] if e['type'] in _SAID else e['msg']}".strip() for loc, e in where]
-    return Fault(", ".join(said[:_SHOWN]))
+    return RecordError(", ".join(said[:_SHOWN]))

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from magid_agents.models.endpoint import Unusable
+from magid_agents.models.endpoint import EndpointUnusable
 
 MAX_TOP_LOGPROBS = 20  # the most token probabilities that endpoints give
 
 
-class ChatError(Unusable):
+class ChatError(EndpointUnusable):
     """The chat model cannot be used as the settings say; the message names the one to change."""
 
 

@@ -13,8 +13,8 @@ from magid_agents.config import Chat
 from magid_agents.models import probe, yes_no
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.completions import Completions
-from magid_agents.models.endpoint import Endpoint, EndpointDown, Unavailable
-from magid_agents.models.protocols import Odds, Probed, Reply
+from magid_agents.models.endpoint import Endpoint, EndpointDown, EndpointUnavailable
+from magid_agents.models.protocols import Probed, Reply, TokenProbabilities
 from magid_agents.models.structured import JSON_MODES, JsonMode, find_json
 from magid_agents.prompts import Message
 
@@ -78,7 +78,7 @@ class OpenAIChat:
         """
         try:
             capabilities, usage = await probe.find_out(self._completions)
-        except Unavailable as error:
+        except EndpointUnavailable as error:
             raise EndpointDown(
                 f"{error}; see {self._section}.base_url, and run the same command again when it is up"
             ) from error
@@ -123,9 +123,9 @@ class OpenAIChat:
         )
         return Reply(find_json(said.answer or said.text), said.usage)
 
-    async def odds(
+    async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
-    ) -> Odds:
+    ) -> TokenProbabilities:
         """Return how likely the answer is each of the words; all are 0 if it is none of them.
 
         An endpoint without token probabilities answers in text, and its word gets all. Raises ChatError if
@@ -141,7 +141,7 @@ class OpenAIChat:
         else:
             said = await self._completions.send(messages, images, **can.limit(self._settings.max_tokens))
             probabilities = yes_no.from_text(said.answer, words)
-        return Odds(probabilities or dict.fromkeys(words, 0.0), said.usage, said.text)
+        return TokenProbabilities(probabilities or dict.fromkeys(words, 0.0), said.usage, said.text)
 
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""

@@ -66,8 +66,8 @@ class Completions:
     ) -> Completion:
         """Ask once; images (PNG) go with the last message. An argument of None is left out.
 
-        Raises Unavailable once the retries are spent, Rejected (ContentRefused) if this request is turned
-        down, Unusable if every request would be.
+        Raises EndpointUnavailable once the retries are spent, RequestRejected (ContentRefused) if this
+        request is turned down, EndpointUnusable if every request would be.
         """
         everything = {"temperature": self.settings.temperature, **arguments}
         body = {name: value for name, value in everything.items() if value is not None}

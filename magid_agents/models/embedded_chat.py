@@ -14,7 +14,7 @@ from magid_agents.config import Chat
 from magid_agents.models import llama_server, weights
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat, parameters
-from magid_agents.models.protocols import Odds, Reply
+from magid_agents.models.protocols import Reply, TokenProbabilities
 from magid_agents.models.server_process import ServerNotStarted, ServerProcess
 from magid_agents.prompts import Message
 
@@ -103,10 +103,10 @@ class EmbeddedChat:
     ) -> Reply:
         return await (await self._started()).complete(messages, schema, images)
 
-    async def odds(
+    async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
-    ) -> Odds:
-        return await (await self._started()).odds(messages, words, images)
+    ) -> TokenProbabilities:
+        return await (await self._started()).token_probabilities(messages, words, images)
 
     async def aclose(self) -> None:
         """Close the connections; the server keeps running until the block ends."""

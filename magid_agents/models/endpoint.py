@@ -17,10 +17,10 @@ from magid_agents.store import call_state
 
 Result = TypeVar("Result")
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds before the first repeat, doubled each time, and at most
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 60.0  # seconds before the first repeat, doubled each time, and at most
 
 
-class Unavailable(MagidError):
+class EndpointUnavailable(MagidError):
     """The endpoint failed in a way that may pass: 5xx, a time-out, a broken connection, no proper answer."""
 
     def __init__(self, problem: str, after: float | None = None, status: int | None = None) -> None:
@@ -29,11 +29,11 @@ class Unavailable(MagidError):
         self.status = status  # of its answer, if there was one
 
 
-class Busy(Unavailable):
+class RateLimited(EndpointUnavailable):
     """The endpoint said to slow down (429)."""
 
 
-class Rejected(MagidError):
+class RequestRejected(MagidError):
     """The endpoint will not do what this request asks, however often it is asked (400)."""
 
     def __init__(self, problem: str, fields: Iterable[str] = ()) -> None:
@@ -41,11 +41,11 @@ class Rejected(MagidError):
         self.fields = frozenset(fields)  # of the request: those it objects to, if its answer lists them
 
 
-class ContentRefused(Rejected):
+class ContentRefused(RequestRejected):
     """The endpoint's moderation turned down what this request says; other requests are unaffected."""
 
 
-class Unusable(StopRun):
+class EndpointUnusable(StopRun):
     """The endpoint will do nothing for us: wrong key, unknown model, no balance left."""
 
 
@@ -54,22 +54,31 @@ class EndpointDown(StopRun):
 
 
 class Endpoint:
-    """Calls to one address; shared by all who call it. `wait` is in seconds, as FIRST_WAIT."""
+    """Calls to one address, shared by all who call it."""
 
-    def __init__(self, most: int, retries: int, wait: float = FIRST_WAIT) -> None:
-        self._most, self._retries, self._wait = most, retries, wait
-        self.limit = float(most)  # calls under way at once, as adapted
+    def __init__(
+        self, max_concurrency: int, max_retries: int, initial_backoff_s: float = FIRST_BACKOFF_S
+    ) -> None:
+        self._max_concurrency, self._max_retries, self._initial_backoff_s = (
+            max_concurrency,
+            max_retries,
+            initial_backoff_s,
+        )
+        self.limit = float(max_concurrency)  # calls under way at once, as adapted
         self._running = 0
         self._halved = self._quiet_until = 0.0  # moments of the event loop's clock
         self._waiting: deque[asyncio.Future[None]] = deque()  # for a slot, the first to come first
 
     async def call(self, run: Callable[[], Awaitable[Result]]) -> Result:
-        """run()'s result. Raises the last Unavailable once the retries are spent, anything else at once."""
-        for repeat in range(self._retries):
+        """Return run()'s result.
+
+        Raises the last EndpointUnavailable once the retries are spent, and anything else at once.
+        """
+        for repeat in range(self._max_retries):
             try:
                 async with self._slot():
                     return await run()
-            except Unavailable as error:
+            except EndpointUnavailable as error:
                 await asyncio.sleep(self._pause(error, repeat))
         async with self._slot():
             return await run()
@@ -85,10 +94,10 @@ class Endpoint:
             call_state.current().begin_service()
             try:
                 yield
-            except Busy as error:
+            except RateLimited as error:
                 self._slow_down(began, clock(), error)
                 raise
-            self.limit = min(self._most, self.limit + 1 / self.limit)
+            self.limit = min(self._max_concurrency, self.limit + 1 / self.limit)
         finally:
             self._give_back_slot()
 
@@ -120,16 +129,16 @@ class Endpoint:
     def _slots_free(self) -> bool:
         return self._running < max(1, int(self.limit))
 
-    def _slow_down(self, began: float, now: float, error: Busy) -> None:
+    def _slow_down(self, began: float, now: float, error: RateLimited) -> None:
         """Halve once for all the calls that were under way when the endpoint first said so."""
         if began >= self._halved:
             self.limit = max(1.0, self.limit / 2)
             self._halved = now
         if error.after is not None:
-            self._quiet_until = max(self._quiet_until, now + min(error.after, LONGEST_WAIT))
+            self._quiet_until = max(self._quiet_until, now + min(error.after, MAX_BACKOFF_S))
 
-    def _pause(self, error: Unavailable, repeat: int) -> float:
+    def _pause(self, error: EndpointUnavailable, repeat: int) -> float:
         if error.after is not None:
-            return min(error.after, LONGEST_WAIT)
+            return min(error.after, MAX_BACKOFF_S)
         # Jitter, so that calls that failed together do not come back together; no answer depends on it.
-        return min(self._wait * 2**repeat, LONGEST_WAIT) * random.uniform(0.5, 1)
+        return min(self._initial_backoff_s * 2**repeat, MAX_BACKOFF_S) * random.uniform(0.5, 1)

@@ -12,7 +12,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from magid_agents.models.capabilities import Capabilities
-from magid_agents.models.protocols import Odds, PaintedImage, Reply
+from magid_agents.models.protocols import PaintedImage, Reply, TokenProbabilities
 from magid_agents.prompts import Message
 
 Script = Callable[[Sequence[Message], str], str]  # (messages, name of the schema) -> raw answer
@@ -36,14 +36,14 @@ class FakeChat:
         text = self.script(messages, schema.__name__ if schema else "")
         return Reply(text, {"input_tokens": sum(len(m.text) for m in messages), "output_tokens": len(text)})
 
-    async def odds(
+    async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
-    ) -> Odds:
-        """The script's answer for the shape "Odds" is the word that gets all of it."""
+    ) -> TokenProbabilities:
+        """The script's answer for the shape "TokenProbabilities" is the word that gets all of it."""
         self.calls += 1
         self.looked += len(images)
-        said = self.script(messages, Odds.__name__)
-        return Odds({word: float(word == said) for word in words}, text=said)
+        said = self.script(messages, TokenProbabilities.__name__)
+        return TokenProbabilities({word: float(word == said) for word in words}, text=said)
 
 
 class FakePainter:
@@ -83,13 +83,13 @@ class FakeScorer:
             return self.rule(str(picture.info["prompt"]), text)
 
 
-class FakeObserver:
+class FakeTagger:
     """Sees the picture's own prompt."""
 
     def __init__(self) -> None:
         self.identity, self.calls = "fake-observer", 0
 
-    async def look(self, image: Path) -> list[tuple[str, float]]:
+    async def tag_image(self, image: Path) -> list[tuple[str, float]]:
         self.calls += 1
         with Image.open(image) as picture:
             return [(str(picture.info["prompt"]), 0.9)]

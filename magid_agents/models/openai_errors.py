@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from magid_agents.errors import MagidError, first_line
-from magid_agents.models.endpoint import Busy, ContentRefused, Rejected, Unavailable, Unusable
+from magid_agents.models.endpoint import (
+    ContentRefused,
+    EndpointUnavailable,
+    EndpointUnusable,
+    RateLimited,
+    RequestRejected,
+)
 
 if TYPE_CHECKING:
     import openai
@@ -37,7 +43,9 @@ MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 @contextmanager
 def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
-    """Raise Busy, Unavailable, Rejected, ContentRefused or Unusable for what the client raises in the block.
+    """Translate what the client raises in the block.
+
+    Raises RateLimited, EndpointUnavailable, RequestRejected, ContentRefused or EndpointUnusable.
 
     `section` names the settings that describe the endpoint, such as chat.
     """
@@ -55,28 +63,32 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
         raise
     except openai.RateLimitError as error:
         if error.code == "insufficient_quota":
-            raise Unusable(say(f"the account has no quota left: {error.message}")) from None
-        raise Busy(say(error.message), retry_after(error.response.headers)) from None
+            raise EndpointUnusable(say(f"the account has no quota left: {error.message}")) from None
+        raise RateLimited(say(error.message), retry_after(error.response.headers)) from None
     except (openai.APITimeoutError, TimeoutError):
-        raise Unavailable(say(f"no answer in time; see {section}.timeout")) from None
+        raise EndpointUnavailable(say(f"no answer in time; see {section}.timeout")) from None
     except openai.APIConnectionError as error:
-        raise Unavailable(say(f"connection failed: {first_line(error.__cause__ or error)}")) from None
+        raise EndpointUnavailable(say(f"connection failed: {first_line(error.__cause__ or error)}")) from None
     except openai.APIStatusError as error:
         status, message = error.status_code, _message(error)
         if refuses_content(error):
             raise ContentRefused(say(f"{status}: {message}")) from None
         if status == 402 or error.code == "billing_hard_limit_reached":
             fix = "top it up and run the same command again"
-            raise Unusable(say(f"the account has no balance left ({status}); {fix}: {message}")) from None
+            raise EndpointUnusable(
+                say(f"the account has no balance left ({status}); {fix}: {message}")
+            ) from None
         if status in HOPELESS:
             fix = f"see {section}.model, {section}.base_url and {section}.api_key_env"
-            raise Unusable(say(f"the endpoint {HOPELESS[status]} ({status}); {fix}: {message}")) from None
+            raise EndpointUnusable(
+                say(f"the endpoint {HOPELESS[status]} ({status}); {fix}: {message}")
+            ) from None
         if status >= 500 or status in PASSING:
             after = retry_after(error.response.headers)
-            raise Unavailable(say(f"{status}: {message}"), after, status) from None
-        raise Rejected(say(f"{status}: {message}"), refused_fields(error)) from None
+            raise EndpointUnavailable(say(f"{status}: {message}"), after, status) from None
+        raise RequestRejected(say(f"{status}: {message}"), refused_fields(error)) from None
     except (openai.OpenAIError, *MALFORMED) as error:
-        raise Unavailable(say(f"the answer is not what the API defines: {error!r}")) from None
+        raise EndpointUnavailable(say(f"the answer is not what the API defines: {error!r}")) from None
 
 
 def refuses_content(error: "openai.APIStatusError") -> bool:

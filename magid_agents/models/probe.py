@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from magid_agents.models import yes_no
 from magid_agents.models.capabilities import MAX_TOP_LOGPROBS, Capabilities, ChatError
 from magid_agents.models.completions import Completion, Completions
-from magid_agents.models.endpoint import Rejected, Unavailable, Unusable
+from magid_agents.models.endpoint import EndpointUnavailable, EndpointUnusable, RequestRejected
 from magid_agents.models.structured import JSON_MODES, find_json
 from magid_agents.prompts import Message
 
@@ -77,7 +77,7 @@ class _Probe:
         """Return the name of the token limit that is not refused, and whether the model thinks first."""
         try:
             name, answer = await self._plain(self._images)
-        except (Rejected, Unavailable) as error:
+        except (RequestRejected, EndpointUnavailable) as error:
             raise await self._diagnose(error) from error
         self._check_room(answer)
         self._check_sight(answer)
@@ -85,32 +85,34 @@ class _Probe:
 
     async def _plain(self, images: list[bytes], **change: Any) -> tuple[str, Completion]:
         question = LOOK if images else PLAIN
-        problem: Rejected | None = None
+        problem: RequestRejected | None = None
         for name in TOKEN_LIMITS:
             arguments = {name: self._settings.max_tokens, **change}
             try:
                 return name, await self._send(question, images, arguments)
-            except Rejected as error:
+            except RequestRejected as error:
                 problem = problem or error
         assert problem is not None
         raise problem
 
-    async def _diagnose(self, problem: Rejected | Unavailable) -> Rejected | Unavailable | ChatError:
+    async def _diagnose(
+        self, problem: RequestRejected | EndpointUnavailable
+    ) -> RequestRejected | EndpointUnavailable | ChatError:
         """Name the setting without which the plain question is answered."""
         changes: list[tuple[str, str, list[bytes], dict[str, Any]]] = []
         # llama.cpp answers an image that its model cannot take with a 500, as if it had broken down.
-        if self._images and (isinstance(problem, Rejected) or problem.status):
+        if self._images and (isinstance(problem, RequestRejected) or problem.status):
             changes.append(("vision", "false", [], {}))
-        if isinstance(problem, Rejected):
+        if isinstance(problem, RequestRejected):
             changes.append(("temperature", "null", self._images, {"temperature": None}))
         for setting, fix, images, change in changes:
             try:
                 await self._plain(images, **change)
-            except (Rejected, Unavailable):
+            except (RequestRejected, EndpointUnavailable):
                 continue
             key = f"{self._section}.{setting}"
             return ChatError(f"{key}: {self._model} cannot do that; set {key}={fix} ({problem})")
-        if isinstance(problem, Unavailable):
+        if isinstance(problem, EndpointUnavailable):
             return problem
         return ChatError(f"{self._model} takes no request at all: {problem}")
 
@@ -148,7 +150,10 @@ class _Probe:
         arguments = {token_limit: 1, "logprobs": True, "top_logprobs": top_logprobs}
         try:
             return await self._send(EXPLAINED, self._images, arguments)
-        except (Rejected, Unusable):  # OpenAI's models that think answer 403, as if to a wrong key
+        except (
+            RequestRejected,
+            EndpointUnusable,
+        ):  # OpenAI's models that think answer 403, as if to a wrong key
             return None
 
     async def yes_no_in_text(self, limit: dict[str, int]) -> bool:
@@ -164,7 +169,7 @@ class _Probe:
             try:
                 answer = await self._send(question, self._images, {**limit, **mode.arguments(Season)})
                 Season.model_validate_json(find_json(answer.answer))
-            except (Rejected, ValidationError):  # refused, or taken and not done
+            except (RequestRejected, ValidationError):  # refused, or taken and not done
                 continue
             return name
         return None

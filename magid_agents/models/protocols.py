@@ -24,7 +24,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Odds:
+class TokenProbabilities:
     """How likely a chat model is to begin its answer with each of the words it was given, 0 to 1.
 
     All are 0 if its answer is none of them.
@@ -51,9 +51,9 @@ class ChatModel(Protocol):
         self, messages: Sequence[Message], schema: type[BaseModel] | None, images: Sequence[bytes]
     ) -> Reply: ...
 
-    async def odds(
+    async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
-    ) -> Odds: ...
+    ) -> TokenProbabilities: ...
 
 
 IMAGES = "images"  # in the usage of a call to a painter, beside tokens
@@ -139,9 +139,9 @@ class Scorer(Protocol):
     async def score(self, image: Path, text: str) -> float: ...
 
 
-class Observer(Protocol):
+class ImageTagger(Protocol):
     """Says in words what a model sees, for a critic that cannot look."""
 
     identity: str
 
-    async def look(self, image: Path) -> Sequence[tuple[str, float]]: ...
+    async def tag_image(self, image: Path) -> Sequence[tuple[str, float]]: ...

@@ -20,14 +20,14 @@ from magid_agents import config
 from magid_agents.config import ConfigError, Settings
 from magid_agents.cost import CostReached
 from magid_agents.engines import ray as engine
+from magid_agents.models.build import Models
 from magid_agents.models.capabilities import ChatError
-from magid_agents.models.endpoint import Unusable
+from magid_agents.models.endpoint import EndpointUnusable
 from magid_agents.models.fakes import FakeChat, FakePainter
-from magid_agents.models.found import Models
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.resources import folder as shipped
 from magid_agents.rundir import RunDirError
-from magid_agents.session import Find, Outcome, Request
+from magid_agents.session import ModelsFactory, RunRequest, RunResult
 from magid_agents.shards import Shard
 from tests import fake_run
 
@@ -67,18 +67,18 @@ class Dying(Told):
 
 class Broken(FakePainter):
     async def paint(self, prompt: str, seed: int) -> PaintedImage:  # noqa: ARG002  (paints nothing)
-        raise Unusable("painter: the endpoint turns the key down (401)")
+        raise EndpointUnusable("painter: the endpoint turns the key down (401)")
 
 
-def finding(painter: type[FakePainter]) -> Find:
+def finding(painter: type[FakePainter]) -> ModelsFactory:
     @contextmanager
-    def find(settings: Settings) -> Iterator[Models]:
+    def open_models(settings: Settings) -> Iterator[Models]:
         assert os.environ["A_KEY"] == "secret"
         assert os.environ["MAGID_CACHE"] == "cached here"
         with fake_run.fakes(FakeChat(fake_run.script), painter())(settings) as models:
             yield models
 
-    return find
+    return open_models
 
 
 def unable(_: Settings) -> AbstractContextManager[Models]:
@@ -105,22 +105,24 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def go(painter: type[FakePainter] = Told, find: Find | None = None, **options: Any) -> Outcome:
+def go(
+    painter: type[FakePainter] = Told, open_models: ModelsFactory | None = None, **options: Any
+) -> RunResult:
     sets = [*fake_run.SETS, "budget.attempts=2", "chat.api_key_env=A_KEY", *options.pop("sets", [])]
     given = {
         "inputs": [Path("in.jsonl")],
         "out": Path("ray"),
         "prompts": Path("prompts"),
-        "settings": config.load(sets=["graph=mine.py:graph", *sets]),
+        "settings": config.load(overrides=["graph=mine.py:graph", *sets]),
         **options,
     }
     seen: list[int] = []
     workers = given.pop("workers", 2)
     outcome = engine.run(
-        Request(**given),
+        RunRequest(**given),
         lambda counts, _: seen.append(counts.dialogues),
         workers=workers,
-        find=find or finding(painter),
+        open_models=open_models or finding(painter),
     )
     assert seen == sorted(seen)
     assert seen[-1] == len(THINGS)
@@ -151,7 +153,7 @@ def test_a_fresh_run_is_cleared_once_and_a_lost_worker_pays_for_nothing_twice() 
     before = dataset("ray")
     Path("painted").unlink()
     with pytest.raises(ChatError, match="does not answer"):
-        go(find=unable, fresh=True)
+        go(open_models=unable, fresh=True)
     assert dataset("ray") == before  # nothing is cleared for a run that cannot begin
     go(Dying, fresh=True, workers=1, sets=["concurrency=1"])
     assert sum(painted().values()) - len(painted()) <= 2  # what was being painted when it died
@@ -160,9 +162,9 @@ def test_a_fresh_run_is_cleared_once_and_a_lost_worker_pays_for_nothing_twice() 
 
 @pytest.mark.usefixtures("here")
 def test_what_ends_a_part_is_told_as_it_would_be_without_ray() -> None:
-    with pytest.raises(Unusable) as raised:
+    with pytest.raises(EndpointUnusable) as raised:
         go(Broken)
-    assert type(raised.value) is Unusable
+    assert type(raised.value) is EndpointUnusable
     assert str(raised.value) == "painter: the endpoint turns the key down (401)"
 
 
@@ -172,7 +174,7 @@ def test_a_worker_that_cannot_live_is_told_in_one_line(monkeypatch: pytest.Monke
     with pytest.raises(
         engine.WorkerLost, match=r"^ray: a worker cannot start, .* run the same command again$"
     ):
-        go(find=dead, workers=1)
+        go(open_models=dead, workers=1)
 
 
 def test_the_parts_keep_to_one_cost_limit(here: Path) -> None:
@@ -198,7 +200,7 @@ import signal, time
 from pathlib import Path
 from magid_agents import config
 from magid_agents.engines import ray as engine
-from magid_agents.session import Request
+from magid_agents.session import RunRequest
 from tests import fake_run
 from tests.engines.test_ray import Told, finding
 
@@ -208,10 +210,10 @@ class Slow(Told):
         return await super().paint(prompt, seed)
 
 signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command does
-settings = config.load(sets=[*fake_run.SETS, "chat.api_key_env=A_KEY"])
-request = Request([Path("in.jsonl")], Path("ray"), settings)
+settings = config.load(overrides=[*fake_run.SETS, "chat.api_key_env=A_KEY"])
+request = RunRequest([Path("in.jsonl")], Path("ray"), settings)
 try:
-    engine.run(request, lambda *_: None, workers=1, find=finding(Slow))
+    engine.run(request, lambda *_: None, workers=1, open_models=finding(Slow))
 except KeyboardInterrupt:
     print("interrupted")
 """

@@ -11,13 +11,13 @@ from magid_agents import config
 from magid_agents.config import ConfigError
 from magid_agents.engines import ray as engine
 from magid_agents.errors import MagidError
-from magid_agents.session import Request
+from magid_agents.session import RunRequest
 from tests import fake_run
 
 
-def request(folder: Path, *sets: str, **options: Any) -> Request:
+def request(folder: Path, *sets: str, **options: Any) -> RunRequest:
     source = fake_run.write_input(folder / "in.jsonl", "dog")
-    return Request(inputs=[source], out=folder / "out", settings=config.load(sets=sets), **options)
+    return RunRequest(inputs=[source], out=folder / "out", settings=config.load(overrides=sets), **options)
 
 
 def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> None:
@@ -28,8 +28,8 @@ def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> Non
 
 
 def test_a_limit_without_a_price_starts_no_cluster(tmp_path: Path) -> None:
-    paid = request(tmp_path, "max_cost=1", "critic.chat.provider=openai", "critic.chat.model=eyes")
-    with pytest.raises(ConfigError, match=r"critic.chat.model=eyes has no price"):
+    paid = request(tmp_path, "max_cost=1", "critic.chat.provider=openai", "critic.chat.model=vision_chat")
+    with pytest.raises(ConfigError, match=r"critic.chat.model=vision_chat has no price"):
         engine.run(paid, lambda *_: None)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from magid_agents import config
 from magid_agents.config import Settings
 from magid_agents.engines.worker import Job, Worker
+from magid_agents.models.build import Models
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.endpoint import Endpoint
 from magid_agents.models.fakes import FakeChat, FakeScorer
-from magid_agents.models.found import Models
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
-from magid_agents.session import Outcome, Request
+from magid_agents.session import RunRequest, RunResult
 from magid_agents.shards import Shard
 from tests import fake_run
 from tests.servers.endpoint import Api, serving
@@ -32,12 +32,12 @@ def models(settings: Settings) -> Iterator[Models]:
             "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
         },
         fake_run.THRESHOLDS,
-        observer=None,
-        policy=OpenAIChat(settings.safety.policy, section="safety.policy", endpoint=endpoint),
+        tagger=None,
+        safety_chat=OpenAIChat(settings.safety.policy, section="safety.policy", endpoint=endpoint),
     )
 
 
-def run_parts(folder: Path, api: Api, *parts: Shard) -> list[Outcome]:
+def run_parts(folder: Path, api: Api, *parts: Shard) -> list[RunResult]:
     """The parts in turn, in one worker."""
     sets = [
         *fake_run.SETS,
@@ -49,12 +49,12 @@ def run_parts(folder: Path, api: Api, *parts: Shard) -> list[Outcome]:
         f"safety.policy.base_url={api.url}",
         'prices={"guard": {"input": 1, "output": 1}, "brush": {"image": 1}}',
     ]
-    request = Request([folder / "in.jsonl"], folder / "out", config.load(sets=sets))
+    request = RunRequest([folder / "in.jsonl"], folder / "out", config.load(overrides=sets))
     worker = Worker(Job(request, models, Path.cwd(), {}))
     assert worker.start() is None
     outcomes = [worker.run(part, 1000.0) for part in parts]
-    assert all(isinstance(outcome, Outcome) for outcome in outcomes)
-    return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
+    assert all(isinstance(outcome, RunResult) for outcome in outcomes)
+    return [outcome for outcome in outcomes if isinstance(outcome, RunResult)]
 
 
 def test_a_server_is_probed_once_for_all_parts_and_never_again(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from magid_agents.formats import read
 from magid_agents.formats.json_array import elements
-from magid_agents.formats.records import Fault
+from magid_agents.formats.records import RecordError
 from tests.formats.helpers import faults, ids, outcome, real, turns
 
 
@@ -106,7 +106,7 @@ def test_an_element_that_would_fill_the_memory_is_a_bad_record(
 def split(content: bytes, chunk: int) -> list[tuple[int, bytes | str]]:
     """The elements, read in chunks of this size."""
     found = elements(io.BufferedReader(Trickle(content, chunk), 1 << 16))
-    return [(line, str(e) if isinstance(e, Fault) else e) for line, e in found]
+    return [(line, str(e) if isinstance(e, RecordError) else e) for line, e in found]
 
 
 class Trickle(io.RawIOBase):

@@ -12,8 +12,8 @@ from pydantic import BaseModel, SecretStr
 from magid_agents.config import Chat
 from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.chat import OpenAIChat
-from magid_agents.models.endpoint import ContentRefused, Endpoint, Rejected, Unavailable
-from magid_agents.models.protocols import Odds, Reply
+from magid_agents.models.endpoint import ContentRefused, Endpoint, EndpointUnavailable, RequestRejected
+from magid_agents.models.protocols import Reply, TokenProbabilities
 from magid_agents.prompts import Message
 from tests.servers.endpoint import Api, always, serving
 from tests.servers.faults import Fault
@@ -31,7 +31,7 @@ class Animal(BaseModel):
 def client(api: Api, can: Capabilities = KNOWN, **settings: Any) -> OpenAIChat:
     """A client that knows how to ask, so that its first request is the test's."""
     settings = {"retries": 1, **settings}
-    endpoint = Endpoint(8, settings["retries"], wait=0.01)
+    endpoint = Endpoint(8, settings["retries"], initial_backoff_s=0.01)
     return OpenAIChat(Chat(model="m", base_url=api.url, **settings), endpoint=endpoint, capabilities=can)
 
 
@@ -50,8 +50,10 @@ def ask(chat: OpenAIChat, images: list[bytes] | None = None) -> Reply:
     return reply
 
 
-def odds(chat: OpenAIChat) -> Odds:
-    answer: Odds = use(chat, lambda c: c.odds([Message("user", "?")], ["Yes", "No"]))
+def odds(chat: OpenAIChat) -> TokenProbabilities:
+    answer: TokenProbabilities = use(
+        chat, lambda c: c.token_probabilities([Message("user", "?")], ["Yes", "No"])
+    )
     return answer
 
 
@@ -93,7 +95,7 @@ def test_what_may_pass_is_tried_again_and_then_said(fault: Fault) -> None:
         first, second = use(client(api, timeout=0.5), twice)
     assert isinstance(first, Reply)
     assert first.text == ANIMAL
-    assert isinstance(second, Unavailable)
+    assert isinstance(second, EndpointUnavailable)
     assert str(second).startswith("chat: ")
     assert len(api.asked) == 4
 
@@ -118,7 +120,7 @@ def test_an_answer_that_is_none_comes_back_raw_with_its_usage(fault: Fault, text
 def test_a_request_that_is_turned_down_is_not_repeated() -> None:
     with (
         serving(Api(refused=always("context too long"))) as api,
-        pytest.raises(Rejected, match="context too long"),
+        pytest.raises(RequestRejected, match="context too long"),
     ):
         ask(client(api))
     assert len(api.asked) == 1
@@ -133,7 +135,7 @@ def test_moderation_of_one_prompt_is_no_fault_of_the_settings() -> None:
 def test_a_key_is_not_repeated_with_the_endpoints_message(monkeypatch: pytest.MonkeyPatch) -> None:
     key = SecretStr("sk-very-secret")
     monkeypatch.setenv("MY_KEY", key.get_secret_value())
-    with serving(Api(faults=iter(["500"]))) as api, pytest.raises(Unavailable) as raised:
+    with serving(Api(faults=iter(["500"]))) as api, pytest.raises(EndpointUnavailable) as raised:
         ask(client(api, retries=0, api_key_env="MY_KEY"))
     assert "***" in str(raised.value)
     assert key.get_secret_value() not in repr(raised.value)

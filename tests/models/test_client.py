@@ -5,10 +5,10 @@ from contextlib import aclosing
 
 import pytest
 
-from magid_agents.config import Chat, Painter
+from magid_agents.config import Chat, PainterSettings
 from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.chat import OpenAIChat
-from magid_agents.models.endpoint import Unavailable
+from magid_agents.models.endpoint import EndpointUnavailable
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.prompts import Message
 from tests.servers.endpoint import Api, always, serving
@@ -36,7 +36,7 @@ async def chat(settings: Chat) -> None:
     await model.aclose()
 
 
-async def paint(settings: Painter) -> None:
+async def paint(settings: PainterSettings) -> None:
     async with aclosing(ImagesEndpointPainter(settings)) as painter:
         await painter.probe()
 
@@ -44,7 +44,7 @@ async def paint(settings: Painter) -> None:
 def test_address_account_and_key_come_from_the_settings_alone() -> None:
     with serving(Api(always("hello"))) as api:
         asyncio.run(chat(Chat(model="m", base_url=api.url)))
-        asyncio.run(paint(Painter(backend="images_endpoint", model="m", base_url=api.url)))
+        asyncio.run(paint(PainterSettings(backend="images_endpoint", model="m", base_url=api.url)))
     assert {"messages", "prompt"} <= {name for body in api.asked for name in body}
     for body in api.asked:
         assert not [value for value in body["headers"].values() if "another" in value]
@@ -57,7 +57,7 @@ def test_without_an_address_openais_own_is_asked(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     with serving(Api(always("hello"))) as api:
         monkeypatch.setenv("OPENAI_BASE_URL", api.url)
-        with pytest.raises(Unavailable, match="connection failed"):
+        with pytest.raises(EndpointUnavailable, match="connection failed"):
             asyncio.run(chat(Chat(provider="openai", model="m", retries=0)))
     assert api.asked == []
 

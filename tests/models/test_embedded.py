@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from magid_agents.config import Scorer
+from magid_agents.config import ScorerSettings
 from magid_agents.models import embedded, scorers
-from magid_agents.models.observer import MatcherObserver
+from magid_agents.models.tagger import MatcherTagger
 from training import backgrounds
 from training.captions import COLOURS
 from training.held_out import PLACE_WORDS
@@ -49,7 +49,7 @@ def test_a_plain_colour_is_told_from_the_others(matcher: embedded.Matcher) -> No
 def test_as_a_scorer_it_is_named_by_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "night.png"
     backgrounds.Bank(variants=1).images["night"][0].save(path)
-    scorer = scorers.build("image_text_match", Scorer(backend="open_clip", model="matcher"))
+    scorer = scorers.build("image_text_match", ScorerSettings(backend="open_clip", model="matcher"))
 
     async def main() -> list[float]:
         texts = ("at night under the stars", "on the beach")
@@ -63,7 +63,7 @@ def test_as_a_scorer_it_is_named_by_its_digest(tmp_path: Path) -> None:
 def test_the_observer_names_the_place_it_sees(tmp_path: Path) -> None:
     path = tmp_path / "beach.png"
     backgrounds.Bank(variants=1).images["beach"][0].save(path)
-    seen = asyncio.run(MatcherObserver().look(path))
+    seen = asyncio.run(MatcherTagger().tag_image(path))
     assert len(seen) == 8
     assert "on the beach" in [word for word, _ in seen[-2:]]
     assert seen[0][1] >= seen[5][1]

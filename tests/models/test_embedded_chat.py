@@ -25,7 +25,7 @@ def test_our_own_server_answers_in_the_shape_it_is_asked_for() -> None:
         chat = server.chat()
         first = asyncio.run(chat.complete(question, Animal, []))
         second = asyncio.run(server.chat().complete(question, Animal, []))
-        odds = asyncio.run(server.chat().odds(choice, ["Yes", "No"]))
+        odds = asyncio.run(server.chat().token_probabilities(choice, ["Yes", "No"]))
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.address)
     assert Animal.model_validate_json(first.text).animal.lower() == "dog"

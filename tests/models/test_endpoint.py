@@ -8,7 +8,7 @@ from typing import TypeVarTuple
 
 import pytest
 
-from magid_agents.models.endpoint import Busy, Endpoint, Rejected, Unavailable
+from magid_agents.models.endpoint import Endpoint, EndpointUnavailable, RateLimited, RequestRejected
 from magid_agents.store.call_state import CallState, enter
 
 Args = TypeVarTuple("Args")
@@ -17,7 +17,12 @@ BOUND_S = 10  # what should come at once comes within this, or the test fails in
 
 def test_calls_at_once_are_bounded_and_halve_when_told_to_slow_down() -> None:
     async def main() -> tuple[int, float, float]:
-        endpoint, running, most, busy = Endpoint(8, retries=3, wait=0.001), 0, 0, iter([True])
+        endpoint, running, most, busy = (
+            Endpoint(8, max_retries=3, initial_backoff_s=0.001),
+            0,
+            0,
+            iter([True]),
+        )
 
         async def work() -> None:
             nonlocal running, most
@@ -26,7 +31,7 @@ def test_calls_at_once_are_bounded_and_halve_when_told_to_slow_down() -> None:
             await asyncio.sleep(0.005)
             running -= 1
             if next(busy, False):
-                raise Busy("slow down")
+                raise RateLimited("slow down")
 
         first = [asyncio.create_task(endpoint.call(work)) for _ in range(8)]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -42,11 +47,11 @@ def test_calls_at_once_are_bounded_and_halve_when_told_to_slow_down() -> None:
 
 def test_many_that_fail_together_halve_once() -> None:
     async def main() -> float:
-        endpoint = Endpoint(8, retries=0)
+        endpoint = Endpoint(8, max_retries=0)
 
         async def work() -> None:
             await asyncio.sleep(0.005)
-            raise Busy("slow down")
+            raise RateLimited("slow down")
 
         await asyncio.gather(*(endpoint.call(work) for _ in range(8)), return_exceptions=True)
         return endpoint.limit
@@ -56,13 +61,13 @@ def test_many_that_fail_together_halve_once() -> None:
 
 def test_retry_after_holds_everyone_back() -> None:
     async def main() -> list[float]:
-        endpoint, begun = Endpoint(2, retries=1), list[float]()
+        endpoint, begun = Endpoint(2, max_retries=1), list[float]()
         clock = asyncio.get_running_loop().time
 
         async def work() -> None:
             begun.append(clock())
             if len(begun) == 1:
-                raise Busy("slow down", after=0.2)
+                raise RateLimited("slow down", after=0.2)
 
         first = asyncio.create_task(endpoint.call(work))
         await asyncio.sleep(0.01)
@@ -73,7 +78,7 @@ def test_retry_after_holds_everyone_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "calls"), [(Unavailable("x"), 3), (Rejected("x"), 1), (ValueError("x"), 1)]
+    ("error", "calls"), [(EndpointUnavailable("x"), 3), (RequestRejected("x"), 1), (ValueError("x"), 1)]
 )
 def test_only_what_may_pass_is_repeated(error: Exception, calls: int) -> None:
     made = 0
@@ -84,7 +89,7 @@ def test_only_what_may_pass_is_repeated(error: Exception, calls: int) -> None:
         raise error
 
     with pytest.raises(type(error)):
-        asyncio.run(Endpoint(1, retries=2, wait=0.001).call(work))
+        asyncio.run(Endpoint(1, max_retries=2, initial_backoff_s=0.001).call(work))
     assert made == calls
 
 
@@ -104,7 +109,7 @@ def test_who_waits_costs_nothing_until_its_turn() -> None:
     async def main(waiting: int) -> float:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, CountingLoop)
-        endpoint = Endpoint(1, retries=0)
+        endpoint = Endpoint(1, max_retries=0)
         begin = loop.handed
         await asyncio.gather(*(endpoint.call(lambda: asyncio.sleep(0)) for _ in range(waiting)))
         return (loop.handed - begin) / waiting
@@ -116,7 +121,7 @@ def test_who_waits_costs_nothing_until_its_turn() -> None:
 
 def test_calls_are_served_in_the_order_in_which_they_came() -> None:
     async def main() -> list[int]:
-        endpoint, order = Endpoint(2, retries=0), list[int]()
+        endpoint, order = Endpoint(2, max_retries=0), list[int]()
 
         async def work(number: int) -> None:
             order.append(number)
@@ -131,7 +136,7 @@ def test_calls_are_served_in_the_order_in_which_they_came() -> None:
 @pytest.mark.parametrize("turns", range(6))
 def test_a_call_cancelled_at_the_moment_of_its_turn_loses_no_place(turns: int) -> None:
     async def main() -> list[str]:
-        endpoint, go_on = Endpoint(1, retries=0), asyncio.Event()
+        endpoint, go_on = Endpoint(1, max_retries=0), asyncio.Event()
         first = asyncio.create_task(endpoint.call(go_on.wait))
         await asyncio.sleep(0)
         second = asyncio.create_task(endpoint.call(lambda: asyncio.sleep(0)))
@@ -150,7 +155,7 @@ def test_a_call_cancelled_at_the_moment_of_its_turn_loses_no_place(turns: int) -
 
 def test_a_risen_limit_lets_several_in_at_once() -> None:
     async def main() -> int:
-        endpoint, running, most = Endpoint(8, retries=0), 0, 0
+        endpoint, running, most = Endpoint(8, max_retries=0), 0, 0
         endpoint.limit = 1.0  # as after many that were told to slow down
 
         async def work() -> None:
@@ -176,9 +181,9 @@ def test_service_begins_with_the_last_try() -> None:
             tries += 1
             await asyncio.sleep(0.05)
             if tries == 1:
-                raise Unavailable("x")
+                raise EndpointUnavailable("x")
 
-        await Endpoint(1, retries=1, wait=0.001).call(work)
+        await Endpoint(1, max_retries=1, initial_backoff_s=0.001).call(work)
         return state.end_service()
 
     waited_s, served_s = asyncio.run(main())
@@ -188,7 +193,7 @@ def test_service_begins_with_the_last_try() -> None:
 
 def test_a_cancelled_call_gives_its_place_back() -> None:
     async def main() -> str:
-        endpoint = Endpoint(1, retries=0)
+        endpoint = Endpoint(1, max_retries=0)
         held = asyncio.create_task(endpoint.call(lambda: asyncio.sleep(60)))
         await asyncio.sleep(0.01)
         held.cancel()

@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from magid_agents.errors import StopRun
-from magid_agents.models.endpoint import ContentRefused, Rejected, Unusable
+from magid_agents.models.endpoint import ContentRefused, EndpointUnusable, RequestRejected
 from magid_agents.models.openai_errors import translated
 from tests.servers.endpoint import Api, serving
 from tests.servers.refusals import Detail, Refusal
@@ -36,9 +36,9 @@ def ask(refusal: Refusal) -> None:
     ],
 )
 def test_what_no_dialogue_can_escape_stops_the_run(refusal: Refusal, says: str) -> None:
-    with pytest.raises(Unusable, match=f"^chat: .*{says}"):
+    with pytest.raises(EndpointUnusable, match=f"^chat: .*{says}"):
         ask(refusal)
-    assert issubclass(Unusable, StopRun)
+    assert issubclass(EndpointUnusable, StopRun)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_moderation_turns_down_one_prompt_and_no_setting(refusal: Refusal) -> No
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_request_that_is_turned_down_is_not_taken_for_moderation(status: int) -> None:
-    with pytest.raises(Rejected, match=f"{status}: .*unknown field") as raised:
+    with pytest.raises(RequestRejected, match=f"{status}: .*unknown field") as raised:
         ask(Refusal(status, "unknown field", "unsupported_parameter"))
     assert not isinstance(raised.value, ContentRefused)
 
@@ -87,6 +87,6 @@ def test_a_request_that_is_turned_down_is_not_taken_for_moderation(status: int) 
 def test_what_the_endpoint_says_and_which_fields_it_names_are_kept(
     refusal: Refusal, says: str, fields: set[str]
 ) -> None:
-    with pytest.raises(Rejected, match=f"^chat: {says}") as raised:
+    with pytest.raises(RequestRejected, match=f"^chat: {says}") as raised:
         ask(refusal)
     assert raised.value.fields == fields

@@ -40,7 +40,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "backends.md"
 
 def chat(api: Api, **settings: Any) -> OpenAIChat:
     settings = {"model": "m", "base_url": api.url, **api.personality.settings, **settings}
-    return OpenAIChat(Chat(**settings), endpoint=Endpoint(4, retries=1, wait=0.01))
+    return OpenAIChat(Chat(**settings), endpoint=Endpoint(4, max_retries=1, initial_backoff_s=0.01))
 
 
 def find_out(api: Api, **settings: Any) -> Capabilities:
@@ -126,7 +126,7 @@ def test_a_model_that_answers_neither_yes_nor_no_is_found_out_and_said() -> None
         assert not find_out(api).yes_no
     asked = OpenAIChat(Chat(), capabilities=Capabilities(yes_no=False))
     with pytest.raises(ChatError, match=r"chat\.model: .* answers a yes/no question with neither"):
-        asyncio.run(asked.odds([Message("user", "Is it unsafe?")], ["Yes", "No"]))
+        asyncio.run(asked.token_probabilities([Message("user", "Is it unsafe?")], ["Yes", "No"]))
 
 
 def test_fewer_token_probabilities_are_asked_for_if_the_most_are_refused() -> None:

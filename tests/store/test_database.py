@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from magid_agents.journal import Journal, Use
+from magid_agents.journal import Journal, StepRef
 from magid_agents.store.database import JournalError, explaining, merge_journals, open_journal, open_read_only
 from tests.store.journals import FakeModel, call, copy_of_run_v1, never, with_journal
 
@@ -24,7 +24,7 @@ def record(path: Path, *names: str, cost: float = 0.0, dialogue: str = "d") -> N
         await journal.begin(dialogue)
         for name in names:
             model = FakeModel(cost=cost)
-            await journal.get_or_compute(call(name=name), compute=model, use=Use(dialogue, name))
+            await journal.get_or_compute(call(name=name), compute=model, step=StepRef(dialogue, name))
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with_journal(path, body)

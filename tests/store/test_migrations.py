@@ -124,7 +124,7 @@ def test_a_rejection_that_may_be_about_a_setting_is_asked_again(
     answer = canonical_json({"unpainted": reason})
     with closing(sqlite3.connect(old)) as db, db:
         db.execute(
-            "INSERT INTO calls VALUES (?, 'paint', 'm', ?, ?, '{}', 0)", (call.key, call.asked, answer)
+            "INSERT INTO calls VALUES (?, 'paint', 'm', ?, ?, '{}', 0)", (call.key, call.request_json, answer)
         )
     model = FakeModel()
 

@@ -113,11 +113,11 @@ def test_what_is_computed_is_recorded_though_its_askers_are_gone(tmp_path: Path)
             assert asker.cancelled()
         return journal.computed
 
-    async def look(journal: Journal) -> tuple[Any, float]:
+    async def look_up(journal: Journal) -> tuple[Any, float]:
         return (await journal.get_or_compute(call(prompt="hi"), compute=never)).value, await journal.cost()
 
     assert asyncio.run(leave(Journal(tmp_path / "j"))) == 1
-    assert with_journal(tmp_path / "j", look) == ("made", 2.0)
+    assert with_journal(tmp_path / "j", look_up) == ("made", 2.0)
 
 
 def test_what_a_device_has_in_hand_is_waited_for_and_recorded(tmp_path: Path) -> None:
@@ -140,11 +140,11 @@ def test_what_a_device_has_in_hand_is_waited_for_and_recorded(tmp_path: Path) ->
         await asyncio.wait([asker], timeout=BOUND_S)
         assert asker.cancelled()
 
-    async def look(journal: Journal) -> Any:
+    async def look_up(journal: Journal) -> Any:
         return (await journal.get_or_compute(call(prompt="hi"), compute=never)).value
 
     with_journal(tmp_path / "j", leave)
-    assert with_journal(tmp_path / "j", look) == "made"
+    assert with_journal(tmp_path / "j", look_up) == "made"
 
 
 def test_what_a_device_gives_back_unmade_is_dropped_if_its_askers_are_gone(tmp_path: Path) -> None:

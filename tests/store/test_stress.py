@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.journal import Answer, Call, Journal, Use
+from magid_agents.journal import Answer, Call, Journal, StepRef
 from magid_agents.models.batching import Batcher, OutOfMemory
-from magid_agents.models.endpoint import Busy, Endpoint, Rejected, Unavailable
+from magid_agents.models.endpoint import Endpoint, EndpointUnavailable, RateLimited, RequestRejected
 
 BOUND_S = 60  # for a round of askers; an asker that hangs never ends
 KEYS, ROUNDS, ASKERS = 60, 28, 80
 DEVICES = 2
 COST = 0.25
-EXPECTED = (Unavailable, Rejected, OutOfMemory, RuntimeError)
+EXPECTED = (EndpointUnavailable, RequestRejected, OutOfMemory, RuntimeError)
 
 
 class World:
@@ -35,7 +35,7 @@ class World:
         self.abandoned_at: dict[int, int] = {}  # how many batches had begun when a key's last asker left
         self.broken: list[str] = []  # what must never happen
         self.batcher = Batcher([self.device] * DEVICES, size=8, max_wait_s=0.001)
-        self.endpoint = Endpoint(6, retries=2, wait=0.001)
+        self.endpoint = Endpoint(6, max_retries=2, initial_backoff_s=0.001)
 
     def device(self, keys: Sequence[int]) -> list[int]:
         with self.lock:
@@ -57,7 +57,7 @@ class World:
             self.broken.append(f"{key} was sent to the endpoint though nobody waited")
         await asyncio.sleep(0.001 * self.rng.random())
         if self.rng.random() < 0.3:
-            raise self.rng.choice([Busy("429"), Unavailable("500"), Rejected("400")])
+            raise self.rng.choice([RateLimited("429"), EndpointUnavailable("500"), RequestRejected("400")])
         return key * 2
 
     async def compute(self, key: int) -> Answer:
@@ -71,7 +71,7 @@ class World:
         finally:
             self.computing[key] -= 1
 
-    async def ask(self, journal: Journal, key: int, use: Use, take_recorded: bool) -> object:
+    async def ask(self, journal: Journal, key: int, step: StepRef, take_recorded: bool) -> object:
         self.waiting[key] += 1
         with self.lock:
             self.abandoned_at.pop(key, None)
@@ -79,7 +79,7 @@ class World:
             answer = await journal.get_or_compute(
                 Call("paint", "fake", {"key": key}),
                 compute=lambda: self.compute(key),
-                use=use,
+                step=step,
                 is_valid=lambda _: take_recorded,
             )
             if self.rng.random() < 0.1:
@@ -101,8 +101,8 @@ async def play(world: World, path: Path, rounds: int, done: Counter[str]) -> Non
             cancelled = set()
             for i in range(ASKERS):
                 key = rng.randrange(KEYS)
-                use = Use(f"{number}", f"{i}")
-                task = asyncio.create_task(world.ask(journal, key, use, rng.random() < 0.5))
+                step = StepRef(f"{number}", f"{i}")
+                task = asyncio.create_task(world.ask(journal, key, step, rng.random() < 0.5))
                 askers[task] = key
                 if rng.random() < 0.3:
                     await asyncio.sleep(0.002 * rng.random())
@@ -132,7 +132,7 @@ def test_every_asker_ends_and_nothing_is_made_for_nobody_or_lost(tmp_path: Path,
         asyncio.run(play(world, tmp_path / "j", ROUNDS // 2, done))
     assert world.broken == []
     assert sum(done.values()) == ROUNDS * ASKERS
-    assert min(done[kind] for kind in ("answered", "cancelled", "Rejected", "RuntimeError")) > 10, done
+    assert min(done[kind] for kind in ("answered", "cancelled", "RequestRejected", "RuntimeError")) > 10, done
     with closing(sqlite3.connect(tmp_path / "j")) as db:
         recorded = dict(db.execute("SELECT json_extract(request, '$.key'), paid FROM calls"))
     assert recorded == {key: count * COST for key, count in world.made.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib import import_module
 
-from magid_agents.config import Painter as Settings
+from magid_agents.config import PainterSettings
 from magid_agents.models.protocols import Painter
 
 _BACKENDS = {
@@ -13,7 +13,7 @@ _BACKENDS = {
 }
 
 
-def build(settings: Settings, **known: str) -> Painter:
+def build(settings: PainterSettings, **known: str) -> Painter:
     """Return the image generation tool; its backend's libraries are imported when they are needed.
 
     `known` is what only this backend is told. Raises what the backend raises if its weights cannot be found.

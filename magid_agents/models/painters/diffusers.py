@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from magid_agents.config import Painter as Settings
+from magid_agents.config import PainterSettings
 from magid_agents.errors import first_line
 from magid_agents.models import devices
 from magid_agents.models.batching import Batcher
@@ -32,7 +32,7 @@ class DiffusersPainter:
 
     sampled = reproducible = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: PainterSettings) -> None:
         """Finds the pipeline's files, fetching them where needed.
 
         Raises PainterError or WeightsError where they cannot be had.

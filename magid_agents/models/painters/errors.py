@@ -1,6 +1,6 @@
 """What a painter raises when it gives no image: which prompt, or whether any prompt, may still get one.
 
-Anything else, such as an endpoint's Unavailable, fails the dialogue that asked; the same command tries again.
+Anything else, such as EndpointUnavailable, fails the dialogue that asked; the same command tries again.
 """
 
 from collections.abc import Mapping

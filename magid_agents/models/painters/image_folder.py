@@ -14,7 +14,7 @@ from typing import IO
 from magid_agents.models.painters.errors import PainterError
 from magid_agents.models.progress import note
 from magid_agents.resources import cache_folder
-from magid_agents.rundir import replacing
+from magid_agents.rundir import atomic_write
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
@@ -70,7 +70,7 @@ def writing_cache(path: Path) -> Iterator[IO[bytes]]:
     """Write a file of the cache, whole or not at all. Raises PainterError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             yield file
     except OSError as error:
         raise PainterError(

@@ -14,9 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from magid_agents.config import Painter as PainterSettings
+from magid_agents.config import PainterSettings
 from magid_agents.models.client import open_client
-from magid_agents.models.endpoint import ContentRefused, Endpoint, EndpointDown, Rejected, Unavailable
+from magid_agents.models.endpoint import (
+    ContentRefused,
+    Endpoint,
+    EndpointDown,
+    EndpointUnavailable,
+    RequestRejected,
+)
 from magid_agents.models.openai_errors import translated
 from magid_agents.models.painters.errors import PainterError, PromptRefused
 from magid_agents.models.painters.request_variant import (
@@ -103,7 +109,7 @@ class ImagesEndpointPainter:
         fields = tuple(self._optional(SEED))
         try:
             variant = await find_variant(send, fields)
-        except Unavailable as error:
+        except EndpointUnavailable as error:
             raise EndpointDown(
                 f"{error}; see {SECTION}.base_url, and run the same command again when it is up"
             ) from error
@@ -130,14 +136,14 @@ class ImagesEndpointPainter:
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
         """Return one RGB image.
 
-        Raises PromptRefused if the server paints anything but this prompt, PainterError or Unusable if it
-        paints nothing, Unavailable once the retries are spent.
+        Raises PromptRefused if the server paints anything but this prompt, PainterError or EndpointUnusable
+        if it paints nothing, EndpointUnavailable once the retries are spent.
         """
         try:
             return await self._paint(prompt, seed, self.variant.fields)
         except ContentRefused as error:
             raise PromptRefused(str(error)) from error
-        except Rejected as error:
+        except RequestRejected as error:
             # Few servers say that it is about the prompt. If it is, they paint another one.
             usage = {} if "prompt" in error.fields else await self._paint_harmless()
             raise PromptRefused(str(error), usage) from error
@@ -148,7 +154,7 @@ class ImagesEndpointPainter:
             painted = await self._paint(PROMPT, SEED, self.variant.fields)
         except ContentRefused as error:
             raise PainterError(f"the endpoint refuses even a harmless prompt: {error}") from error
-        except Rejected as error:
+        except RequestRejected as error:
             raise settings_rejected(error) from error
         return {IMAGES: 1, **painted.usage}
 
@@ -171,11 +177,11 @@ class ImagesEndpointPainter:
                 "response_format=b64_json is needed"
             )
         if not data:
-            raise Unavailable(f"{SECTION}: the answer holds no image")
+            raise EndpointUnavailable(f"{SECTION}: the answer holds no image")
         try:
             image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         except (OSError, ValueError) as error:
-            raise Unavailable(f"{SECTION}: the answer's image cannot be read: {error}") from error
+            raise EndpointUnavailable(f"{SECTION}: the answer's image cannot be read: {error}") from error
         return PaintedImage(image, _usage(answer))
 
     def _opened(self) -> "AsyncOpenAI":

@@ -8,7 +8,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from magid_agents.config import Painter as Settings
+from magid_agents.config import PainterSettings
 from magid_agents.errors import first_line
 from magid_agents.models import weights
 from magid_agents.models.digests import folder_identity
@@ -16,7 +16,7 @@ from magid_agents.models.painters.errors import PainterError
 from magid_agents.models.quiet import quiet
 
 
-def found(settings: Settings) -> Path:
+def found(settings: PainterSettings) -> Path:
     """The folder with the pipeline's files, fetched where needed.
 
     Raises PainterError or WeightsError where they cannot be had.
@@ -40,7 +40,7 @@ def found(settings: Settings) -> Path:
     return Path(path)
 
 
-def identity(settings: Settings, folder: Path) -> str:
+def identity(settings: PainterSettings, folder: Path) -> str:
     """Name and revision: the hub's commit, or for files on this machine a digest of what lies there."""
     if settings.model in weights.manifest():
         return weights.identity(settings.model)
@@ -49,7 +49,7 @@ def identity(settings: Settings, folder: Path) -> str:
     return folder_identity(folder)
 
 
-def load(settings: Settings, folder: Path, device: str) -> Any:
+def load(settings: PainterSettings, folder: Path, device: str) -> Any:
     """The pipeline on the device, ready to be called.
 
     Raises PainterError where the files, or this machine, cannot do what the settings ask.
@@ -74,7 +74,7 @@ def load(settings: Settings, folder: Path, device: str) -> Any:
     return pipe
 
 
-def arguments(settings: Settings) -> dict[str, Any]:
+def arguments(settings: PainterSettings) -> dict[str, Any]:
     """What every call gets besides prompts and generators; the negative prompt once an image."""
     given: dict[str, Any] = {
         "num_inference_steps": settings.steps,
@@ -88,7 +88,7 @@ def arguments(settings: Settings) -> dict[str, Any]:
     return given
 
 
-def _built(diffusers: Any, settings: Settings, folder: Path) -> Any:
+def _built(diffusers: Any, settings: PainterSettings, folder: Path) -> Any:
     import torch
 
     dtype = getattr(torch, settings.dtype)
@@ -113,7 +113,7 @@ def _large(folder: Path) -> list[str]:
     return [name for name in ("transformer", "unet", "text_encoder") if (folder / name).is_dir()]
 
 
-def _tune(pipe: Any, settings: Settings) -> None:
+def _tune(pipe: Any, settings: PainterSettings) -> None:
     """Set the options of the denoiser that trade speed, memory and precision.
 
     Raises PainterError if one is set and the pipeline has no single denoiser, as cascades have not.

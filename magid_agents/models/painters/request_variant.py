@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from magid_agents.models.endpoint import ContentRefused, Rejected
+from magid_agents.models.endpoint import ContentRefused, RequestRejected
 from magid_agents.models.painters.errors import PainterError
 
 PROMPT = "A street market with people, fruit and colourful awnings on a sunny day"
@@ -70,14 +70,14 @@ async def _accepted(send: Send, fields: Fields) -> tuple[Fields, Image.Image]:
         tuple(field for field in fields if field == RESPONSE_FORMAT),
         (),
     ]
-    first: Rejected | None = None
+    first: RequestRejected | None = None
     while untried:
         variant = untried.pop(0)
         try:
             return variant, await send(PROMPT, SEED, variant)
         except ContentRefused as error:
             raise PainterError(f"painter: the endpoint refuses even a harmless prompt ({error})") from error
-        except Rejected as error:
+        except RequestRejected as error:
             first = first or error
             if unknown := _unknown_fields(error, variant):
                 untried.insert(0, variant)
@@ -89,7 +89,7 @@ async def _accepted(send: Send, fields: Fields) -> tuple[Fields, Image.Image]:
     raise settings_rejected(first) from first
 
 
-def settings_rejected(error: Rejected) -> PainterError:
+def settings_rejected(error: RequestRejected) -> PainterError:
     """Return the error for a rejection that is not about the prompt; it names the settings to change."""
     named = (REQUIRED.get(field) or OPTIONAL.get(field) for field in _named(error, (*REQUIRED, *OPTIONAL)))
     settings = " and ".join(f"painter.{name}" for name in dict.fromkeys(filter(None, named)))
@@ -102,13 +102,13 @@ def is_same(one: Image.Image, other: Image.Image) -> bool:
     return one.size == other.size and float(np.abs(small[0] - small[1]).mean()) <= SAME
 
 
-def _unknown_fields(error: Rejected, variant: Fields) -> Fields:
+def _unknown_fields(error: RequestRejected, variant: Fields) -> Fields:
     """The fields to leave out: called unknown, or with a value that no setting can change."""
     unknown = UNKNOWN.search(str(error)) is not None
     return tuple(field for field in _named(error, variant) if unknown or OPTIONAL[field] is None)
 
 
-def _named(error: Rejected, fields: Sequence[str]) -> Fields:
+def _named(error: RequestRejected, fields: Sequence[str]) -> Fields:
     """Those of the fields that the endpoint objects to: by its structured answer, else by its words."""
     if error.fields:
         return tuple(field for field in fields if field in error.fields)

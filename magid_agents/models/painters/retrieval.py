@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from magid_agents.config import Painter as Settings
+from magid_agents.config import PainterSettings
 from magid_agents.models.batching import Batcher
 from magid_agents.models.hub import ScorerError
 from magid_agents.models.images import open_rgb
@@ -37,7 +37,7 @@ class RetrievalPainter:
     reproducible = True
     parameters: Mapping[str, Any] = {}
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: PainterSettings) -> None:
         """List the folder and find the model that reads its images.
 
         Raises PainterError if the folder or the model cannot be used, WeightsError if the embedded matcher

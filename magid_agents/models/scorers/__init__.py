@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Protocol
 
-from magid_agents.config import ConfigError
-from magid_agents.config import Scorer as Settings
+from magid_agents.config import ConfigError, ScorerSettings
 from magid_agents.models.hub import ScorerError
 from magid_agents.models.protocols import Scorer
 from magid_agents.thresholds import UNSAFE, Threshold
@@ -30,10 +29,10 @@ class Backend(Protocol):
     vital: bool
     limits: Mapping[str, float]
 
-    def __call__(self, settings: Settings) -> Scorer: ...
+    def __call__(self, settings: ScorerSettings) -> Scorer: ...
 
 
-def build(check: str, settings: Settings) -> Scorer:
+def build(check: str, settings: ScorerSettings) -> Scorer:
     """Return one check's scorer, its model's files found; its libraries are imported when they are needed.
 
     Raises ConfigError for a backend that is unknown or cannot score the check, ScorerError or WeightsError if
@@ -45,7 +44,7 @@ def build(check: str, settings: Settings) -> Scorer:
         raise ScorerError(f"scorers.{check}: {error}") from error
 
 
-def threshold(check: str, settings: Settings) -> Threshold:
+def threshold(check: str, settings: ScorerSettings) -> Threshold:
     """Return what a check's scores are held against: the limit that was set, or the one known for the model.
 
     Raises ConfigError for a backend that build() refuses, if no limit is known, and for one that cannot be.
@@ -60,7 +59,7 @@ def threshold(check: str, settings: Settings) -> Threshold:
         raise ConfigError(f"scorers.{check}.limit={limit:g}: {error}") from error
 
 
-def _backend(check: str, settings: Settings) -> Backend:
+def _backend(check: str, settings: ScorerSettings) -> Backend:
     if settings.backend not in _BACKENDS:
         known = ", ".join(_BACKENDS)
         raise ConfigError(f"scorers.{check}.backend={settings.backend} is unknown; there are: {known}")

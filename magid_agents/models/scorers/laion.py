@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magid_agents.config import Scorer
+from magid_agents.config import ScorerSettings
 from magid_agents.models import devices
 from magid_agents.models.batching import Batcher
 from magid_agents.models.hub import WEIGHTS, fetched, identity, lazy_model, too_large
@@ -35,7 +35,7 @@ class LaionScorer:
     reads_text = at_most = vital = False
     limits = {"shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE": 0.51}  # noqa: RUF012
 
-    def __init__(self, settings: Scorer) -> None:
+    def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""
         folder = fetched(settings.model)
         self._predictor = lazy_model(settings.model, lambda: _load(folder, settings.device))

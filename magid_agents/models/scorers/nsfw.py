@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from magid_agents.config import Scorer
+from magid_agents.config import ScorerSettings
 from magid_agents.models.batching import Batcher
 from magid_agents.models.images import open_rgb
 from magid_agents.models.lazy import Lazy
@@ -23,7 +23,7 @@ class NsfwScorer:
     at_most = vital = True
     limits = {"yahoo-open-nsfw": 0.5}  # noqa: RUF012
 
-    def __init__(self, settings: Scorer) -> None:  # noqa: ARG002  (there is one model)
+    def __init__(self, settings: ScorerSettings) -> None:  # noqa: ARG002  (there is one model)
         self._classifier = Lazy(_load)
         self.identity = f"{PACKAGE}@{version(PACKAGE)}"
         self._batched: Batcher[Path, float] = Batcher([self._score], 8)

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magid_agents.config import Scorer
+from magid_agents.config import ScorerSettings
 from magid_agents.errors import first_line
 from magid_agents.models import devices, weights
 from magid_agents.models.batching import Batcher
@@ -38,7 +38,7 @@ class MatchScorer:
     # training/README.md, "Limits".
     limits = {"matcher": 0.2, "ViT-B-32-quickgelu:openai": 0.21}  # noqa: RUF012
 
-    def __init__(self, settings: Scorer) -> None:
+    def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `matcher` raises."""
         self._matcher = matcher(settings.model, settings.device)
         self.identity = identity(settings.model)

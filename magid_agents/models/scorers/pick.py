@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magid_agents.config import Scorer
+from magid_agents.config import ScorerSettings
 from magid_agents.models import devices
 from magid_agents.models.batching import Batcher
 from magid_agents.models.hub import fetched, identity, lazy_model, too_large
@@ -38,7 +38,7 @@ class PickScorer:
     at_most = vital = False
     limits = {"yuvalkirstain/PickScore_v1": 0.0}  # noqa: RUF012
 
-    def __init__(self, settings: Scorer) -> None:
+    def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""
         folder = fetched(settings.model)
         own = any((folder / name).exists() for name in PROCESSOR_FILES)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from magid_agents.config import Scorer
+from magid_agents.config import ScorerSettings
 from magid_agents.models import weights
 from magid_agents.models.batching import Batcher
 from magid_agents.models.hub import too_large
@@ -30,7 +30,7 @@ class QualityScorer:
     reads_text = at_most = vital = False
     limits = {"quality": 0.5}  # noqa: RUF012
 
-    def __init__(self, settings: Scorer) -> None:
+    def __init__(self, settings: ScorerSettings) -> None:
         """Raises WeightsError where the weights cannot be had."""
         self._matcher = open_clip.matcher(TRUNK, settings.device)
         folder = weights.ensure(settings.model)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from magid_agents.config import Painter
+from magid_agents.config import PainterSettings
 from magid_agents.models.painters import pipeline
 from magid_agents.models.painters.diffusers import DiffusersPainter
 from magid_agents.models.painters.errors import PainterError, PromptTooLong
@@ -37,7 +37,7 @@ def test_it_can_be_imported_first_of_all() -> None:
 
 def painter(folder: Path, **options: object) -> DiffusersPainter:
     given = {"model": str(folder), "steps": 2, "width": 16, "height": 16, "device": "cpu", **options}
-    return DiffusersPainter(Painter.model_validate(given))
+    return DiffusersPainter(PainterSettings.model_validate(given))
 
 
 def paint(tool: DiffusersPainter, *asked: tuple[str, int]) -> list[np.ndarray]:
@@ -266,10 +266,10 @@ def test_a_hub_model_is_known_by_the_commit_it_came_from(folder: Path, tmp_path:
     (model / "refs" / "main").write_text(commit)
     code = """
 import asyncio
-from magid_agents.config import Painter
+from magid_agents.config import PainterSettings
 from magid_agents.models.painters import pipeline
 from magid_agents.models.painters import build
-painter = build(Painter(model="tiny/sd", steps=1, width=16, height=16, device="cpu"))
+painter = build(PainterSettings(model="tiny/sd", steps=1, width=16, height=16, device="cpu"))
 print(painter.identity, asyncio.run(painter.paint("a dog", 1)).image.size)
 """
     done = subprocess.run(

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from magid_agents.config import Painter
+from magid_agents.config import PainterSettings
 from magid_agents.errors import StopRun
-from magid_agents.models.endpoint import Endpoint, Unavailable, Unusable
+from magid_agents.models.endpoint import Endpoint, EndpointUnavailable, EndpointUnusable
 from magid_agents.models.images import is_blank
 from magid_agents.models.painters import build
 from magid_agents.models.painters.errors import PainterError, PromptRefused
@@ -27,7 +27,8 @@ ALL = ("response_format", "seed", "num_inference_steps", "guidance_scale", "nega
 def painter(api: Api, **settings: Any) -> ImagesEndpointPainter:
     given = {"width": 32, "height": 16, "steps": 4, "guidance": 0.0, "retries": 1, **settings}
     return ImagesEndpointPainter(
-        Painter(backend="images_endpoint", model="m", base_url=api.url, **given), Endpoint(4, 1, wait=0.01)
+        PainterSettings(backend="images_endpoint", model="m", base_url=api.url, **given),
+        Endpoint(4, 1, initial_backoff_s=0.01),
     )
 
 
@@ -164,7 +165,10 @@ def test_a_setting_that_the_server_rejects_is_named(
 
 @pytest.mark.parametrize("refusal", [Refusal(402, "no"), Refusal(400, "no", "billing_hard_limit_reached")])
 def test_an_account_without_balance_stops_the_run(refusal: Refusal) -> None:
-    with serving(Api(refused=always(refusal))) as api, pytest.raises(Unusable, match="no balance left"):
+    with (
+        serving(Api(refused=always(refusal))) as api,
+        pytest.raises(EndpointUnusable, match="no balance left"),
+    ):
         probe(painter(api))
     assert len(api.asked) == 1
 
@@ -184,7 +188,7 @@ def test_an_answer_without_an_image_is_tried_again_and_then_said(fault: Fault) -
         probe(tool)
         api.faults = iter([fault, None, fault, fault])
         assert paint(tool, 1)[0].image.size == (32, 16)
-        with pytest.raises(Unavailable, match=r"^painter: "):
+        with pytest.raises(EndpointUnavailable, match=r"^painter: "):
             paint(tool, 2)
     assert len(api.asked) == 2 + 4
 
@@ -241,7 +245,10 @@ def test_tokens_are_reported_if_the_server_counts_them(reported: Any, usage: dic
 
 
 def test_it_is_built_by_its_name() -> None:
-    assert build(Painter(backend="images_endpoint", model="m", base_url="http://127.0.0.1:1")).identity == "m"
+    assert (
+        build(PainterSettings(backend="images_endpoint", model="m", base_url="http://127.0.0.1:1")).identity
+        == "m"
+    )
 
 
 def test_an_image_of_one_colour_is_blank() -> None:

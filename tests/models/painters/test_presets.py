@@ -29,7 +29,7 @@ def painter(preset: str, folder: Path) -> DiffusersPainter:
     ]
     if preset == "sana-sprint":  # or it would paint at 1,024 pixels, its own size
         sets.append("painter.arguments.use_resolution_binning=false")
-    return DiffusersPainter(config.load(sets=sets).painter)
+    return DiffusersPainter(config.load(overrides=sets).painter)
 
 
 def paint(tool: DiffusersPainter, *asked: tuple[str, int]) -> list[np.ndarray]:
@@ -77,10 +77,10 @@ def test_a_preset_drives_its_pipeline(preset: str, tmp_path: Path, monkeypatch: 
 
 
 def test_a_preset_goes_over_the_defaults_and_under_what_is_set() -> None:
-    painter = config.load(sets=["painter.preset=sdxl-turbo", "painter.steps=2"]).painter
+    painter = config.load(overrides=["painter.preset=sdxl-turbo", "painter.steps=2"]).painter
     assert (painter.model, painter.steps, painter.guidance) == ("stabilityai/sdxl-turbo", 2, 0.0)
 
 
 def test_an_unknown_preset_is_named_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"Unknown painter\.preset 'dalle'\. Choose from flux2-klein, "):
-        config.load(sets=["painter.preset=dalle"])
+        config.load(overrides=["painter.preset=dalle"])

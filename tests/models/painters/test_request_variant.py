@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from magid_agents.models.endpoint import Rejected
+from magid_agents.models.endpoint import RequestRejected
 from magid_agents.models.painters.request_variant import (
     OPTIONAL,
     RESPONSE_FORMAT,
@@ -16,13 +16,13 @@ from magid_agents.models.painters.request_variant import (
     is_same,
 )
 
-Complaint = Callable[[list[str]], Rejected]
+Complaint = Callable[[list[str]], RequestRejected]
 
 COMPLAINTS: list[Complaint] = [
-    lambda unknown: Rejected(f"painter: 400: Unknown parameter: '{unknown[0]}'."),
-    lambda unknown: Rejected("painter: 400: Unrecognized request argument", unknown[:1]),
-    lambda unknown: Rejected("painter: 422: Extra inputs are not permitted", unknown),
-    lambda unknown: Rejected(f"painter: 400: {' and '.join(unknown)} are not supported by this model"),
+    lambda unknown: RequestRejected(f"painter: 400: Unknown parameter: '{unknown[0]}'."),
+    lambda unknown: RequestRejected("painter: 400: Unrecognized request argument", unknown[:1]),
+    lambda unknown: RequestRejected("painter: 422: Extra inputs are not permitted", unknown),
+    lambda unknown: RequestRejected(f"painter: 400: {' and '.join(unknown)} are not supported by this model"),
 ]
 
 
@@ -52,7 +52,7 @@ def test_a_server_that_names_what_it_does_not_know_is_sent_all_the_rest(
 
 @given(st.sets(st.sampled_from([*OPTIONAL])))
 def test_a_server_that_gives_no_reason_is_sent_what_it_accepts(accepted: set[str]) -> None:
-    server = FakeServer(accepted, lambda _: Rejected("painter: 400: Bad Request"))
+    server = FakeServer(accepted, lambda _: RequestRejected("painter: 400: Bad Request"))
     variant = asyncio.run(find_variant(server.send, [*OPTIONAL]))
     assert set(variant.fields) <= accepted
     assert (RESPONSE_FORMAT in variant.fields) == (RESPONSE_FORMAT in accepted)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from magid_agents.config import Painter
+from magid_agents.config import PainterSettings
 from magid_agents.models.painters import build
 from magid_agents.models.painters.errors import PainterError, PromptRefused
 from magid_agents.models.painters.retrieval import RetrievalPainter
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def painter(folder: Path) -> RetrievalPainter:
-    tool = build(Painter(backend="retrieval", model="ViT-B-32-quickgelu:openai", folder=folder))
+    tool = build(PainterSettings(backend="retrieval", model="ViT-B-32-quickgelu:openai", folder=folder))
     assert isinstance(tool, RetrievalPainter)
     return tool
 
@@ -139,7 +139,7 @@ def test_more_than_there_are_cannot_be_had(folder: Path, encoder: FakeEncoder) -
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, folder: Path, encoder: FakeEncoder) -> None:
     with pytest.raises(PainterError, match=r"painter\.folder=None: name a folder"):
-        build(Painter(backend="retrieval", model="ViT-B-32-quickgelu:openai"))
+        build(PainterSettings(backend="retrieval", model="ViT-B-32-quickgelu:openai"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(PainterError, match="holds no"):
         painter(tmp_path / "empty")
@@ -151,4 +151,4 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, folder: Path, enc
 
 def test_a_model_built_unlike_it_was_trained_is_refused(folder: Path) -> None:
     with pytest.raises(PainterError, match=r"^painter: model ViT-B-32:openai: QuickGELU mismatch"):
-        build(Painter(backend="retrieval", model="ViT-B-32:openai", folder=folder))
+        build(PainterSettings(backend="retrieval", model="ViT-B-32:openai", folder=folder))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from magid_agents.config import Scorer
+from magid_agents.config import ScorerSettings
 from magid_agents.models import scorers
 from magid_agents.models.batching import OutOfMemory
 
@@ -16,13 +16,13 @@ FITS = 2  # images
 
 
 @pytest.fixture(params=["open_clip", "laion", "pick"])
-def chosen(request: pytest.FixtureRequest) -> Scorer:
+def chosen(request: pytest.FixtureRequest) -> ScorerSettings:
     """A scorer on a tiny model."""
     if request.param == "open_clip":
         request.getfixturevalue("clip_weights")
-        return Scorer(backend="open_clip", model="tiny-quickgelu:openai", device="cpu")
+        return ScorerSettings(backend="open_clip", model="tiny-quickgelu:openai", device="cpu")
     folder: Path = request.getfixturevalue(f"{request.param}_model")
-    return Scorer(backend=request.param, model=str(folder), device="cpu")
+    return ScorerSettings(backend=request.param, model=str(folder), device="cpu")
 
 
 def limit_memory(monkeypatch: pytest.MonkeyPatch, images: int) -> None:
@@ -44,7 +44,7 @@ def pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def score(chosen: Scorer, paths: Sequence[Path]) -> list[float]:
+def score(chosen: ScorerSettings, paths: Sequence[Path]) -> list[float]:
     scorer = scorers.build("check", chosen)
 
     async def main() -> list[float]:
@@ -54,7 +54,7 @@ def score(chosen: Scorer, paths: Sequence[Path]) -> list[float]:
 
 
 def test_a_batch_that_does_not_fit_is_split(
-    chosen: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chosen: ScorerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = pictures(tmp_path)
     expected = score(chosen, paths)
@@ -63,7 +63,7 @@ def test_a_batch_that_does_not_fit_is_split(
 
 
 def test_one_image_that_does_not_fit_says_what_to_set(
-    chosen: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chosen: ScorerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit_memory(monkeypatch, 0)
     with pytest.raises(OutOfMemory, match=f"^{chosen.backend} scorer: .* set its device to cpu"):

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from magid_agents import config
-from magid_agents.config import PRESETS, PROFILES, Scorer
+from magid_agents.config import PRESETS, PROFILES, ScorerSettings
 from magid_agents.errors import StopRun
 from magid_agents.models import devices, scorers, torchvision_ops
 from magid_agents.models.hub import ScorerError
@@ -20,7 +20,7 @@ import open_clip  # noqa: E402  (after torchvision can be imported)
 
 
 def scorer(model: str) -> MatchScorer:
-    built = scorers.build("image_text_match", Scorer(backend="open_clip", model=model, device="cpu"))
+    built = scorers.build("image_text_match", ScorerSettings(backend="open_clip", model=model, device="cpu"))
     assert isinstance(built, MatchScorer)
     return built
 

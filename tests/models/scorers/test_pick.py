@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from magid_agents.config import Scorer
+from magid_agents.config import ScorerSettings
 from magid_agents.models import scorers
 
 
@@ -18,7 +18,7 @@ def test_an_image_is_scored_by_its_prompt_and_not_by_its_company(pick_model: Pat
     paths = [tmp_path / f"{name}.png" for name in ("a", "b")]
     Image.effect_mandelbrot((16, 16), (-2, -1, 1, 1), 50).convert("RGB").save(paths[0])
     Image.new("RGB", (16, 16), "red").save(paths[1])
-    scorer = scorers.build("pick", Scorer(backend="pick", model=str(pick_model)))
+    scorer = scorers.build("pick", ScorerSettings(backend="pick", model=str(pick_model)))
 
     async def main() -> list[float]:
         return list(
@@ -36,12 +36,12 @@ def test_an_image_is_scored_by_its_prompt_and_not_by_its_company(pick_model: Pat
 
 def test_a_local_model_is_known_by_its_content(pick_model: Path, tmp_path: Path) -> None:
     model = shutil.copytree(pick_model, tmp_path / "picker")
-    before = scorers.build("pick", Scorer(backend="pick", model=str(model))).identity
+    before = scorers.build("pick", ScorerSettings(backend="pick", model=str(model))).identity
     assert before.startswith("picker@")
     (model / "config.json").write_text((model / "config.json").read_text() + "\n")
-    assert scorers.build("pick", Scorer(backend="pick", model=str(model))).identity != before
+    assert scorers.build("pick", ScorerSettings(backend="pick", model=str(model))).identity != before
 
 
 def test_it_ranks_and_turns_nothing_down() -> None:
-    threshold = scorers.threshold("pick", Scorer(backend="pick", model="yuvalkirstain/PickScore_v1"))
+    threshold = scorers.threshold("pick", ScorerSettings(backend="pick", model="yuvalkirstain/PickScore_v1"))
     assert threshold.margin(0.15) > 0

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from magid_agents.config import ConfigError, Scorer
+from magid_agents.config import ConfigError, ScorerSettings
 from magid_agents.models import scorers
 
 
 def test_an_unknown_backend_is_named_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"scorers\.taste\.backend=tongue is unknown; there are: open_clip"):
-        scorers.build("taste", Scorer(backend="tongue", model="m"))
+        scorers.build("taste", ScorerSettings(backend="tongue", model="m"))
 
 
 def test_harmless_drawings_pass_the_safety_gate(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_harmless_drawings_pass_the_safety_gate(tmp_path: Path) -> None:
         ImageDraw.Draw(picture).ellipse([10, 10, 54, 54], fill=colour)
         paths.append(tmp_path / f"{i}.png")
         picture.save(paths[-1])
-    chosen = Scorer(backend="nsfw", model="yahoo-open-nsfw")
+    chosen = ScorerSettings(backend="nsfw", model="yahoo-open-nsfw")
     gate, threshold = scorers.build("unsafe", chosen), scorers.threshold("unsafe", chosen)
 
     async def main() -> list[float]:
@@ -36,20 +36,22 @@ def test_harmless_drawings_pass_the_safety_gate(tmp_path: Path) -> None:
 
 
 def test_a_limit_belongs_to_its_model_and_may_be_overruled() -> None:
-    known = scorers.threshold("image_text_match", Scorer(backend="open_clip", model="matcher"))
-    given = scorers.threshold("image_text_match", Scorer(backend="open_clip", model="matcher", limit=0.1))
+    known = scorers.threshold("image_text_match", ScorerSettings(backend="open_clip", model="matcher"))
+    given = scorers.threshold(
+        "image_text_match", ScorerSettings(backend="open_clip", model="matcher", limit=0.1)
+    )
     assert known.limit != given.limit == 0.1
 
 
 def test_a_model_without_a_known_limit_asks_for_one() -> None:
     with pytest.raises(ConfigError, match=r"no limit is known for ViT-L-14:openai; set scorers\.m\.limit"):
-        scorers.threshold("m", Scorer(backend="open_clip", model="ViT-L-14:openai"))
+        scorers.threshold("m", ScorerSettings(backend="open_clip", model="ViT-L-14:openai"))
 
 
 @pytest.mark.parametrize("backend", ["open_clip", "quality", "laion", "pick"])
 def test_safety_is_scored_by_what_scores_safety(backend: str) -> None:
     """Whatever else a backend scores has no limit above which an image would be unsafe."""
-    chosen = Scorer(backend=backend, model="yuvalkirstain/PickScore_v1", limit=0.5)
+    chosen = ScorerSettings(backend=backend, model="yuvalkirstain/PickScore_v1", limit=0.5)
     for ask in (scorers.build, scorers.threshold):
         with pytest.raises(ConfigError, match=rf"scorers\.unsafe\.backend={backend} does not score .* nsfw$"):
             ask("unsafe", chosen)
@@ -57,11 +59,11 @@ def test_safety_is_scored_by_what_scores_safety(backend: str) -> None:
 
 @pytest.mark.parametrize("limit", [1.5, 1.0, -0.1])
 def test_the_limit_of_safety_is_a_probability_that_some_images_exceed(limit: float) -> None:
-    chosen = Scorer(backend="nsfw", model="yahoo-open-nsfw", limit=limit)
+    chosen = ScorerSettings(backend="nsfw", model="yahoo-open-nsfw", limit=limit)
     with pytest.raises(ConfigError, match=rf"scorers\.unsafe\.limit={limit:g}: .* at least 0 and below 1"):
         scorers.threshold("unsafe", chosen)
 
 
 def test_another_check_of_safety_rules_out_too() -> None:
-    threshold = scorers.threshold("nudity", Scorer(backend="nsfw", model="yahoo-open-nsfw"))
+    threshold = scorers.threshold("nudity", ScorerSettings(backend="nsfw", model="yahoo-open-nsfw"))
     assert (threshold.at_most, threshold.vital) == (True, True)

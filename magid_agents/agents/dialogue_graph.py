@@ -16,12 +16,12 @@ from magid_agents.agents.state import DialogueState
 from magid_agents.services import Services
 
 
-async def each_moment(state: DialogueState) -> list[Send] | str:
+async def fan_out_moments(state: DialogueState) -> list[Send] | str:
     moments = [Send("illustrate", {"dialogue": state["dialogue"], "moment": m}) for m in state["moments"]]
     return moments or "assemble"
 
 
-def around(illustrate: Any, name: str) -> Any:
+def build_dialogue_graph(illustrate: Any, name: str) -> Any:
     """The compiled graph of a dialogue, with the compiled graph of a moment within."""
     return (
         StateGraph(DialogueState, context_schema=Services)
@@ -29,7 +29,7 @@ def around(illustrate: Any, name: str) -> Any:
         .add_node("illustrate", illustrate)
         .add_node(assemble)
         .add_edge(START, "scanner")
-        .add_conditional_edges("scanner", each_moment, ["illustrate", "assemble"])
+        .add_conditional_edges("scanner", fan_out_moments, ["illustrate", "assemble"])
         .add_edge("illustrate", "assemble")
         .add_edge("assemble", END)
         .compile(name=name)

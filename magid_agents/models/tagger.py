@@ -32,7 +32,7 @@ class _Words:
     vectors: torch.Tensor  # (words, width), unit
 
 
-class MatcherObserver:
+class MatcherTagger:
     """The best-fitting words of the vocabulary, with their cosines."""
 
     def __init__(self, device: str = devices.AUTO) -> None:
@@ -42,7 +42,7 @@ class MatcherObserver:
         self.identity = open_clip.identity(MATCHER)
         self._batched: Batcher[Path, list[tuple[str, float]]] = Batcher([self._look], open_clip.BATCH)
 
-    async def look(self, image: Path) -> list[tuple[str, float]]:
+    async def tag_image(self, image: Path) -> list[tuple[str, float]]:
         """(word, cosine): the likeliest things first, then the likeliest places."""
         return await self._batched(image)
 

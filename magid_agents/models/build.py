@@ -13,9 +13,9 @@ from magid_agents.models import painters, scorers
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.embedded_chat import EmbeddedChat
 from magid_agents.models.endpoint import Endpoint
-from magid_agents.models.observer import MATCHER, MatcherObserver
-from magid_agents.models.protocols import ChatModel, Connected, Observer, Painter, Probing, Scorer
+from magid_agents.models.protocols import ChatModel, Connected, ImageTagger, Painter, Probing, Scorer
 from magid_agents.models.reach import Listing, reach
+from magid_agents.models.tagger import MATCHER, MatcherTagger
 from magid_agents.thresholds import Threshold
 
 
@@ -27,22 +27,22 @@ class Models:
     painter: Painter
     scorers: Mapping[str, Scorer]
     thresholds: tuple[Threshold, ...]
-    observer: Observer | None
-    eyes: ChatModel | None = None
-    policy: ChatModel | None = None
+    tagger: ImageTagger | None
+    vision_chat: ChatModel | None = None
+    safety_chat: ChatModel | None = None
 
     @property
     def identities(self) -> dict[str, str]:
         """What each model is called in the journal, by its place in the settings."""
         names = {"chat": self.chat.identity, "painter": self.painter.identity}
         names |= {f"scorers.{check}": scorer.identity for check, scorer in self.scorers.items()}
-        others = {"observer": self.observer, "critic.chat": self.eyes, "safety.policy": self.policy}
+        others = {"observer": self.tagger, "critic.chat": self.vision_chat, "safety.policy": self.safety_chat}
         return names | {place: model.identity for place, model in others.items() if model}
 
     @property
     def capabilities(self) -> dict[str, dict[str, Any]]:
         """How each chat model that was probed is asked, by its place in the settings."""
-        chats = {"chat": self.chat, "critic.chat": self.eyes, "safety.policy": self.policy}
+        chats = {"chat": self.chat, "critic.chat": self.vision_chat, "safety.policy": self.safety_chat}
         return {
             place: asdict(chat.capabilities)
             for place, chat in chats.items()
@@ -51,13 +51,13 @@ class Models:
 
     async def aclose(self) -> None:
         """Close every model's connections, on the event loop that used them."""
-        for model in (self.chat, self.eyes, self.policy, self.painter):
+        for model in (self.chat, self.vision_chat, self.safety_chat, self.painter):
             if isinstance(model, Connected):
                 await model.aclose()
 
 
 @contextmanager
-def find(settings: Settings) -> Iterator[Models]:
+def open_models(settings: Settings) -> Iterator[Models]:
     """The models of a run; what they started ends with the block.
 
     Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to change
@@ -76,12 +76,14 @@ def find(settings: Settings) -> Iterator[Models]:
             served["identity"] = listing.identity(settings.painter.model)
         yield Models(
             chat=chats.open(settings.chat, "chat"),
-            eyes=chats.open(eyes, "critic.chat") if (eyes := settings.critic.chat) else None,
-            policy=chats.open(policy, "safety.policy") if (policy := settings.safety.policy) else None,
+            vision_chat=chats.open(vision_chat, "critic.chat")
+            if (vision_chat := settings.critic.chat)
+            else None,
+            safety_chat=chats.open(policy, "safety.policy") if (policy := settings.safety.policy) else None,
             painter=painters.build(settings.painter, **served),
             scorers={check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()},
             thresholds=limits,
-            observer=MatcherObserver(match.device) if told and match and match.model == MATCHER else None,
+            tagger=MatcherTagger(match.device) if told and match and match.model == MATCHER else None,
         )
 
 
