@@ -170,18 +170,9 @@ class Scanner(Section):
     """Where an image would be shared."""
 
     prompt: str = Field("scanner/few_shot", description="prompt file; its output schema is the strategy")
-    describe: str = Field(
-        "scanner/describe", description="prompt file that words a moment found utterance by utterance"
-    )
-    limit: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="probability of Yes from which an utterance is a moment, if each is asked about",
-    )
-    apart: int = Field(
-        2, ge=1, description="utterances from one moment to the next at least, if each is asked about"
-    )
+    describe: str = Field("scanner/describe", description="prompt file that words such a moment")
+    limit: float = Field(0.5, ge=0, le=1, description="probability of Yes that makes an utterance a moment")
+    apart: int = Field(2, ge=1, description="least distance of two such moments, in utterances")
     max_images: int = Field(2, ge=0, description="sharing moments in one dialogue at most")
 
 
@@ -252,9 +243,7 @@ class Safety(Section):
     """What is checked besides the classifier that sees every image."""
 
     prompt: str | None = Field(None, description="prompt file that checks a prompt before it is painted")
-    limit: float = Field(
-        0.5, ge=0, le=1, description="probability of unsafe from which a prompt is not painted"
-    )
+    limit: float = Field(0.5, ge=0, le=1, description="a prompt this likely unsafe is not painted")
     policy: Chat | None = Field(None, description="a vision model that judges doubtful images and a sample")
     judge: str = Field("safety/policy", description="prompt file it judges by")
     doubt: float = Field(0.1, ge=0, le=1, description="unsafe score from which an image is doubtful")

@@ -153,7 +153,7 @@ class Services:
             **can.decides_yes_no,
         }
 
-        async def run() -> Answer:
+        async def compute() -> Answer:
             try:
                 given = await asked.token_probabilities(messages, (YES, NO), self._pictures(images))
             except ContentRefused as error:
@@ -163,7 +163,7 @@ class Services:
             said = {} if any(shares.values()) else {TEXT: given.text}
             return Answer({**shares, **said}, given.usage)
 
-        answer = await self._ask(step, asked, request, run)
+        answer = await self._ask(step, asked, request, compute)
         probability = to_yes(answer.value)
         if probability is None:
             said = answer.value.get(TEXT, "")
@@ -195,14 +195,14 @@ class Services:
             **can.decides_json,
         }
 
-        async def run() -> Answer:
+        async def compute() -> Answer:
             try:
                 reply = await asked.complete(messages, shape, self._pictures(images))
             except ContentRefused as error:
                 return Answer({REFUSED: str(error)}, NOTHING_USED)
             return Answer(reply.text, reply.usage)
 
-        answer = await self._ask(step, asked, request, run)
+        answer = await self._ask(step, asked, request, compute)
         if isinstance(answer.value, dict):
             raise InvalidAnswer(answer.value[REFUSED], "", [answer.key])
         return answer
@@ -212,10 +212,10 @@ class Services:
         step: StepRef,
         asked: ChatModel,
         request: Mapping[str, Any],
-        run: Callable[[], Awaitable[Answer]],
+        compute: Callable[[], Awaitable[Answer]],
     ) -> Answer:
         try:
-            return await self._call(step, "chat", self._section(asked), asked.identity, request, run)
+            return await self._call(step, "chat", self._section(asked), asked.identity, request, compute)
         except RequestRejected as error:
             await self._forget_probe(asked, error)
             raise
@@ -244,12 +244,14 @@ class Services:
         A model that was open before, for another run directory, knows its server already: that is recorded.
         """
 
-        async def run() -> Answer:
+        async def compute() -> Answer:
             known = model.adopted
             probed = await model.probe() if known is None else Probed(known, NO_USAGE)
             return Answer(dict(probed.found), probed.usage)
 
-        answer = await self._call(None, PROBE, self._section(model), model.identity, model.probe_request, run)
+        answer = await self._call(
+            None, PROBE, self._section(model), model.identity, model.probe_request, compute
+        )
         model.adopt(answer.value)
 
     async def _forget_probe(self, model: ChatModel | Painter, reason: MagidError) -> None:
@@ -269,7 +271,7 @@ class Services:
         number = {"seed" if painter.reproducible else "sample": seed}
         request = {"prompt": prompt, **number, **painter.parameters}
 
-        async def run() -> Answer:
+        async def compute() -> Answer:
             try:
                 painted = await painter.paint(prompt, seed)
             except PromptRefused as error:
@@ -287,11 +289,11 @@ class Services:
                 sha256, data = encode_image(image, texts)
             return Answer(sha256, usage, pre_commit=partial(self.run_dir.store_image, sha256, data))
 
-        def valid(value: Any) -> bool:
+        def is_valid(value: Any) -> bool:
             return isinstance(value, dict) or self.run_dir.has_image(value)
 
         try:
-            answer = await self._call(step, "paint", "painter", painter.identity, request, run, valid)
+            answer = await self._call(step, "paint", "painter", painter.identity, request, compute, is_valid)
         except PromptTooLong as error:  # not recorded: nothing was asked, and the limit is in no key
             raise PaintingFailed(str(error)) from error
         except PainterError as error:
@@ -306,11 +308,11 @@ class Services:
         scorer = self.scorers[check]
         request = {"image": sha256, "text": text if scorer.reads_text else None}
 
-        async def run() -> Answer:
+        async def compute() -> Answer:
             value = await scorer.score(self.run_dir.image_path(sha256), text)
             return Answer(value if math.isfinite(value) else None)  # JSON has no NaN
 
-        answer = await self._call(step, "score", f"scorers.{check}", scorer.identity, request, run)
+        answer = await self._call(step, "score", f"scorers.{check}", scorer.identity, request, compute)
         return to_score(answer.value)
 
     def needs_safety_review(self, sha256: str, unsafe: float) -> bool:
@@ -329,11 +331,11 @@ class Services:
             return []
         tagger = self.tagger
 
-        async def run() -> Answer:
+        async def compute() -> Answer:
             return Answer([list(seen) for seen in await tagger.tag_image(self.run_dir.image_path(sha256))])
 
         request = {"check": "look", "image": sha256}
-        answer = await self._call(step, "score", "observer", tagger.identity, request, run)
+        answer = await self._call(step, "score", "observer", tagger.identity, request, compute)
         return [(word, score) for word, score in answer.value]
 
     def seed(self, dialogue: str, utterance: int, attempt: int, candidate: int) -> int:
@@ -353,20 +355,20 @@ class Services:
         section: str,
         model: str,
         request: Mapping[str, Any],
-        run: Callable[[], Awaitable[Answer]],
-        valid: Callable[[Any], bool] = lambda _: True,
+        compute: Callable[[], Awaitable[Answer]],
+        is_valid: Callable[[Any], bool] = lambda _: True,
     ) -> Answer:
         """Journal a call. `section` names the settings of the model that is asked, whose price it has."""
 
         async def begin() -> Answer:
             self.stop.check()
-            return await run()
+            return await compute()
 
         return await self.journal.get_or_compute(
             Call(kind, model, request),
             compute=partial(self.meter.call, section, begin),
             step=step,
-            is_valid=valid,
+            is_valid=is_valid,
         )
 
 
