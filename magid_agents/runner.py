@@ -23,6 +23,7 @@ from magid_agents.services import InvalidAnswer, Services
 # Finished dialogues that wait for an older one, as a multiple of those in flight: results are written in
 # input order, and one slow dialogue must neither stop the rest at once nor let them pile up without end.
 WINDOW = 4
+PROGRESS_INTERVAL_S = 5.0  # while no dialogue ends
 NODES = 3  # of one attempt: prompt writer, painter, critic
 
 
@@ -64,10 +65,12 @@ async def run(
                 window.append(InFlight(record.id, asyncio.create_task(work)))
             if not window:
                 return
-            # 2. Wait for the oldest dialogue.
+            # 2. Wait for the oldest dialogue, and tell meanwhile how the run stands.
             oldest = window[0].task
-            await asyncio.wait([oldest, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if stop.error:
+            ends = [oldest, stopping]
+            await asyncio.wait(ends, timeout=PROGRESS_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
+            if stop.error or not oldest.done():
+                progress(results.counts, Calls(journal.computed, journal.reused))
                 continue
             # 3. Write its result.
             result = oldest.result()

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from magid_agents import config, runner, session
 from magid_agents.config import ConfigError
 from magid_agents.formats import FormatError
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.resources import folder
+from magid_agents.results import Calls, Counts
 from magid_agents.rundir import RunDirError
 from magid_agents.session import RunRequest, count
+from tests import fake_run
 from tests.fake_run import lines, run, script, write_input
 
 
@@ -176,3 +179,28 @@ def test_dialogues_are_counted_ahead_where_that_is_quick(tmp_path: Path) -> None
 
     assert count(RunRequest([path], tmp_path / "out", config.load())) == 2
     assert count(RunRequest([path], tmp_path / "out", config.load(), limit=1)) == 1
+
+
+def test_progress_is_told_while_no_dialogue_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "PROGRESS_INTERVAL_S", 0.01)
+    told: list[tuple[int, int]] = []
+
+    def is_told() -> bool:
+        return any(dialogues == 0 and computed > 0 for dialogues, computed in told)
+
+    class Slow(FakePainter):
+        async def paint(self, prompt: str, seed: int) -> PaintedImage:
+            for _ in range(500):
+                if not is_told():
+                    await asyncio.sleep(0.01)
+            return await super().paint(prompt, seed)
+
+    def progress(counts: Counts, calls: Calls) -> None:
+        told.append((counts.dialogues, calls.computed))
+
+    fakes_of_run = fake_run.fakes(FakeChat(fake_run.script), Slow())
+    source = fake_run.write_input(tmp_path / "in.jsonl", "dog")
+    request = RunRequest([source], tmp_path / "out", config.load(overrides=fake_run.SETS))
+    session.run(request, progress, open_models=fakes_of_run)
+    assert is_told()
+    assert told[-1][0] == 1
