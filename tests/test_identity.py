@@ -90,7 +90,7 @@ ROWS: Mapping[str, Row] = {
     "graph": Row(RUN, "no_qa"),
     "concurrency": Row(NOTHING, "2"),
     "max_cost": Row(NOTHING, "1000"),
-    "prices": Row(NOTHING, "{}"),
+    "prices": Row(NOTHING, '{"other": {"input": 1}}'),
     **{f"prices.*.{unit}": Row(NOTHING, "2") for unit in ("input", "output", "image")},
     **{
         f"{place}.{name}": MODEL[name] for place in ("chat", "critic.chat", "safety.policy") for name in MODEL
@@ -107,6 +107,7 @@ ROWS: Mapping[str, Row] = {
     "painter.backend": Row(FILE, "images_endpoint"),
     **{f"painter.{name}": row for name, row in REMOTE.items()},
     "painter.model": Row(FILE, "models/other"),
+    # Known by the identity of what they name, and a preset by the settings in it.
     "painter.folder": Row(NOTHING, "images"),
     "painter.preset": Row(NOTHING, "preset.toml"),
     "painter.revision": Row(NOTHING, "v2"),
@@ -239,8 +240,11 @@ def test_a_setting_is_in_the_keys_of_what_it_decides(finished: Path, folder: Pat
 
 
 def test_what_decides_nothing_is_neither_refused_nor_asked_again(folder: Path) -> None:
-    sets = [one for path, row in ROWS.items() if not row.changes for one in sets_of(path)]
-    assert run(folder, *sets).computed == 0
+    rows = [sets_of(path) for path, row in ROWS.items() if not row.changes]
+    with chdir(folder):
+        base = config.load(overrides=BASE)
+        assert [row for row in rows if config.load(overrides=[*BASE, *row]) == base] == []
+    assert run(folder, *(one for row in rows for one in row)).computed == 0
 
 
 def test_another_run_is_refused_and_every_difference_named(folder: Path) -> None:
