@@ -8,7 +8,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-YOUNG = 5000  # objects made and not yet freed at which young ones are looked through; Python's own is 700
+# Objects made and not yet freed at which young ones are looked through; Python's own is 700. It is what some
+# twenty dialogues leave, a few megabytes.
+YOUNG = 20_000
 
 
 @contextmanager

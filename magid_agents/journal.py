@@ -233,10 +233,11 @@ class Journal:
         given = await compute()
         state.hold()
         waited_s, served_s = state.end_service()
-        answer = Answer(given.value, given.usage, given.pre_commit, call.key, began, waited_s, served_s)
+        answer = Answer(given.value, given.usage, None, call.key, began, waited_s, served_s)
         computation.computed_for = next((w for w in computation.waiting if not w.done()), None)
         step = computation.waiting[computation.computed_for] if computation.computed_for else None
-        await self._db.submit(partial(_record, call=call, answer=answer, step=step))
+        record = partial(_record, call=call, answer=answer, pre_commit=given.pre_commit, step=step)
+        await self._db.submit(record)
         return answer
 
     def _settle(self, computation: _Computation, task: asyncio.Task[Answer]) -> None:
@@ -281,9 +282,15 @@ def _answer_of(row: Sequence[Any]) -> Answer:
     return Answer(json.loads(value), json.loads(usage), None, key, began, waited_s, served_s, reused=True)
 
 
-def _record(db: sqlite3.Connection, call: Call, answer: Answer, step: StepRef | None) -> None:
-    if answer.pre_commit is not None:
-        answer.pre_commit()
+def _record(
+    db: sqlite3.Connection,
+    call: Call,
+    answer: Answer,
+    pre_commit: Callable[[], None] | None,
+    step: StepRef | None,
+) -> None:
+    if pre_commit is not None:
+        pre_commit()
     row = (
         answer.key,
         call.kind,

@@ -235,7 +235,8 @@ class Services:
         return model.capabilities
 
     async def _probe(self, model: ChatModel | Painter) -> None:
-        if isinstance(model, Probing) and model.adopted is None:
+        # The cheap question first: isinstance of a protocol takes 10 us, and this is asked before every call.
+        if getattr(model, "adopted", model) is None and isinstance(model, Probing):
             await self._adopt(model)
 
     async def _adopt(self, model: Probing) -> None:
