@@ -97,7 +97,7 @@ class PaidChat(FakeChat):
         self,
         messages: Sequence[Message],  # noqa: ARG002  (which question it is does not matter)
         words: Sequence[str],
-        images: Sequence[bytes] = (),  # noqa: ARG002
+        images: Sequence[bytes] = (),  # noqa: ARG002  (nor what it shows)
     ) -> TokenProbabilities:
         said = "Yes" if await self._owner.serve(self.identity, "unsafe") == "unsafe" else "No"
         return TokenProbabilities({word: float(word == said) for word in words}, TOKENS)

@@ -8,7 +8,7 @@ images from 0.51 (MAGID, section 3.4). Knows any hub id or folder that holds the
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from magid_agents.config import ScorerSettings
 from magid_agents.models import devices
@@ -33,7 +33,7 @@ class LaionScorer:
     """What people would rate the picture."""
 
     reads_text = at_most = vital = False
-    limits = {"shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE": 0.51}  # noqa: RUF012
+    limits: ClassVar = {"shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE": 0.51}
 
     def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""

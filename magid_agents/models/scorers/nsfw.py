@@ -6,7 +6,7 @@ A fast first gate. Knows nudity only: neither violence nor hate is seen by it.
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from magid_agents.config import ScorerSettings
 from magid_agents.models.batching import Batcher
@@ -21,7 +21,7 @@ class NsfwScorer:
 
     reads_text = False
     at_most = vital = True
-    limits = {"yahoo-open-nsfw": 0.5}  # noqa: RUF012
+    limits: ClassVar = {"yahoo-open-nsfw": 0.5}
 
     def __init__(self, settings: ScorerSettings) -> None:  # noqa: ARG002  (there is one model)
         self._classifier = Lazy(_load)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from magid_agents.config import ScorerSettings
 from magid_agents.errors import first_line
@@ -36,7 +36,7 @@ class MatchScorer:
     at_most = vital = False
     # Of CLIP ViT-B/32: the published pipeline's (MAGID, section 3.4). Of the embedded matcher: see
     # training/README.md, "Limits".
-    limits = {"matcher": 0.2, "ViT-B-32-quickgelu:openai": 0.21}  # noqa: RUF012
+    limits: ClassVar = {"matcher": 0.2, "ViT-B-32-quickgelu:openai": 0.21}
 
     def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `matcher` raises."""

@@ -8,7 +8,7 @@ Knows any hub id or folder of such a CLIP model in transformers' layout.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from magid_agents.config import ScorerSettings
 from magid_agents.models import devices
@@ -36,7 +36,7 @@ class PickScorer:
 
     reads_text = True
     at_most = vital = False
-    limits = {"yuvalkirstain/PickScore_v1": 0.0}  # noqa: RUF012
+    limits: ClassVar = {"yuvalkirstain/PickScore_v1": 0.0}
 
     def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from magid_agents.config import ScorerSettings
 from magid_agents.models import weights
@@ -28,7 +28,7 @@ class QualityScorer:
     """Whether a drawing came out whole."""
 
     reads_text = at_most = vital = False
-    limits = {"quality": 0.5}  # noqa: RUF012
+    limits: ClassVar = {"quality": 0.5}
 
     def __init__(self, settings: ScorerSettings) -> None:
         """Raises WeightsError where the weights cannot be had."""
