@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import worlds
-from magid_agents import session
 from magid_agents.models.batching import Batcher
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage, Reply
 from magid_agents.prompts import Message
+from magid_agents.runs import session
 
 A, B, BATCH = 0.4, 0.02, 16  # seconds, seconds an image, images
 LATENCY = 1.0  # seconds an answer of the chat model

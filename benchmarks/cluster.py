@@ -22,11 +22,11 @@ from rich.table import Table
 
 from benchmarks import worlds
 from magid_agents.config import Settings
-from magid_agents.engines import ray as engine
 from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakePainter
 from magid_agents.models.protocols import PaintedImage
-from magid_agents.results import Calls, Counts
+from magid_agents.runs import ray as engine
+from magid_agents.store.results import Calls, Counts
 
 SECONDS = 0.1  # an image
 MARK = "MAGID_BENCHMARK_WORKERS"  # a folder where every worker leaves its process number

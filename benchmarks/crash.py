@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import worlds
-from magid_agents import session
 from magid_agents.models.fakes import FakePainter
 from magid_agents.models.protocols import PaintedImage
+from magid_agents.runs import session
 
 DIALOGUES, LONGEST = 400, 2.0  # seconds from the first image of a run to its end by a kill
 

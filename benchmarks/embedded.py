@@ -21,12 +21,13 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.table import Table
 
-from magid_agents import config, session
+from magid_agents import config
 from magid_agents.config import Settings
 from magid_agents.models import build
 from magid_agents.models.build import Models
 from magid_agents.models.painters.diffusers import DiffusersPainter
-from magid_agents.session import RunRequest
+from magid_agents.runs import session
+from magid_agents.runs.session import RunRequest
 
 INPUT = Path(__file__).parents[1] / "examples" / "dialogues.jsonl"
 Answer = TypeVar("Answer")

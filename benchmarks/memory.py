@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import worlds
-from magid_agents import session
 from magid_agents.models.fakes import FakePainter
+from magid_agents.runs import session
 
 
 def one(dialogues: int) -> None:

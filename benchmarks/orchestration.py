@@ -24,11 +24,11 @@ from rich.table import Table
 
 from benchmarks import worlds
 from graphs import magid
-from magid_agents import session
 from magid_agents.agents.dialogue_graph import fan_out_moments
 from magid_agents.agents.state import DialogueState, MomentOutput, MomentState, dropped
 from magid_agents.dialogue import Attempt, Decision, Dialogue, SharingMoment, Utterance, Verdict
 from magid_agents.models.fakes import FakePainter
+from magid_agents.runs import session
 
 ATTEMPTS, IN_FLIGHT = 2, 64
 

@@ -19,15 +19,15 @@ from rich.console import Console
 from rich.table import Table
 
 from magid_agents import config, prompt_places
+from magid_agents.agents.cost import Meter
 from magid_agents.agents.scanner import shared_after
+from magid_agents.agents.services import InvalidAnswer, Services
 from magid_agents.config import Settings
-from magid_agents.cost import Meter
 from magid_agents.dialogue import Dialogue, Utterance
-from magid_agents.journal import Journal
 from magid_agents.models.embedded_chat import EmbeddedChat
 from magid_agents.models.fakes import FakePainter
-from magid_agents.rundir import RunDir
-from magid_agents.services import InvalidAnswer, Services
+from magid_agents.store.journal import Journal
+from magid_agents.store.rundir import RunDir
 
 STRATEGIES = ("scanner/odds", "scanner/few_shot", "scanner/chain_of_thought", "scanner/zero_shot")
 TUNED = 16  # every so many-th session chose the question

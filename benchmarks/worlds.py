@@ -13,7 +13,7 @@ from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat
 from magid_agents.models.protocols import ChatModel, Painter, Scorer
 from magid_agents.prompts import Message
-from magid_agents.session import RunRequest
+from magid_agents.runs.session import RunRequest
 from magid_agents.thresholds import Threshold
 
 MOMENTS = 2

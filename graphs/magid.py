@@ -11,9 +11,9 @@ from magid_agents.agents.critic import critic
 from magid_agents.agents.dialogue_graph import build_dialogue_graph
 from magid_agents.agents.painter import painter
 from magid_agents.agents.prompt_writer import prompt_writer
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import MomentOutput, MomentState
 from magid_agents.dialogue import Decision
-from magid_agents.services import Services
 
 # Routes are async: LangGraph hands a plain function to a thread, which costs more than the route itself.
 

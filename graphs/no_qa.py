@@ -9,8 +9,8 @@ from magid_agents.agents.critic import safety
 from magid_agents.agents.dialogue_graph import build_dialogue_graph
 from magid_agents.agents.painter import painter
 from magid_agents.agents.prompt_writer import prompt_writer
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import MomentOutput, MomentState
-from magid_agents.services import Services
 
 
 async def paint_or_end(state: MomentState) -> str:

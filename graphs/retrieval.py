@@ -12,8 +12,8 @@ from magid_agents.agents.critic import safety
 from magid_agents.agents.dialogue_graph import build_dialogue_graph
 from magid_agents.agents.painter import painter
 from magid_agents.agents.prompt_writer import verbatim
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import MomentOutput, MomentState
-from magid_agents.services import Services
 
 illustrate = (
     StateGraph(MomentState, context_schema=Services, output_schema=MomentOutput)

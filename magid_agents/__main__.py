@@ -1,5 +1,5 @@
 """`python -m magid_agents` is the `magid` command."""
 
-from magid_agents.cli import main
+from magid_agents.cli.app import main
 
 main()

@@ -6,12 +6,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from magid_agents import config, session
+from magid_agents import config
 from magid_agents.config import Settings
 from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer, FakeTagger
 from magid_agents.prompts import Message
-from magid_agents.session import RunRequest, RunResult
+from magid_agents.runs import session
+from magid_agents.runs.session import RunRequest, RunResult
 from magid_agents.thresholds import Threshold
 
 SETS = (  # the prompts that the scripts understand

@@ -18,13 +18,13 @@ from pydantic import BaseModel
 
 from magid_agents.config import Settings
 from magid_agents.errors import StopRun
-from magid_agents.journal import Journal
 from magid_agents.models.build import Models
 from magid_agents.models.endpoint import EndpointUnavailable, RequestRejected
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
 from magid_agents.models.protocols import PaintedImage, Reply, TokenProbabilities
 from magid_agents.prompts import Message
-from magid_agents.rundir import RunDir
+from magid_agents.store.journal import Journal
+from magid_agents.store.rundir import RunDir
 from tests import fake_run
 
 TOKENS = {"input_tokens": 900, "output_tokens": 100}

@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from magid_agents import config, session
+from magid_agents import config
+from magid_agents.agents.cost import CostReached
 from magid_agents.config import Chat, Settings
-from magid_agents.cost import CostReached
 from magid_agents.models.build import Models
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.endpoint import Endpoint
 from magid_agents.models.fakes import FakeScorer
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.prompts import Message
+from magid_agents.runs import session
+from magid_agents.runs.session import RunRequest, RunResult
 from magid_agents.schemas import SCHEMAS
-from magid_agents.session import RunRequest, RunResult
 from tests import fake_run
 from tests.servers.endpoint import Api, serving
 from tests.servers.faults import Fault

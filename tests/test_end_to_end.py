@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from magid_agents.rundir import RunDir
-from magid_agents.trace import read, thresholds
+from magid_agents.reading.trace import read, thresholds
+from magid_agents.store.rundir import RunDir
 from tests.fake_run import lines
 
 pytestmark = pytest.mark.slow

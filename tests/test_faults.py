@@ -9,17 +9,18 @@ from typing import Any, get_args
 
 import pytest
 
-from magid_agents import config, session
+from magid_agents import config
+from magid_agents.agents.cost import CostReached
 from magid_agents.config import Settings
-from magid_agents.cost import CostReached
 from magid_agents.models.build import Models
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.endpoint import Endpoint
 from magid_agents.models.fakes import FakeScorer, FakeTagger
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.prompts import Message
+from magid_agents.runs import session
+from magid_agents.runs.session import RunRequest, RunResult
 from magid_agents.schemas import SCHEMAS
-from magid_agents.session import RunRequest, RunResult
 from tests.fake_run import SETS, THRESHOLDS, lines, match, script, write_input
 from tests.servers.endpoint import Api, serving
 from tests.servers.faults import Fault

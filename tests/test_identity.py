@@ -16,15 +16,16 @@ from pydantic import BaseModel
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from magid_agents import config, manifest, resources, session
+from magid_agents import config, resources
 from magid_agents.config import Settings
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.painters import pipeline
 from magid_agents.models.painters.diffusers import DiffusersPainter
 from magid_agents.models.protocols import Painter
-from magid_agents.rundir import RunDir, RunDirError
-from magid_agents.session import RunRequest, RunResult
-from magid_agents.shards import Shard
+from magid_agents.runs import manifest, session
+from magid_agents.runs.session import RunRequest, RunResult
+from magid_agents.runs.shards import Shard
+from magid_agents.store.rundir import RunDir, RunDirError
 from tests.answering import AnsweringEndpoint, open_models
 from tests.fake_run import write_input
 

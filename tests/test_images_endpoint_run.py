@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from magid_agents import config
+from magid_agents.agents.cost import CostReached
 from magid_agents.config import Settings
-from magid_agents.cost import CostReached
 from magid_agents.models import build
 from magid_agents.models.build import Models
 from magid_agents.models.endpoint import Endpoint, EndpointDown, EndpointUnusable
@@ -21,7 +21,7 @@ from magid_agents.models.fakes import FakeChat, FakeScorer
 from magid_agents.models.painters.errors import PainterError
 from magid_agents.models.painters.images_endpoint import ImagesEndpointPainter
 from magid_agents.models.painters.request_variant import PROMPT
-from magid_agents.session import RunResult
+from magid_agents.runs.session import RunResult
 from tests import fake_run
 from tests.servers import image_vendors
 from tests.servers.endpoint import Api, always, serving

@@ -14,7 +14,7 @@ THINGS = [f"{thing}{i}" for i in range(8) for thing in ("dog", "cake", "fog", "s
 VICTIM = """
 import sys, time
 from pathlib import Path
-from magid_agents import results
+from magid_agents.store import results
 from magid_agents.models.fakes import FakePainter
 from tests.fake_run import run
 

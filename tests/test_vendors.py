@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from magid_agents import config, session
+from magid_agents import config
 from magid_agents.config import Settings
 from magid_agents.errors import StopRun
 from magid_agents.models.build import Models
@@ -19,8 +19,9 @@ from magid_agents.models.endpoint import EndpointDown, EndpointUnusable
 from magid_agents.models.fakes import FakePainter, FakeScorer, FakeTagger
 from magid_agents.models.reach import reach
 from magid_agents.prompts import Message
+from magid_agents.runs import session
+from magid_agents.runs.session import RunRequest, RunResult
 from magid_agents.schemas import SCHEMAS
-from magid_agents.session import RunRequest, RunResult
 from tests.fake_run import SETS, THRESHOLDS, lines, match, script, write_input
 from tests.servers.endpoint import Api, serving
 from tests.servers.model import last_words, sees_image, stated_schema

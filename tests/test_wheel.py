@@ -71,5 +71,5 @@ def test_what_ships_beside_the_code_is_there(magid: Path, tmp_path: Path) -> Non
     )
     assert call(magid.parent / "python", "-c", preset, where=tmp_path).stdout.strip() == "30"
     for graph in ("magid", "no_qa", "retrieval"):
-        code = f"from magid_agents.graph_loader import load; print(load('{graph}').identity)"
+        code = f"from magid_agents.runs.graph_loader import load; print(load('{graph}').identity)"
         assert call(magid.parent / "python", "-c", code, where=tmp_path).stdout.startswith(graph)

@@ -8,13 +8,13 @@ from typing import Any
 
 from graphs import magid
 from magid_agents import config, prompts
-from magid_agents.cost import Meter
+from magid_agents.agents.cost import Meter
+from magid_agents.agents.services import Services
 from magid_agents.dialogue import Dialogue, Utterance
-from magid_agents.journal import Journal
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer, FakeTagger
 from magid_agents.prompts import Message
-from magid_agents.rundir import RunDir
-from magid_agents.services import Services
+from magid_agents.store.journal import Journal
+from magid_agents.store.rundir import RunDir
 from magid_agents.thresholds import Threshold
 from tests.fake_run import SETS
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from langgraph.runtime import Runtime
 
 from magid_agents.agents.critique import ask_critique
+from magid_agents.agents.services import InvalidAnswer, Services
 from magid_agents.agents.state import MomentOutcome, MomentState, dropped, step_ref
 from magid_agents.agents.verdict import accept_first_safe, best, decide, is_safe
 from magid_agents.dialogue import Attempt, Candidate, Critique, Decision, Illustration, Verdict
-from magid_agents.rundir import image_name
-from magid_agents.services import InvalidAnswer, Services
+from magid_agents.store.rundir import image_name
 from magid_agents.thresholds import UNSAFE
 
 MAX_QUOTED = 80  # characters of an answer that could not be used

@@ -8,11 +8,11 @@ answer, YesOrNo asks one question about the whole, CritiqueAnswer asks and answe
 import asyncio
 from collections.abc import Sequence
 
+from magid_agents.agents.services import InvalidAnswer, Services
 from magid_agents.agents.state import MomentState, step_ref
 from magid_agents.dialogue import Candidate, Critique, Question
-from magid_agents.journal import StepRef
 from magid_agents.schemas import CritiqueAnswer, Questions, YesOrNo
-from magid_agents.services import InvalidAnswer, Services
+from magid_agents.store.journal import StepRef
 
 MAX_QUESTIONS = 8  # asked of one image
 

@@ -12,8 +12,8 @@ from langgraph.types import Send
 
 from magid_agents.agents.assemble import assemble
 from magid_agents.agents.scanner import scanner
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import DialogueState
-from magid_agents.services import Services
 
 
 async def fan_out_moments(state: DialogueState) -> list[Send] | str:

@@ -4,9 +4,9 @@ import asyncio
 
 from langgraph.runtime import Runtime
 
+from magid_agents.agents.services import InvalidAnswer, PaintingFailed, Services
 from magid_agents.agents.state import MomentState, step_ref
 from magid_agents.dialogue import Attempt, Candidate
-from magid_agents.services import InvalidAnswer, PaintingFailed, Services
 
 
 async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, Attempt]:

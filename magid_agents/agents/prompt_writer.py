@@ -6,10 +6,10 @@ a good one is the prompt file's.
 
 from langgraph.runtime import Runtime
 
+from magid_agents.agents.services import InvalidAnswer, Services
 from magid_agents.agents.state import MomentState, dropped, step_ref
 from magid_agents.dialogue import Attempt
 from magid_agents.schemas import GenerationPrompt, GenerationPrompts, Written
-from magid_agents.services import InvalidAnswer, Services
 
 
 async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:

@@ -9,11 +9,11 @@ import asyncio
 
 from langgraph.runtime import Runtime
 
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import DialogueState
 from magid_agents.dialogue import Dialogue, SharingMoment
-from magid_agents.journal import StepRef
 from magid_agents.schemas import Description, Moment, SharingMoments, YesOrNo
-from magid_agents.services import Services
+from magid_agents.store.journal import StepRef
 
 
 async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str, list[SharingMoment]]:

@@ -7,7 +7,7 @@ import operator
 from typing import Annotated, TypedDict
 
 from magid_agents.dialogue import Attempt, Dialogue, Dropped, Illustration, SharingMoment
-from magid_agents.journal import StepRef
+from magid_agents.store.journal import StepRef
 
 
 class MomentOutcome(TypedDict):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from magid_agents.journal import Answer, Call, Journal
+from magid_agents.store.journal import Answer, Call, Journal
 
 # A run directory of the first version: its journal has no version and longer keys.
 RUN_V1 = Path(__file__).parents[1] / "data" / "run_v1"

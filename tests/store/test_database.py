@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from magid_agents.journal import Journal, StepRef
 from magid_agents.store.database import JournalError, explaining, merge_journals, open_journal, open_read_only
+from magid_agents.store.journal import Journal, StepRef
 from tests.store.journals import FakeModel, call, copy_of_run_v1, never, with_journal
 
 NOBODY = 65534  # a user without rights

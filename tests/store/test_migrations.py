@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magid_agents.journal import Call, Journal
 from magid_agents.store.database import JournalError, open_journal, open_read_only
+from magid_agents.store.journal import Call, Journal
 from magid_agents.store.keys import call_key, canonical_json
 from magid_agents.store.migrations import VERSION
 from tests.store.journals import RUN_V1, FakeModel, copy_of_run_v1, never, with_journal

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magid_agents.journal import Answer, Journal
 from magid_agents.store.database import merge_journals
+from magid_agents.store.journal import Answer, Journal
 from tests.store.journals import FakeModel, call, with_journal
 
 KEY = call(prompt="hi").key

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from magid_agents.journal import Answer, Journal
 from magid_agents.models.batching import Batcher, OutOfMemory
 from magid_agents.store import call_state
+from magid_agents.store.journal import Answer, Journal
 from tests.store.journals import FakeModel, call, never, with_journal
 
 BOUND_S = 10  # what should come at once comes within this, or the test fails instead of hanging

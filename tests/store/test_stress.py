@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.journal import Answer, Call, Journal, StepRef
 from magid_agents.models.batching import Batcher, OutOfMemory
 from magid_agents.models.endpoint import Endpoint, EndpointUnavailable, RateLimited, RequestRejected
+from magid_agents.store.journal import Answer, Call, Journal, StepRef
 
 BOUND_S = 60  # for a round of askers; an asker that hangs never ends
 KEYS, ROUNDS, ASKERS = 60, 28, 80

@@ -14,7 +14,7 @@ from typing import IO
 from magid_agents.models.painters.errors import PainterError
 from magid_agents.models.progress import note
 from magid_agents.resources import cache_folder
-from magid_agents.rundir import atomic_write
+from magid_agents.store.rundir import atomic_write
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 

@@ -1,0 +1,396 @@
+"""What agents are handed: chat model, painter, scorers, prompts and limits, each call behind the journal.
+
+LangGraph's typed runtime context. Knows how a request becomes a journaled call and how an answer is
+validated; decides nothing about a dialogue. Built once a run, shared by every dialogue.
+"""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from magid_agents.agents.cost import Meter
+from magid_agents.agents.stopping import Stop
+from magid_agents.config import Settings
+from magid_agents.errors import MagidError
+from magid_agents.models.capabilities import Capabilities
+from magid_agents.models.endpoint import ContentRefused, RequestRejected
+from magid_agents.models.images import is_blank
+from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
+from magid_agents.models.protocols import IMAGES, ChatModel, ImageTagger, Painter, Probed, Probing, Scorer
+from magid_agents.models.structured import json_schema
+from magid_agents.prompts import Message, Prompt, PromptError
+from magid_agents.schemas import Questions
+from magid_agents.store import call_state
+from magid_agents.store.journal import Answer, Call, Journal, StepRef
+from magid_agents.store.rundir import RunDir, encode_image
+from magid_agents.thresholds import UNSAFE as UNSAFE
+from magid_agents.thresholds import Threshold
+
+
+class InvalidAnswer(MagidError):
+    """The chat model's answer is not what was asked for; keeps the raw text.
+
+    `keys` are the journal's keys of the answers that were turned down.
+    """
+
+    def __init__(self, problem: str, raw: str, keys: Sequence[str] = ()) -> None:
+        super().__init__(problem)
+        self.problem, self.raw, self.keys = problem, raw, tuple(keys)
+
+
+class PaintingFailed(MagidError):
+    """The painter gave no image for this prompt; the message says why."""
+
+
+YES, NO = "Yes", "No"
+TEXT = "text"  # in the journal, beside the words' probabilities: an answer that is neither
+INLINE_ENCODE_MAX_PIXELS = 128 * 128  # pixels that are encoded faster than a thread is woken for it
+NO_USAGE = {"input_tokens": 0, "output_tokens": 0, IMAGES: 0}  # stated: no usage at all is an unknown cost
+PROBE = "probe"  # the kind of a call that finds out what a server accepts
+UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
+REFUSED = "refused"  # in the journal, in place of an answer: what the endpoint's moderation said
+NOTHING_USED: Mapping[str, float] = {"input_tokens": 0, "output_tokens": 0}
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Services:
+    """The runtime context of every node."""
+
+    settings: Settings
+    journal: Journal
+    run_dir: RunDir
+    prompts: Mapping[str, Prompt]
+    chat: ChatModel
+    painter: Painter
+    scorers: Mapping[str, Scorer]
+    thresholds: tuple[Threshold, ...]
+    meter: Meter
+    tagger: ImageTagger | None = None
+    vision_chat: ChatModel | None = None  # looks at images, where the chat model is not the one to
+    safety_chat: ChatModel | None = None  # judges images by a safety policy
+    stop: Stop = field(default_factory=Stop)
+
+    async def ask(
+        self,
+        step: StepRef,
+        prompt: str,
+        values: Mapping[str, Any],
+        shape: type[Shape],
+        check: Callable[[Shape], str | None] = lambda _: None,
+        images: Sequence[str] = (),
+    ) -> Shape:
+        """The chat model's validated answer. An invalid one is sent back once with what is wrong with it.
+
+        Where there are images (their SHA-256), it is the critic's. `check` tells what is wrong with a
+        well-formed answer, or None. Raises InvalidAnswer where the second answer is invalid too.
+        """
+        template = self.prompts[prompt]
+        expected = self.output_schema(prompt)
+        if expected not in (None, shape):
+            raise PromptError(f"{template.path}: output must be {shape.__name__}, as {prompt} is used here")
+        messages = template.render(values)
+        first = await self._complete(step, messages, shape, images)
+        answer, problem = _validate(first.value, shape, check)
+        if answer is not None:
+            return answer
+        again = [
+            *messages,
+            Message("assistant", first.value or "(nothing)"),  # endpoints turn down an empty message
+            Message("user", f"That answer cannot be used: {problem}. Answer again, corrected."),
+        ]
+        second = await self._complete(StepRef(step.dialogue, f"{step.step}/again"), again, shape, images)
+        answer, problem = _validate(second.value, shape, check)
+        if answer is None:
+            raise InvalidAnswer(problem, second.value, [first.key, second.key])
+        return answer
+
+    @property
+    def critic(self) -> ChatModel:
+        """The model that looks at images, where one can."""
+        return self.vision_chat or self.chat
+
+    @property
+    def can_critique(self) -> bool:
+        """A critique is wanted, and the critic can look at an image or be told what is seen in it."""
+        prompt = self.settings.critic.critique
+        if prompt is None or self.critic.vision:
+            return prompt is not None
+        return self.tagger is not None and self.output_schema(prompt) is not Questions
+
+    def output_schema(self, prompt: str) -> type[BaseModel] | None:
+        """The schema of the answer that a prompt file names."""
+        return self.prompts[prompt].schema
+
+    async def yes_probability(
+        self,
+        step: StepRef,
+        prompt: str,
+        values: Mapping[str, Any],
+        images: Sequence[str] = (),
+        model: ChatModel | None = None,
+    ) -> float:
+        """Return how likely the answer is Yes and not No, 0 to 1.
+
+        Asks the chat model, the critic if there are images, or the model that is given. Raises InvalidAnswer
+        if the answer is neither, or the endpoint's moderation refuses to give one.
+        """
+        asked = model or (self.critic if images else self.chat)
+        can = await self._capabilities(asked)
+        messages = self.prompts[prompt].render(values)
+        request = {
+            "messages": [[m.role, m.text] for m in messages],
+            "words": [YES, NO],
+            **({"images": list(images)} if images else {}),
+            # A token probability is the same whatever the limit; words are cut at it.
+            **{n: v for n, v in asked.parameters.items() if n != "max_tokens" or not can.top_logprobs},
+            **can.decides_yes_no,
+        }
+
+        async def compute() -> Answer:
+            try:
+                given = await asked.token_probabilities(messages, (YES, NO), self._pictures(images))
+            except ContentRefused as error:
+                return Answer({YES: 0.0, NO: 0.0, TEXT: str(error)}, NOTHING_USED)
+            # What is no probability, such as NaN, is no answer either; and JSON has none.
+            shares = {word: p if 0 <= p <= 1 else 0.0 for word, p in given.probabilities.items()}
+            said = {} if any(shares.values()) else {TEXT: given.text}
+            return Answer({**shares, **said}, given.usage)
+
+        answer = await self._ask(step, asked, request, compute)
+        probability = to_yes(answer.value)
+        if probability is None:
+            said = answer.value.get(TEXT, "")
+            raise InvalidAnswer(f"{prompt}: the answer is neither Yes nor No", said, [answer.key])
+        return probability
+
+    def _section(self, model: object) -> str:
+        """Return the settings section that names a model, and so its price."""
+        named = {"painter": self.painter, "critic.chat": self.vision_chat, "safety.policy": self.safety_chat}
+        return next((section for section, other in named.items() if other is model), "chat")
+
+    def _pictures(self, images: Sequence[str]) -> list[bytes]:
+        return [self.run_dir.image_path(sha256).read_bytes() for sha256 in images]
+
+    async def _complete(
+        self,
+        step: StepRef,
+        messages: Sequence[Message],
+        shape: type[BaseModel],
+        images: Sequence[str],
+    ) -> Answer:
+        asked = self.critic if images else self.chat
+        can = await self._capabilities(asked)
+        request = {
+            "messages": [[m.role, m.text] for m in messages],
+            "schema": json_schema(shape),
+            "images": list(images),
+            **asked.parameters,
+            **can.decides_json,
+        }
+
+        async def compute() -> Answer:
+            try:
+                reply = await asked.complete(messages, shape, self._pictures(images))
+            except ContentRefused as error:
+                return Answer({REFUSED: str(error)}, NOTHING_USED)
+            return Answer(reply.text, reply.usage)
+
+        answer = await self._ask(step, asked, request, compute)
+        if isinstance(answer.value, dict):
+            raise InvalidAnswer(answer.value[REFUSED], "", [answer.key])
+        return answer
+
+    async def _ask(
+        self,
+        step: StepRef,
+        asked: ChatModel,
+        request: Mapping[str, Any],
+        compute: Callable[[], Awaitable[Answer]],
+    ) -> Answer:
+        try:
+            return await self._call(step, "chat", self._section(asked), asked.identity, request, compute)
+        except RequestRejected as error:
+            await self._forget_probe(asked, error)
+            raise
+
+    async def prepare(self) -> None:
+        """Find out how each server must be asked, once per run directory and before the first dialogue.
+
+        Raises ChatError or PainterError if one cannot be used as the settings say, EndpointDown if it does
+        not answer.
+        """
+        for model in (self.chat, self.vision_chat, self.safety_chat, self.painter):
+            if isinstance(model, Probing):
+                await self._adopt(model)
+
+    async def _capabilities(self, model: ChatModel) -> Capabilities:
+        await self._probe(model)
+        return model.capabilities
+
+    async def _probe(self, model: ChatModel | Painter) -> None:
+        # The cheap question first: isinstance of a protocol takes 10 us, and this is asked before every call.
+        if getattr(model, "adopted", model) is None and isinstance(model, Probing):
+            await self._adopt(model)
+
+    async def _adopt(self, model: Probing) -> None:
+        """Use a server as this run directory has it recorded; probe it if nothing is.
+
+        A model that was open before, for another run directory, knows its server already: that is recorded.
+        """
+
+        async def compute() -> Answer:
+            known = model.adopted
+            probed = await model.probe() if known is None else Probed(known, NO_USAGE)
+            return Answer(dict(probed.found), probed.usage)
+
+        answer = await self._call(
+            None, PROBE, self._section(model), model.identity, model.probe_request, compute
+        )
+        model.adopt(answer.value)
+
+    async def _forget_probe(self, model: ChatModel | Painter, reason: MagidError) -> None:
+        """Have the next run ask again: the server may accept other requests than it did."""
+        if isinstance(model, Probing):
+            probe = Call(PROBE, model.identity, model.probe_request)
+            await self.journal.reject([probe.key], str(reason))
+
+    async def paint(self, step: StepRef, prompt: str, seed: int) -> str:
+        """Paint one image, store it and return its SHA-256.
+
+        Raises PaintingFailed if this prompt gets no image, PainterError if no prompt does.
+        """
+        painter = self.painter
+        await self._probe(painter)
+        # What gives another image every time is numbered like a sample; only a seed can be claimed as one.
+        number = {"seed" if painter.reproducible else "sample": seed}
+        request = {"prompt": prompt, **number, **painter.parameters}
+
+        async def compute() -> Answer:
+            try:
+                painted = await painter.paint(prompt, seed)
+            except PromptRefused as error:
+                return Answer({UNPAINTED: str(error)}, {IMAGES: 0, **error.usage})
+            image, usage = painted.image, {IMAGES: 1, **painted.usage}
+            if is_blank(image):
+                return Answer({UNPAINTED: "the image is blank"}, usage)
+            call_state.current().hold()  # painted: a stop waits until it is stored
+            texts = {"prompt": prompt, "model": painter.identity}
+            if painter.reproducible:
+                texts["seed"] = str(seed)
+            if image.width * image.height > INLINE_ENCODE_MAX_PIXELS:
+                sha256, data = await asyncio.to_thread(encode_image, image, texts)
+            else:
+                sha256, data = encode_image(image, texts)
+            return Answer(sha256, usage, pre_commit=partial(self.run_dir.store_image, sha256, data))
+
+        def is_valid(value: Any) -> bool:
+            return isinstance(value, dict) or self.run_dir.has_image(value)
+
+        try:
+            answer = await self._call(step, "paint", "painter", painter.identity, request, compute, is_valid)
+        except PromptTooLong as error:  # not recorded: nothing was asked, and the limit is in no key
+            raise PaintingFailed(str(error)) from error
+        except PainterError as error:
+            await self._forget_probe(painter, error)
+            raise
+        if isinstance(answer.value, dict):
+            raise PaintingFailed(answer.value[UNPAINTED])
+        return str(answer.value)
+
+    async def score(self, step: StepRef, check: str, sha256: str, text: str) -> float:
+        """One check of one stored image; NaN if the scorer gave no finite number, which fails any check."""
+        scorer = self.scorers[check]
+        request = {"image": sha256, "text": text if scorer.reads_text else None}
+
+        async def compute() -> Answer:
+            value = await scorer.score(self.run_dir.image_path(sha256), text)
+            return Answer(value if math.isfinite(value) else None)  # JSON has no NaN
+
+        answer = await self._call(step, "score", f"scorers.{check}", scorer.identity, request, compute)
+        return to_score(answer.value)
+
+    def needs_safety_review(self, sha256: str, unsafe: float) -> bool:
+        """Whether the policy model sees this image: the classifier doubts it, or it is of the sample."""
+        safety = self.settings.safety
+        drawn = int(sha256[:8], 16) / 2**32 < safety.sample  # by content: the same images on every run
+        return self.safety_chat is not None and (unsafe >= safety.doubt or drawn)
+
+    async def unsafe_probability(self, step: StepRef, sha256: str) -> float:
+        """How likely the policy model finds the image unsafe."""
+        return await self.yes_probability(step, self.settings.safety.judge, {}, [sha256], self.safety_chat)
+
+    async def tag_image(self, step: StepRef, sha256: str) -> list[tuple[str, float]]:
+        """What the observer sees in a stored image; empty where there is no observer."""
+        if self.tagger is None:
+            return []
+        tagger = self.tagger
+
+        async def compute() -> Answer:
+            return Answer([list(seen) for seen in await tagger.tag_image(self.run_dir.image_path(sha256))])
+
+        request = {"check": "look", "image": sha256}
+        answer = await self._call(step, "score", "observer", tagger.identity, request, compute)
+        return [(word, score) for word, score in answer.value]
+
+    def seed(self, dialogue: str, utterance: int, attempt: int, candidate: int) -> int:
+        """The seed of one candidate: 31 bits of a hash of the run's seed and the candidate's place.
+
+        Its rank, 0 the best, where the painter chooses and does not sample.
+        """
+        if not self.painter.sampled:
+            return candidate
+        place = f"{self.settings.seed}/{dialogue}/{utterance}/{attempt}/{candidate}"
+        return int.from_bytes(hashlib.sha256(place.encode()).digest()[:4], "big") >> 1
+
+    async def _call(
+        self,
+        step: StepRef | None,
+        kind: str,
+        section: str,
+        model: str,
+        request: Mapping[str, Any],
+        compute: Callable[[], Awaitable[Answer]],
+        is_valid: Callable[[Any], bool] = lambda _: True,
+    ) -> Answer:
+        """Journal a call. `section` names the settings of the model that is asked, whose price it has."""
+
+        async def begin() -> Answer:
+            self.stop.check()
+            return await compute()
+
+        return await self.journal.get_or_compute(
+            Call(kind, model, request),
+            compute=partial(self.meter.call, section, begin),
+            step=step,
+            is_valid=is_valid,
+        )
+
+
+def to_score(recorded: float | None) -> float:
+    """Return the number that a recorded score stands for; the journal keeps NaN as null."""
+    return float("nan") if recorded is None else float(recorded)
+
+
+def to_yes(recorded: Mapping[str, Any]) -> float | None:
+    """Return the probability of Yes that a recorded answer stands for; None if it is neither Yes nor No."""
+    return float(recorded[YES]) if recorded[YES] or recorded[NO] else None
+
+
+def _validate(raw: str, shape: type[Shape], check: Callable[[Shape], str | None]) -> tuple[Shape | None, str]:
+    """(answer, "") or (None, what is wrong)."""
+    try:
+        answer = shape.model_validate_json(raw)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors()[:3]
+        )
+        return None, wrong
+    problem = check(answer)
+    return (None, problem) if problem else (answer, "")

@@ -1,0 +1,154 @@
+"""run.json: what a dataset was made with, and every session that worked on it.
+
+schema    version of this format; the first had none
+settings, prompts, models, thresholds, graph, inputs, shard, format, limit
+          what the dataset depends on: another run of the directory must agree (provenance.py compares)
+painter, capabilities
+          what the painter was given, and how each chat model that was probed is asked
+status, counts, cost
+          how the run stands, what the result files hold, and dollars paid so far
+sessions  one for every time that something was computed or changed
+merged    the parts that the run was put together from, if it was
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from magid_agents.errors import first_line
+from magid_agents.models.build import Models
+from magid_agents.runs.inputs import InputFile
+from magid_agents.store.results import Calls, Counts
+from magid_agents.store.rundir import RunDir, RunDirError
+
+SCHEMA = 2
+
+Status = Literal["running", "finished", "interrupted"]
+
+
+class Session(BaseModel):
+    """One time that a command worked on the run."""
+
+    started: datetime
+    finished: datetime | None = None  # None if it was killed
+    status: Status = "running"
+    reason: str = ""  # of an interruption
+    changes: list[str] = []  # what --update changed
+    versions: dict[str, str] = {}  # of Python and the packages that computed
+    calls: Calls = Calls()
+
+
+class Manifest(BaseModel):
+    """The content of run.json."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_version: int = Field(SCHEMA, alias="schema")
+    settings: dict[str, Any]
+    prompts: dict[str, str]  # SHA-256 by name
+    models: dict[str, str]  # identity by place in the settings
+    thresholds: dict[str, dict[str, Any]]
+    graph: str
+    inputs: list[InputFile]
+    shard: str | None = None
+    format: str = "auto"
+    limit: int | None = None
+    painter: dict[str, Any] = {}
+    capabilities: dict[str, dict[str, Any]] = {}
+    status: Status = "running"
+    counts: Counts = Counts()
+    cost: float = 0.0
+    sessions: list[Session] = []
+    merged: list[str] = []
+
+    def save(self, directory: RunDir) -> None:
+        directory.write_manifest(self.model_dump(mode="json", by_alias=True))
+
+
+def load(directory: RunDir) -> Manifest | None:
+    """Return a run directory's manifest, or None if it holds no run.
+
+    Raises RunDirError if the manifest cannot be read, or was written by a newer version.
+    """
+    content = directory.read_manifest()
+    if content is None:
+        return None
+    version = content.get("schema", 1)
+    if version == 1:
+        content = _from_first(content)
+    elif version != SCHEMA:
+        raise RunDirError(
+            f"{directory.manifest}: was written by a newer version (schema {version}); upgrade magid-agents"
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RunDirError(
+            f"{directory.manifest}: {'.'.join(map(str, first['loc']))}: {first['msg']}; restore the file, or "
+            "use --fresh or a new --out"
+        ) from error
+
+
+class Recorder:
+    """Writes a session into a run's manifest, at its beginning and at its end."""
+
+    def __init__(
+        self, directory: RunDir, old: Manifest | None, new: Manifest, changes: Sequence[str] = ()
+    ) -> None:
+        """`old` is what the directory holds, and `changes` is how `new` differs from it."""
+        self._directory, self._old, self._new = directory, old, new
+        self._changes = list(changes)
+
+    def begin(self, versions: dict[str, str], models: Models) -> None:
+        """Write the manifest of a run under way, which results of other settings must not lie beside."""
+        if self._changes:
+            self._directory.remove_results()
+        painter = models.painter
+        self._new.painter = {"parameters": dict(painter.parameters), "reproducible": painter.reproducible}
+        self._new.capabilities = models.capabilities
+        earlier = self._old.sessions if self._old else []
+        for session in earlier:
+            if session.status == "running":
+                session.status, session.reason = "interrupted", "killed"
+        self._session = Session(started=_now(), versions=versions, changes=self._changes)
+        self._new.sessions = [*earlier, self._session]
+        if self._old and not self._changes:
+            self._new.counts = self._old.counts
+        self._new.save(self._directory)
+
+    def end(self, counts: Counts, calls: Calls, cost: float, error: BaseException | None) -> None:
+        """Write the manifest of a run that finished, or that this error ended.
+
+        A session that computed nothing and changed nothing is left out: the manifest is as it was before.
+        """
+        session, new = self._session, self._new
+        session.finished, session.calls = _now(), calls
+        session.status = new.status = "interrupted" if error else "finished"
+        session.reason = first_line(error) if error else ""
+        new.counts, new.cost = counts, round(cost, 6)
+        if (
+            self._old
+            and not calls.computed
+            and self._old == new.model_copy(update={"sessions": self._old.sessions})
+        ):
+            new = self._old
+        with suppress(OSError):  # a full disk has been reported
+            new.save(self._directory)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _from_first(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the first schema: inputs by path alone, and only the last session, among the other fields."""
+    session = {
+        key: content[key] for key in ("started", "finished", "status", "versions", "calls") if key in content
+    }
+    inputs = [{"name": PurePath(path).name, "path": path} for path in content.get("inputs", [])]
+    return {**content, "inputs": inputs, "sessions": [session] if session else [], "schema": SCHEMA}

@@ -1,0 +1,150 @@
+"""What a dataset depends on, as the manifest records it, and how another run's differs.
+
+Knows which settings decide the dataset and which only its speed; compares, and decides nothing.
+"""
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from magid_agents.config import Settings
+from magid_agents.prompt_places import PLACES
+from magid_agents.prompts import Prompt
+from magid_agents.runs import inputs
+from magid_agents.runs.inputs import InputFile
+from magid_agents.runs.manifest import Manifest
+from magid_agents.thresholds import Threshold
+
+# Settings that change no answer: how many at a time, how long to wait, what it costs, where a key is.
+SPEED = (
+    "max_cost",
+    "prices.*",
+    "concurrency",
+    "*.concurrency",
+    "*.threads",
+    "*.timeout",
+    "*.retries",
+    "*.api_key_env",
+    "*.key_over_http",
+    "*.device",
+    "painter.batch",
+    "painter.compile",
+)
+# Settings that another part of the manifest resolves, which is compared instead: the identity of a model or
+# graph, a threshold, the settings of a preset. So a model's folder can be moved, or a default written out.
+RESOLVED = (
+    "graph",
+    "*.model",
+    "painter.folder",
+    "painter.preset",
+    "painter.revision",
+    "scorers.*.limit",
+)
+# Settings that name a prompt file. They count only if the run can use the file.
+PROMPTS = {place.setting for place in PLACES}
+# Settings with keys of any name: a pipeline's argument may be called like a setting above.
+FREE_FORM = {"painter.scheduler", "painter.arguments"}
+PACKAGES = ("magid-agents", "torch", "diffusers", "transformers", "open_clip_torch", "langgraph", "xllamacpp")
+
+
+def describe(
+    settings: Settings,
+    loaded: Mapping[str, Prompt],
+    models: Mapping[str, str],
+    thresholds: Sequence[Threshold],
+    graph: str,
+    files: Sequence[InputFile],
+) -> Manifest:
+    """Return the part of a manifest that says what the dataset depends on."""
+    return Manifest(
+        settings=settings.model_dump(mode="json"),
+        prompts={name: prompt.sha256 for name, prompt in sorted(loaded.items())},
+        models=dict(models),
+        thresholds={t.check: asdict(t) for t in thresholds},
+        graph=graph,
+        inputs=list(files),
+    )
+
+
+def differences(old: Manifest, new: Manifest, paths: Sequence[Path] = ()) -> list[str]:
+    """Return what would change the dataset, each in words.
+
+    Args:
+        paths: where the inputs of `new` lie, if they may have grown at their ends.
+    """
+    return [
+        *_settings(old.settings, new),
+        *(f"prompt {name} was edited" for name in new.prompts if old.prompts.get(name) != new.prompts[name]),
+        *_table("models", old.models, new.models),
+        *_table("thresholds", old.thresholds, new.thresholds),
+        *_change("graph", old.graph, new.graph),
+        *_change("shard", old.shard, new.shard),
+        *inputs.differences(old.inputs, new.inputs, paths),
+    ]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes: Python and the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # such as an extra
+            continue
+    return found
+
+
+def _settings(old: Mapping[str, Any], new: Manifest) -> Iterator[str]:
+    before, after = dict(_flat(old)), dict(_flat(new.settings))
+    defaults = after.keys() - _not_at_default(new.settings)
+    for name in sorted(before.keys() | after.keys()):
+        if any(fnmatchcase(name, pattern) for pattern in (*SPEED, *RESOLVED)):
+            continue
+        if name in PROMPTS and after.get(name) not in (None, *new.prompts):
+            continue
+        # The version that wrote `old` may not have had the setting: it then did what its default does.
+        if name not in before and name in defaults:
+            continue
+        yield from _change(name, before.get(name), after.get(name))
+
+
+def _not_at_default(settings: Mapping[str, Any]) -> set[str]:
+    try:
+        return set(dict(_flat(Settings.model_validate(settings).model_dump(exclude_defaults=True))))
+    except ValidationError:  # recorded by another version
+        return set(dict(_flat(settings)))
+
+
+def _table(part: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, after = dict(_flat(old)), dict(_flat(new))
+    for name in sorted(before.keys() | after.keys()):
+        # What the version that wrote `old` did not record of a thing is not compared.
+        if name in before or name.partition(".")[0] not in old:
+            yield from _change(f"{part}.{name}", before.get(name), after.get(name))
+
+
+def _change(name: str, old: Any, new: Any) -> Iterator[str]:
+    if old != new:
+        yield f"{name}: {_show(old)} -> {_show(new)}"
+
+
+def _flat(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, below in value.items():
+        name = f"{path}{key}"
+        if isinstance(below, Mapping) and name not in FREE_FORM:
+            yield from _flat(below, f"{name}.")
+        else:
+            yield name, below
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,225 @@
+"""One run: settings, prompts, models, graph and input brought together over a run directory.
+
+Knows when a directory may be written to; each part's work is its own file's.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from magid_agents import formats, prompt_places
+from magid_agents.agents import cost
+from magid_agents.agents.services import Services
+from magid_agents.agents.stopping import Interrupted
+from magid_agents.config import ConfigError, Settings
+from magid_agents.dialogue import Dialogue
+from magid_agents.errors import StopRun
+from magid_agents.formats import BadRecord, Seen
+from magid_agents.models import build
+from magid_agents.models.build import Models
+from magid_agents.prompts import Prompt
+from magid_agents.runs import garbage, graph_loader, manifest, provenance, runner
+from magid_agents.runs.graph_loader import Topology
+from magid_agents.runs.inputs import InputFile
+from magid_agents.runs.manifest import Recorder
+from magid_agents.runs.runner import Progress
+from magid_agents.runs.shards import Shard
+from magid_agents.store.journal import Journal
+from magid_agents.store.results import Calls, Counts, Results
+from magid_agents.store.rundir import RunDir, RunDirError
+
+COUNT_AHEAD_MAX_BYTES = 32 << 20  # bytes of input that are read once more to count the dialogues
+
+
+ModelsFactory = Callable[[Settings], AbstractContextManager[Models]]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a user asked for."""
+
+    inputs: Sequence[Path]
+    out: Path
+    settings: Settings
+    format: str = "auto"
+    limit: int | None = None
+    shard: Shard | None = None  # only this part of the dialogues
+    prompts: Path | None = None  # a folder that goes before the prompts that ship
+    update: bool = False
+    fresh: bool = False
+    reuse: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended."""
+
+    counts: Counts
+    computed: int  # calls to models
+    reused: int  # calls answered from a journal
+    seconds: float
+    cost: float  # dollars that the run directory's calls have cost, earlier runs' too
+
+
+def run(
+    request: RunRequest,
+    progress: Progress = lambda *_: None,
+    open_models: ModelsFactory | None = None,
+    loop: asyncio.Runner | None = None,
+) -> RunResult:
+    """Do the run, or as much of it as is not done yet.
+
+    Args:
+        open_models: gives the models; build.open_models if left out. Tests hand fake ones.
+        loop: where the run takes place, if the models outlive it.
+
+    Raises:
+        MagidError: before any dialogue starts, if the settings, a prompt, a model, the graph or the input
+            cannot be used, or if the directory holds another run and neither `update` nor `fresh` is set.
+        StopRun: on a cost limit, an outage or a full disk; it is `resumable` if the same request goes on.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM.
+    """
+    # 1. Find mistakes before anything is written.
+    records, prompts, graph, directory = plan(request)
+    # 2. Hold the directory and the models.
+    with directory.locked(), (open_models or build.open_models)(request.settings) as models:
+        # 3. Compare with the run that the directory holds.
+        old = None if request.fresh else manifest.load(directory)
+        files = [InputFile.describe(path) for path in request.inputs]
+        new = provenance.describe(
+            request.settings, prompts, models.identities, models.thresholds, graph.identity, files
+        )
+        new.shard = str(request.shard) if request.shard else None
+        new.format, new.limit = request.format, request.limit
+        changes = provenance.differences(old, new, request.inputs) if old else []
+        if changes and not request.update:
+            raise _holds_another(directory, changes)
+        # 4. Run.
+        if request.fresh:
+            directory.clear()
+        services = Services(
+            settings=request.settings,
+            journal=Journal(directory.journal, [RunDir(other).journal for other in directory.reuse_dirs]),
+            run_dir=directory,
+            prompts=prompts,
+            chat=models.chat,
+            painter=models.painter,
+            scorers=models.scorers,
+            thresholds=models.thresholds,
+            meter=cost.Meter(request.settings),
+            tagger=models.tagger,
+            vision_chat=models.vision_chat,
+            safety_chat=models.safety_chat,
+        )
+        recorder = Recorder(directory, old, new, changes)
+        work = _run(request, services, models, records, graph.graph, recorder, progress)
+        with (
+            garbage.relaxed_gc(),
+            nullcontext(loop) if loop else asyncio.Runner() as async_runner,
+            services.stop.on_signals(async_runner.get_loop()),
+        ):
+            try:
+                return async_runner.run(work)
+            except Interrupted as error:
+                raise KeyboardInterrupt(str(error)) from None
+
+
+class Plan(NamedTuple):
+    """What a request names, found to be usable."""
+
+    records: Iterator[Dialogue | BadRecord]
+    prompts: Mapping[str, Prompt]
+    graph: Topology
+    directory: RunDir
+
+
+def plan(request: RunRequest) -> Plan:
+    """Look up what a request names, without models and without writing. Raises MagidError for a mistake."""
+    if request.update and request.fresh:
+        raise ConfigError("--update keeps what --fresh removes; give one of them")
+    cost.section_prices(request.settings)
+    return Plan(
+        read(request),
+        prompt_places.load(request.settings, request.prompts),
+        graph_loader.load(request.settings.graph),
+        RunDir(request.out, [_reused(path) for path in request.reuse]),
+    )
+
+
+def read(request: RunRequest) -> Iterator[Dialogue | BadRecord]:
+    """The records to be done, in order. Raises FormatError at once where a file cannot be used."""
+    everything, shard = records(request.inputs, request.format, request.limit), request.shard
+    return everything if shard is None else filter(shard.holds, everything)
+
+
+def records(inputs: Sequence[Path], format: str, limit: int | None) -> Iterator[Dialogue | BadRecord]:  # noqa: A002
+    """The records of all inputs, in order. Raises FormatError at once where a file cannot be used."""
+    seen = Seen()
+    files = [formats.read(path, format, seen) for path in inputs]
+    return itertools.islice(itertools.chain.from_iterable(files), limit)
+
+
+def count(request: RunRequest) -> int | None:
+    """How many records the inputs hold, or None where counting them would take long."""
+    try:
+        if (
+            sum(
+                path.stat().st_size if path.is_file() else COUNT_AHEAD_MAX_BYTES + 1
+                for path in request.inputs
+            )
+            > COUNT_AHEAD_MAX_BYTES
+        ):
+            return request.limit if request.shard is None else None
+    except OSError:  # the run itself says what is wrong with the file
+        return None
+    return sum(1 for _ in read(request))
+
+
+async def _run(
+    request: RunRequest,
+    services: Services,
+    models: Models,
+    records: Iterator[Dialogue | BadRecord],
+    graph: Any,
+    recorder: Recorder,
+    progress: Progress,
+) -> RunResult:
+    begin, error, counts = time.monotonic(), None, Counts()
+    async with services.journal as journal, aclosing(models):
+        services.meter.spent = await journal.cost()
+        await services.stop.unless_requested(services.prepare())
+        answered = journal.computed + journal.reused
+        recorder.begin(provenance.versions(), models)
+        try:
+            with Results(services.run_dir, whole=request.limit is None) as results:
+                counts = results.counts
+                await runner.run(records, graph, services, results, progress)
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            calls = Calls(journal.computed, journal.reused)
+            if isinstance(error, StopRun) and calls.computed + calls.reused > answered:
+                error.resumable = True
+            recorder.end(counts, calls, services.meter.spent, error)
+    seconds = time.monotonic() - begin
+    return RunResult(counts, calls.computed, calls.reused, seconds, services.meter.spent)
+
+
+def _holds_another(directory: RunDir, changes: Sequence[str]) -> RunDirError:
+    return RunDirError(
+        f"{directory.path}: already holds a run that differs ({'; '.join(changes)}). Use --update to "
+        f"recompute what changed, --fresh to start over, or a new --out with --reuse {directory.path} to "
+        "keep both."
+    )
+
+
+def _reused(path: Path) -> Path:
+    if not RunDir(path).journal.exists():
+        raise RunDirError(f"--reuse {path}: holds no run (no journal.sqlite); name a run directory")
+    return path

@@ -1,0 +1,73 @@
+"""`magid doctor`: every endpoint of the settings is asked; what is wrong is said with its setting."""
+
+import os
+from typing import Any
+
+import pytest
+
+from magid_agents.cli.doctor import Check, examine
+from magid_agents.config import Settings, load
+from tests.servers.endpoint import Api, serving
+from tests.servers.model import last_words
+from tests.servers.personalities import ANTHROPIC, LLAMA_CPP_BLIND, OLLAMA
+
+
+def check(settings: Settings, name: str) -> Check:
+    return next(one for one in examine(settings) if one.name == name)
+
+
+def endpoint(api: Api, section: str = "chat", **settings: Any) -> list[str]:
+    given = {"base_url": api.url, "model": api.personality.model, **settings}
+    return [f"{section}.{name}={value}" for name, value in given.items()]
+
+
+def test_an_endpoint_is_told_with_how_it_must_be_asked() -> None:
+    with serving(Api(personality=OLLAMA)) as api:
+        found = check(load(overrides=endpoint(api, vision="true")), "chat")
+    assert found.ok
+    for words in ("qwen2.5vl:7b@", api.url, "no key is sent", "sees images", "token limit: max_tokens"):
+        assert words in found.says
+
+
+def test_a_key_is_told_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    with serving(Api(personality=ANTHROPIC, key="sk-secret")) as api:
+        found = check(load(overrides=endpoint(api, api_key_env="MY_KEY")), "chat")
+    assert found.ok
+    assert "the key in MY_KEY is accepted" in found.says
+    assert "JSON: function_calling; yes/no questions: in text" in found.says
+    assert "sk-secret" not in found.says
+
+
+@pytest.mark.parametrize("section", ["critic.chat", "safety.policy"])
+def test_a_second_model_is_asked_whether_or_not_its_provider_is_said(section: str) -> None:
+    with serving(Api(personality=LLAMA_CPP_BLIND)) as api:
+        found = check(load(overrides=endpoint(api, section, vision="true", retries=0)), section)
+    assert not found.ok
+    assert f"set {section}.vision=false" in found.says
+
+
+def test_a_guard_model_that_answers_in_a_form_of_its_own_is_told() -> None:
+    def guard(body: dict[str, Any]) -> str:
+        return "Orange and green." if "colours" in last_words(body) else '{"rating": "Safe"}'
+
+    with serving(Api(guard)) as api:
+        found = check(load(overrides=endpoint(api, "safety.policy", vision="true")), "safety.policy")
+    assert not found.ok
+    assert found.says.startswith("safety.policy.model: m answers a yes/no question with neither")
+
+
+def test_an_endpoint_that_is_not_there_is_told_with_its_setting() -> None:
+    found = check(load(overrides=["chat.base_url=http://127.0.0.1:9/v1"]), "chat")
+    assert not found.ok
+    assert found.says.startswith("chat.base_url=http://127.0.0.1:9/v1 does not answer")
+
+
+def test_an_embedded_second_model_is_looked_for() -> None:
+    names = [one.name for one in examine(load(overrides=["critic.chat.model=qwen2.5-coder-0.5b"]))]
+    assert {"chat", "critic.chat", "weights qwen2.5-coder-0.5b", "weights qwen2.5-coder-1.5b"} <= set(names)
+
+
+def test_the_machine_is_told_where_there_is_no_sysconf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sysconf")  # as on Windows
+    assert " GiB memory" in check(load(), "machine").says
