@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.cli.trace_display import show
+from magid_agents.cli.trace_tree import show
 from magid_agents.dialogue import Decision
 from magid_agents.models.fakes import FakeChat
 from magid_agents.prompts import Message

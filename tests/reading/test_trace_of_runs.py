@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.cli.trace_display import show
+from magid_agents.cli.trace_tree import show
 from magid_agents.config import Settings
 from magid_agents.dialogue import Decision
 from magid_agents.models.build import Models

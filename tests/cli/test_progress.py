@@ -4,7 +4,7 @@ import time
 from contextlib import redirect_stderr
 from io import StringIO
 
-from magid_agents.cli import display
+from magid_agents.cli.progress import show_lines, show_progress
 from magid_agents.store.results import Calls, Counts
 
 
@@ -17,7 +17,7 @@ def wait_for_lines(file: StringIO, count: int) -> list[str]:
 
 def test_a_log_gets_a_line_now_and_then_also_while_no_dialogue_ends() -> None:
     with redirect_stderr(StringIO()) as log:
-        with display.lines(100, interval_s=0.01) as report:
+        with show_lines(100, interval_s=0.01) as report:
             assert wait_for_lines(log, 1)[0].startswith("magid: 0 of 100 dialogues, 0 images")
             report(Counts(dialogues=7, failed=1, accepted=5, dropped=2), Calls(40, 3))
             told = wait_for_lines(log, log.getvalue().count("\n") + 3)
@@ -29,11 +29,11 @@ def test_a_log_gets_a_line_now_and_then_also_while_no_dialogue_ends() -> None:
 
 
 def test_a_short_run_prints_nothing() -> None:
-    with redirect_stderr(StringIO()) as log, display.progress(None) as report:
+    with redirect_stderr(StringIO()) as log, show_progress(None) as report:
         report(Counts(dialogues=1), Calls())
     assert log.getvalue() == ""
 
 
 def test_without_a_known_total_the_line_says_what_is_done() -> None:
-    with redirect_stderr(StringIO()) as log, display.lines(None, interval_s=0.01):
+    with redirect_stderr(StringIO()) as log, show_lines(None, interval_s=0.01):
         assert wait_for_lines(log, 1)[0].startswith("magid: 0 dialogues, ")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from magid_agents.cli.doctor import Check, examine
+from magid_agents.cli.examination import Check, examine
 from magid_agents.config import Settings, load
 from tests.servers.endpoint import Api, serving
 from tests.servers.model import last_words

@@ -14,7 +14,7 @@ from magid_agents.models.endpoint import EndpointUnavailable, EndpointUnusable
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage, Reply
 from magid_agents.store.rundir import RunDirError
-from tests.cli.test_cli import magid
+from tests.cli.command import magid
 from tests.fake_run import SETS, fakes, script, write_input
 
 

@@ -1,0 +1,162 @@
+"""What this machine can run with given settings, and what is missing.
+
+Fetches and loads nothing. Remote chat models are asked the few questions that a run begins with. Keys are
+never shown.
+"""
+
+import asyncio
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from magid_agents.config import Chat, Remote, ScorerSettings, Settings
+from magid_agents.errors import MagidError
+from magid_agents.models import scorers, weights
+from magid_agents.models.capabilities import Capabilities, ChatError
+from magid_agents.models.chat import OpenAIChat
+from magid_agents.models.gpu_memory import Gpu, list_gpus, shortage
+from magid_agents.models.reach import reach
+from magid_agents.prompt_places import mistakes
+from magid_agents.runs.graph_loader import load
+
+PACKAGES = {
+    "torch": "torch",
+    "diffusers": "diffusers",
+    "open_clip": "open_clip_torch",
+    "langgraph": "langgraph",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: whether it is right, and what it is or what to do."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check, the machine first."""
+    yield _machine()
+    yield from _packages()
+    yield _device(settings, list_gpus())
+    yield from _weights(settings)
+    yield from _endpoints(settings)
+    for check, scorer in settings.scorers.items():
+        yield _tried(f"scorers.{check}", partial(_limit, check, scorer))
+    yield _tried("graph", lambda: load(settings.graph).identity)
+    wrong = list(mistakes(settings))
+    yield Check("prompts", not wrong, "; ".join(map(str, wrong)) or "every file right")
+
+
+def _limit(check: str, scorer: ScorerSettings) -> str:
+    return f"{scorer.model}, limit {scorers.threshold(check, scorer).limit:g}"
+
+
+def _machine() -> Check:
+    memory = psutil.virtual_memory().total / 2**30
+    free = shutil.disk_usage(next(p for p in (weights.cache(), *weights.cache().parents) if p.exists())).free
+    says = (
+        f"{platform.machine()}, {os.cpu_count()} CPUs, {memory:.0f} GiB memory, {free / 2**30:.0f} GiB free"
+    )
+    return Check("machine", True, says)
+
+
+def _packages() -> Iterator[Check]:
+    for module, package in PACKAGES.items():
+        there = importlib.util.find_spec(module) is not None
+        yield Check(package, there, "installed" if there else f"missing; pip install {package}")
+
+
+def _device(settings: Settings, gpus: Sequence[Gpu]) -> Check:
+    wanted = settings.painter.device
+    if wanted.startswith("cuda") and not gpus:
+        return Check("painter.device", False, f"{wanted}, but there is no CUDA GPU; set painter.device=auto")
+    if problem := shortage(settings, gpus):
+        return Check("painter.device", False, f"{wanted}: {problem}")
+    seen = [f"{gpu.name} ({gpu.free_gb:.0f} of {gpu.total_gb:.0f} GB free)" for gpu in gpus]
+    return Check("painter.device", True, f"{wanted}; GPUs: {', '.join(seen) or 'none'}")
+
+
+def _weights(settings: Settings) -> Iterator[Check]:
+    named = {settings.painter.model, *(s.model for s in settings.scorers.values())}
+    named |= {chat.model for chat in _chats(settings).values() if chat.provider == "embedded"}
+    known = named & weights.manifest().keys()
+    if known & {"painter", "matcher"}:
+        known.add("minilm")
+    for name in sorted(known):
+        state = weights.status(name)
+        ok = state in ("shipped", "cached")
+        yield Check(f"weights {name}", ok, state if ok else f"{state}; magid models fetch {name}")
+    model = settings.painter.model
+    if model not in known and settings.painter.backend == "diffusers":
+        here = Path(model).is_dir()
+        yield Check(
+            "painter.model", True, f"{model}: {'a folder' if here else 'from the hub at the first run'}"
+        )
+
+
+def _endpoints(settings: Settings) -> Iterator[Check]:
+    """Every chat model: the embedded one's package, a remote one's address, key and abilities."""
+    for section, chat in _chats(settings).items():
+        check = _embedded_chat if chat.provider == "embedded" else _remote_chat
+        yield _tried(section, partial(check, section, chat))
+    if settings.painter.backend == "images_endpoint":
+        yield _tried("painter", partial(_reached, "painter", settings.painter, "images/generations"))
+
+
+def _chats(settings: Settings) -> dict[str, Chat]:
+    chats = {
+        "chat": settings.chat,
+        "critic.chat": settings.critic.chat,
+        "safety.policy": settings.safety.policy,
+    }
+    return {section: chat for section, chat in chats.items() if chat is not None}
+
+
+def _embedded_chat(section: str, chat: Chat) -> str:
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise ChatError(f"{section}.provider=embedded needs xllamacpp; pip install xllamacpp")
+    return f"{chat.model} by llama.cpp"
+
+
+def _reached(section: str, remote: Remote, path: str = "chat/completions") -> str:
+    reach(remote, section, path)
+    return f"{remote.address} answers; {_key(remote)}"
+
+
+def _key(remote: Remote) -> str:
+    return f"the key in {remote.key_variable} is accepted" if remote.key() else "no key is sent"
+
+
+def _remote_chat(section: str, chat: Chat) -> str:
+    listing = reach(chat, section)
+
+    async def ask() -> Capabilities:
+        async with aclosing(OpenAIChat(chat, section=section)) as model:
+            model.adopt((await model.probe()).found)
+            if section == "safety.policy":
+                model.require_yes_no()
+            else:
+                model.require_json()
+            return model.capabilities
+
+    vision = "sees images" if chat.vision else "vision is off"
+    identity = listing.identity(chat.model)
+    return f"{identity} at {chat.address}; {_key(chat)}; {vision}; {asyncio.run(ask())}"
+
+
+def _tried(name: str, what: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, what())
+    except MagidError as error:
+        return Check(name, False, str(error))

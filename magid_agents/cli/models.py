@@ -1,0 +1,46 @@
+"""`magid models`: the weights that are known by name."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Weights by name, with source, licence and digest.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models(
+    long: Annotated[bool, typer.Option("--long", help="Every file, its digest and its sources too.")] = False,
+) -> None:
+    """Show every entry: what for, how big, whose licence, and whether it is here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from magid_agents.models import weights
+
+    if long:
+        for name in weights.manifest():
+            typer.echo("\n".join(weights.describe(name)))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "state", "size", "licence", "purpose"):
+        table.add_column(column, justify="right" if column == "size" else "left", no_wrap=column != "purpose")
+    for name, entry in weights.manifest().items():
+        size = f"{entry.bytes / 1e6:,.1f} MB"
+        table.add_row(name, weights.status(name), size, entry.licence, entry.purpose)
+    Console().print(table)
+    typer.echo(f"fetched weights lie in {weights.cache()}")
+
+
+@app.command("fetch")
+def fetch_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; see `magid models list`.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch every entry.")] = False,
+) -> None:
+    """Fetch weights by name, verify their digests and print where they lie."""
+    from magid_agents.models import weights
+
+    wanted = list(weights.manifest()) if everything else names or []
+    if not wanted:
+        raise typer.BadParameter("name the weights to fetch, or give --all")
+    for name in wanted:
+        typer.echo(f"{name}: {weights.ensure(name)}")

@@ -1,0 +1,40 @@
+"""`magid prompts`: the prompt files, and whether they can be used."""
+
+from typing import Annotated
+
+import typer
+
+from magid_agents.cli.options import Overrides, Preset, PromptFolder
+
+app = typer.Typer(help="Prompt files: what there is, and whether it is right.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_prompts(folder: PromptFolder = None) -> None:
+    """Show every prompt, what it is for and the file it is read from."""
+    from magid_agents import prompts as files
+
+    for name in files.names(folder):
+        try:
+            prompt = files.load(name, folder)
+            typer.echo(f"{name}: {prompt.front.description} ({prompt.path})")
+        except files.PromptError as error:
+            typer.echo(f"{name}: cannot be used: {error}")
+
+
+@app.command("check")
+def check_prompts(
+    folder: PromptFolder = None,
+    profile: Annotated[str, typer.Option(help="Whose prompts must fit where they are used.")] = "embedded",
+    preset: Preset = "default",
+    overrides: Overrides = None,
+) -> None:
+    """Check every prompt file; a mistake is one line with the file and the fix, and exit status 2."""
+    from magid_agents import config, prompt_places
+    from magid_agents import prompts as files
+
+    found = files.names(folder)
+    if wrong := list(prompt_places.mistakes(config.load(profile, preset, overrides or []), folder)):
+        typer.echo("\n".join(map(str, wrong)), err=True)
+        raise typer.Exit(2)
+    typer.echo(f"{len(found)} prompts, every one right")

@@ -1,0 +1,91 @@
+"""`magid run` and `magid merge`: dialogues through a graph, whole or in parts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from magid_agents.cli.options import Overrides, Preset, Profile, PromptFolder
+
+
+def run(
+    inputs: Annotated[list[Path], typer.Argument(help="Dialogue files.", metavar="INPUT...")],
+    out: Annotated[Path, typer.Option("--out", help="The run directory.")],
+    profile: Profile = "embedded",
+    preset: Preset = "default",
+    graph: Annotated[str | None, typer.Option(help="A graph that ships, or FILE:ATTR.")] = None,
+    prompts: PromptFolder = None,
+    format: Annotated[str, typer.Option(help="auto, or the name of a format.")] = "auto",  # noqa: A002
+    limit: Annotated[int | None, typer.Option(min=0, help="Only the first so many dialogues.")] = None,
+    shard: Annotated[str | None, typer.Option(help="Only part i/n; see magid merge.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Dialogues in flight at once.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides every image's seed.")] = None,
+    overrides: Overrides = None,
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", min=0, help="Stop, to be resumed, after so many dollars.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Where it runs: local, or ray for a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="The Ray cluster's; none starts one here.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; else one a GPU.")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Recompute what a change touches.")] = False,
+    reuse: Annotated[list[Path] | None, typer.Option(help="Take over answers from that run.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the run directory holds.")] = False,
+) -> int:
+    """Run dialogues through the loop: text in, text and images out.
+
+    The same command resumes what was interrupted; where all is done it changes nothing.
+    """
+    from magid_agents import config, errors
+    from magid_agents.cli.progress import show_progress
+    from magid_agents.cli.summary import print_failures, print_summary
+    from magid_agents.runs import session
+    from magid_agents.runs.shards import Shard
+    from magid_agents.store.rundir import RunDir
+
+    if engine not in (known := ("local", "ray")):
+        raise typer.BadParameter(errors.unknown("engine", engine, known), param_hint="--engine")
+    named = {"graph": graph, "concurrency": concurrency, "seed": seed, "max_cost": max_cost}
+    given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    request = session.RunRequest(
+        inputs=inputs,
+        out=out,
+        settings=config.load(profile, preset, [*given, *(overrides or [])]),
+        format=format,
+        limit=limit,
+        shard=Shard.parse(shard) if shard else None,
+        prompts=prompts,
+        update=update,
+        fresh=fresh,
+        reuse=reuse or [],
+    )
+    try:
+        with show_progress(session.count(request)) as report:
+            if engine == "ray":
+                from magid_agents.runs import ray
+
+                result = ray.run(request, report, workers=workers, address=address)
+            else:
+                result = session.run(request, report)
+    except KeyboardInterrupt as interrupt:
+        if str(interrupt):
+            typer.echo(f"magid: {interrupt}", err=True)
+        raise
+    print_summary(result, out)
+    if not result.counts.failed:
+        return 0
+    print_failures(RunDir(out))
+    return 3
+
+
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="The parts' run directories.", metavar="DIR...")],
+    out: Annotated[Path, typer.Option("--out", help="The run directory of the whole.")],
+    inputs: Annotated[
+        list[Path] | None, typer.Option("--input", help="An input that is not where the parts read it.")
+    ] = None,
+) -> None:
+    """Put the parts of a run made with --shard together, in input order."""
+    from magid_agents.runs import merge as whole
+
+    counts = whole.merge(parts, out, inputs=inputs or [])
+    typer.echo(f"{counts.dialogues} dialogues, {counts.accepted} images, {counts.failed} failed: {out}")

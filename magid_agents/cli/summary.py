@@ -1,0 +1,55 @@
+"""What a run came to: a table of its counts, and the first failures."""
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from magid_agents.runs.session import RunResult
+from magid_agents.store.rundir import RunDir
+from magid_agents.text import printable
+
+MAX_FAILURES = 10
+MAX_FAILURE_CHARS = 300
+
+
+def print_summary(result: RunResult, out: Path) -> None:
+    """Print a table of the counts and where the results are, on stdout."""
+    counts = result.counts
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in (
+        ("dialogues", f"{counts.dialogues}"),
+        ("images accepted", f"{counts.accepted}"),
+        ("  of these after a rewrite", f"{counts.rewritten}"),
+        ("images dropped", f"{counts.dropped}"),
+        ("dialogues without an image", f"{counts.bare}"),
+        ("dialogues failed", f"{counts.failed}"),
+        ("model calls computed", f"{result.computed}"),
+        ("model calls reused", f"{result.reused}"),
+        *([("cost in dollars", f"{result.cost:.4f}")] if result.cost else []),
+        ("seconds", f"{result.seconds:.1f}"),
+    ):
+        table.add_row(name, value)
+    Console().print(table)
+    print(f"dialogues: {out / 'dialogues.jsonl'}")
+    print(f"why: magid trace {out}")
+
+
+def print_failures(directory: RunDir) -> None:
+    """Print the first failures on stderr, one line each."""
+    with directory.failures.open(encoding="utf-8", errors="surrogatepass") as file:
+        for number, line in enumerate(file):
+            if number == MAX_FAILURES:
+                print(f"magid: more failed; see {directory.failures}", file=sys.stderr)
+                return
+            failure = json.loads(line)
+            where = "" if failure["stage"] == "read" else f"{_one_line(failure['id'])}: {failure['stage']}: "
+            print(f"magid: {where}{_one_line(failure['error'])}", file=sys.stderr)
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))[:MAX_FAILURE_CHARS]
