@@ -80,7 +80,9 @@ async def _score(
     if UNSAFE in checks:
         scores[UNSAFE], why = await _judge_safety(state, services, number, candidate, scores.get(UNSAFE))
         unanswered |= {UNSAFE: why} if why else {}
-    services.run_dir.place_image(candidate.sha256, safe=is_safe(scores, services.thresholds))
+    safe = is_safe(scores, services.thresholds)
+    if not services.run_dir.is_placed(candidate.sha256, safe=safe):  # to look is cheaper than a thread
+        await asyncio.to_thread(services.run_dir.place_image, candidate.sha256, safe=safe)
     return candidate.model_copy(update={"scores": scores, "unanswered": unanswered})
 
 

@@ -155,7 +155,7 @@ class Services:
 
         async def compute() -> Answer:
             try:
-                given = await asked.token_probabilities(messages, (YES, NO), self._pictures(images))
+                given = await asked.token_probabilities(messages, (YES, NO), await self._pictures(images))
             except ContentRefused as error:
                 return Answer({YES: 0.0, NO: 0.0, TEXT: str(error)}, NOTHING_USED)
             # What is no probability, such as NaN, is no answer either; and JSON has none.
@@ -175,8 +175,11 @@ class Services:
         named = {"painter": self.painter, "critic.chat": self.vision_chat, "safety.policy": self.safety_chat}
         return next((section for section, other in named.items() if other is model), "chat")
 
-    def _pictures(self, images: Sequence[str]) -> list[bytes]:
-        return [self.run_dir.image_path(sha256).read_bytes() for sha256 in images]
+    async def _pictures(self, images: Sequence[str]) -> list[bytes]:
+        def read() -> list[bytes]:
+            return [self.run_dir.image_path(sha256).read_bytes() for sha256 in images]
+
+        return await asyncio.to_thread(read) if images else []
 
     async def _complete(
         self,
@@ -197,7 +200,7 @@ class Services:
 
         async def compute() -> Answer:
             try:
-                reply = await asked.complete(messages, shape, self._pictures(images))
+                reply = await asked.complete(messages, shape, await self._pictures(images))
             except ContentRefused as error:
                 return Answer({REFUSED: str(error)}, NOTHING_USED)
             return Answer(reply.text, reply.usage)

@@ -4,7 +4,9 @@ Knows what is handed from node to node; knows no node.
 """
 
 import operator
-from typing import Annotated, TypedDict
+from typing import Annotated
+
+from typing_extensions import TypedDict  # pydantic makes JSON schemas of no other before Python 3.12
 
 from magid_agents.dialogue import Attempt, Dialogue, Dropped, Illustration, SharingMoment
 from magid_agents.store.journal import StepRef

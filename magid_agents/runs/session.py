@@ -6,8 +6,8 @@ Knows when a directory may be written to; each part's work is its own file's.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,20 +102,7 @@ def run(
         # 4. Run.
         if request.fresh:
             directory.clear()
-        services = Services(
-            settings=request.settings,
-            journal=Journal(directory.journal, [RunDir(other).journal for other in directory.reuse_dirs]),
-            run_dir=directory,
-            prompts=prompts,
-            chat=models.chat,
-            painter=models.painter,
-            scorers=models.scorers,
-            thresholds=models.thresholds,
-            meter=cost.Meter(request.settings),
-            tagger=models.tagger,
-            vision_chat=models.vision_chat,
-            safety_chat=models.safety_chat,
-        )
+        services = make_services(request.settings, prompts, models, directory)
         recorder = Recorder(directory, old, new, changes)
         work = _run(request, services, models, records, graph.graph, recorder, progress)
         with (
@@ -127,6 +114,38 @@ def run(
                 return async_runner.run(work)
             except Interrupted as error:
                 raise KeyboardInterrupt(str(error)) from None
+
+
+def make_services(
+    settings: Settings, prompts: Mapping[str, Prompt], models: Models, directory: RunDir
+) -> Services:
+    """Put together what the nodes of a run are handed. `opened` makes it ready for use."""
+    return Services(
+        settings=settings,
+        journal=Journal(directory.journal, [RunDir(other).journal for other in directory.reuse_dirs]),
+        run_dir=directory,
+        prompts=prompts,
+        chat=models.chat,
+        painter=models.painter,
+        scorers=models.scorers,
+        thresholds=models.thresholds,
+        meter=cost.Meter(settings),
+        tagger=models.tagger,
+        vision_chat=models.vision_chat,
+        safety_chat=models.safety_chat,
+    )
+
+
+@asynccontextmanager
+async def opened(services: Services) -> AsyncIterator[Services]:
+    """Open the journal, count what it has paid, and find out how each server must be asked.
+
+    Raises JournalError, and what Services.prepare raises.
+    """
+    async with services.journal as journal:
+        services.meter.spent = await journal.cost()
+        await services.stop.unless_requested(services.prepare())
+        yield services
 
 
 class Plan(NamedTuple):
@@ -190,9 +209,8 @@ async def _run(
     progress: Progress,
 ) -> RunResult:
     begin, error, counts = time.monotonic(), None, Counts()
-    async with services.journal as journal, aclosing(models):
-        services.meter.spent = await journal.cost()
-        await services.stop.unless_requested(services.prepare())
+    journal = services.journal
+    async with aclosing(models), opened(services):
         answered = journal.computed + journal.reused
         recorder.begin(provenance.versions(), models)
         try:

@@ -59,7 +59,8 @@ class RunDir:
             lock.release()
 
     def _acquire(self) -> FileLock:
-        lock = FileLock(self.path / ".lock")
+        # Else a lock that one thread acquired could not be released by another.
+        lock = FileLock(self.path / ".lock", thread_local=False)
         try:
             (self.path / KEPT).mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
@@ -126,6 +127,10 @@ class RunDir:
                     return True
         return False
 
+    def is_placed(self, sha256: str, *, safe: bool) -> bool:
+        """Return whether `place_image` has nothing to do."""
+        return not (self.path / image_name(sha256, REJECTED if safe else KEPT)).exists()
+
     def place_image(self, sha256: str, *, safe: bool) -> None:
         """Move a stored image to images/ if it is safe, to rejected/ if not; nothing to do if it is there.
 
@@ -135,7 +140,7 @@ class RunDir:
         source, target = (self.path / image_name(sha256, folder) for folder in (REJECTED, KEPT))
         if not safe:
             source, target = target, source
-        if source.exists():
+        if not self.is_placed(sha256, safe=safe):
             with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.replace(target)
