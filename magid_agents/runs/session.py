@@ -6,8 +6,8 @@ Knows when a directory may be written to; each part's work is its own file's.
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,7 +102,7 @@ def run(
         # 4. Run.
         if request.fresh:
             directory.clear()
-        services = make_services(request.settings, prompts, models, directory)
+        services = make_services(request.settings, prompts, models, directory, make_journal(directory))
         recorder = Recorder(directory, old, new, changes)
         work = _run(request, services, models, records, graph.graph, recorder, progress)
         with (
@@ -116,13 +116,22 @@ def run(
                 raise KeyboardInterrupt(str(error)) from None
 
 
+def make_journal(directory: RunDir) -> Journal:
+    """Return the journal of a run directory, to be opened, over those whose answers it takes over."""
+    return Journal(directory.journal, [RunDir(other).journal for other in directory.reuse_dirs])
+
+
 def make_services(
-    settings: Settings, prompts: Mapping[str, Prompt], models: Models, directory: RunDir
+    settings: Settings,
+    prompts: Mapping[str, Prompt],
+    models: Models,
+    directory: RunDir,
+    journal: Journal,
 ) -> Services:
-    """Put together what the nodes of a run are handed. `opened` makes it ready for use."""
+    """Put together what the nodes of a run are handed; with the journal open, `prepare` makes it ready."""
     return Services(
         settings=settings,
-        journal=Journal(directory.journal, [RunDir(other).journal for other in directory.reuse_dirs]),
+        journal=journal,
         run_dir=directory,
         prompts=prompts,
         chat=models.chat,
@@ -136,16 +145,13 @@ def make_services(
     )
 
 
-@asynccontextmanager
-async def opened(services: Services) -> AsyncIterator[Services]:
-    """Open the journal, count what it has paid, and find out how each server must be asked.
+async def prepare(services: Services) -> None:
+    """Count what the open journal has paid, and find out how each server must be asked.
 
-    Raises JournalError, and what Services.prepare raises.
+    Raises what Services.prepare raises.
     """
-    async with services.journal as journal:
-        services.meter.spent = await journal.cost()
-        await services.stop.unless_requested(services.prepare())
-        yield services
+    services.meter.spent = await services.journal.cost()
+    await services.stop.unless_requested(services.prepare())
 
 
 class Plan(NamedTuple):
@@ -209,8 +215,8 @@ async def _run(
     progress: Progress,
 ) -> RunResult:
     begin, error, counts = time.monotonic(), None, Counts()
-    journal = services.journal
-    async with aclosing(models), opened(services):
+    async with services.journal as journal, aclosing(models):
+        await prepare(services)
         answered = journal.computed + journal.reused
         recorder.begin(provenance.versions(), models)
         try:
