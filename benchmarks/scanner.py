@@ -4,7 +4,7 @@
 and prints precision, recall and F1 over all utterances, beside never and always sharing. Answers are kept
 in DIR/journal.sqlite, so that a stopped measurement goes on where it was.
 
-Every 16th session was used to choose the odds strategy's question and limit and is left out here.
+Every 16th session was used to choose the yes/no strategy's question and threshold and is left out here.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from magid_agents.models.fakes import FakePainter
 from magid_agents.store.journal import Journal
 from magid_agents.store.rundir import RunDir
 
-STRATEGIES = ("scanner/odds", "scanner/few_shot", "scanner/chain_of_thought", "scanner/zero_shot")
+STRATEGIES = ("scanner/yes_no", "scanner/few_shot", "scanner/chain_of_thought", "scanner/zero_shot")
 TUNED = 16  # every so many-th session chose the question
 AT_MOST = 20  # sharing moments in a session: a cap would hide what a strategy finds
 

@@ -24,7 +24,10 @@ SETS = (
     "critic.critique=critic/text",
 )
 TEXT = "We took the boat out to the island and this is what we saw there in the morning"
-THRESHOLDS = (Threshold("image_text_match", 0.5), Threshold("unsafe", 0.5, at_most=True, vital=True))
+THRESHOLDS = (
+    Threshold("image_text_match", 0.5),
+    Threshold("unsafe", 0.5, lower_is_better=True, blocking=True),
+)
 
 
 def script(messages: Sequence[Message], shape: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
@@ -28,15 +28,15 @@ from pydantic import (
 from magid_agents.errors import ConfigError as ConfigError
 from magid_agents.errors import unknown
 from magid_agents.overrides import from_environment, from_flags, merge
-from magid_agents.validation import explain
+from magid_agents.validation import Formerly, explain
 
 OPENAI = "https://api.openai.com/v1"
 PROFILES = Path(__file__).parent / "profiles"
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    # The published pipeline (MAGID, section 3.4 and appendix I), with the scorers that its limits were chosen
-    # for; chat model and painter stay the profile's. Its three images are painted at once here, there one
-    # after the other; then one rewrite, then the moment is dropped.
+    # The published pipeline (MAGID, section 3.4 and appendix I), with the scorers that its thresholds
+    # were chosen for; chat model and painter stay the profile's. Its three images are painted at once here,
+    # there one after the other; then one rewrite, then the moment is dropped.
     "paper": {
         "scanner": {"prompt": "scanner/chain_of_thought", "max_images": 2},
         "budget": {"attempts": 2, "candidates": 3},
@@ -45,13 +45,13 @@ PRESETS: dict[str, dict[str, Any]] = {
             "image_text_match": {
                 "backend": "open_clip",
                 "model": "ViT-B-32-quickgelu:openai",
-                "limit": 0.21,
-                "against": "utterance",
+                "threshold": 0.21,
+                "compare_to": "utterance",
             },
             "aesthetics": {
                 "backend": "laion",
                 "model": "shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE",
-                "limit": 0.51,
+                "threshold": 0.51,
             },
         },
     },
@@ -171,8 +171,12 @@ class Scanner(Section):
 
     prompt: str = Field("scanner/few_shot", description="prompt file; its output schema is the strategy")
     describe: str = Field("scanner/describe", description="prompt file that words such a moment")
-    limit: float = Field(0.5, ge=0, le=1, description="probability of Yes that makes an utterance a moment")
-    apart: int = Field(2, ge=1, description="least distance of two such moments, in utterances")
+    threshold: Annotated[float, Formerly("limit")] = Field(
+        0.5, ge=0, le=1, description="probability of Yes that makes an utterance a moment"
+    )
+    min_gap: Annotated[int, Formerly("apart")] = Field(
+        2, ge=1, description="least distance of two such moments, in utterances"
+    )
     max_images: int = Field(2, ge=0, description="sharing moments in one dialogue at most")
 
 
@@ -221,11 +225,12 @@ class ScorerSettings(Section):
     backend: str = Field(description="a name in models/scorers")
     model: str = Field(description="weights by name, or what the backend takes")
     device: str = Field("auto", description="auto (the first GPU, else the CPU), cpu, cuda:1, mps")
-    limit: float | None = Field(
+    threshold: Annotated[float | None, Formerly("limit")] = Field(
         None,
-        description="threshold; null takes the one known for this model, and so does another model set later",
+        description="what scores are held against; null takes the one known for this model, and so does "
+        "another model set later",
     )
-    against: Literal["description", "utterance", "prompt"] = Field(
+    compare_to: Annotated[Literal["description", "utterance", "prompt"], Formerly("against")] = Field(
         "description", description="the text a match is scored against"
     )
 
@@ -236,18 +241,26 @@ class Critic(Section):
     critique: str | None = Field("critic/text", description="prompt file; null asks for no critique")
     answer: str = Field("critic/answer", description="prompt file, where the critique is a list of questions")
     chat: Chat | None = Field(None, description="a model that looks at images; null takes the chat model")
-    limit: float = Field(0.6, ge=0, le=1, description="share of the questions that must be satisfied")
+    threshold: Annotated[float, Formerly("limit")] = Field(
+        0.6, ge=0, le=1, description="share of the questions that must be satisfied"
+    )
 
 
 class Safety(Section):
     """What is checked besides the classifier that sees every image."""
 
     prompt: str | None = Field(None, description="prompt file that checks a prompt before it is painted")
-    limit: float = Field(0.5, ge=0, le=1, description="a prompt this likely unsafe is not painted")
-    policy: Chat | None = Field(None, description="a vision model that judges doubtful images and a sample")
+    threshold: Annotated[float, Formerly("limit")] = Field(
+        0.5, ge=0, le=1, description="a prompt this likely unsafe is not painted"
+    )
+    policy: Chat | None = Field(None, description="a vision model that judges some of the images")
     judge: str = Field("safety/policy", description="prompt file it judges by")
-    doubt: float = Field(0.1, ge=0, le=1, description="unsafe score from which an image is doubtful")
-    sample: float = Field(0.02, ge=0, le=1, description="share of all images that is judged too")
+    review_from: Annotated[float, Formerly("doubt")] = Field(
+        0.1, ge=0, le=1, description="unsafe score from which the policy model judges an image"
+    )
+    review_share: Annotated[float, Formerly("sample")] = Field(
+        0.02, ge=0, le=1, description="share of all images that it judges whatever their score"
+    )
 
     @field_validator("policy")
     @classmethod
@@ -343,17 +356,17 @@ def _defaults() -> dict[str, Any]:
 
 
 def _lay_over(below: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge a layer of settings over those below it, whose limits do not outlive their scorer's model."""
+    """Merge a layer of settings over those below it, whose thresholds do not outlive their scorer's model."""
     out = merge(below, layer)
     scorers, changes = below.get("scorers"), layer.get("scorers")
     if not isinstance(scorers, Mapping) or not isinstance(changes, Mapping):
         return out
     for check, change in changes.items():
         old = scorers.get(check)
-        if not isinstance(change, Mapping) or not isinstance(old, Mapping) or "limit" in change:
+        if not isinstance(change, Mapping) or not isinstance(old, Mapping) or "threshold" in change:
             continue
         if any(change.get(key, old.get(key)) != old.get(key) for key in ("backend", "model")):
-            out["scorers"][check]["limit"] = None
+            out["scorers"][check]["threshold"] = None
     return out
 
 

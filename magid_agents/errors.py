@@ -31,7 +31,7 @@ MagidError                  the command cannot begin, or one dialogue of a run f
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class MagidError(Exception):
@@ -64,15 +64,18 @@ def first_line(error: BaseException) -> str:
     return lines[0].rstrip() if lines else type(error).__name__
 
 
-def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> str:
+def unknown(
+    kind: str, name: str, known: Iterable[str], otherwise: str = "", renamed: Mapping[str, str] | None = None
+) -> str:
     """Return the message for a name that is not known, with the nearest known name or else all of them.
 
     Args:
         kind: what the name is of, such as "setting".
         otherwise: what may be given instead of a known name, such as "or name a file".
+        renamed: new names by old ones.
     """
     names = list(known)
-    if near := did_you_mean(name, names):
+    if near := (renamed or {}).get(name) or did_you_mean(name, names):
         return f"Unknown {kind} {name!r}. Did you mean {near!r}?"
     return f"Unknown {kind} {name!r}. Choose from {', '.join([*names, otherwise] if otherwise else names)}."
 

@@ -26,6 +26,7 @@ from magid_agents.text import as_data
 from magid_agents.validation import explain
 
 Role = Literal["system", "user", "assistant"]
+FORMER_NAMES = {"scanner/yes_no": "scanner/odds", "critic/yes_no": "critic/odds"}
 INSTRUCTIONS = {"style"}  # variables whose text is the user's own words and not data
 
 _JINJA = ImmutableSandboxedEnvironment(
@@ -104,12 +105,18 @@ class Prompt:
 def load(name: str, override: Path | None = None) -> Prompt:
     """Load the prompt of that name from `override` if it has the file, else the one that ships.
 
-    Raises PromptError if there is none or its file cannot be used.
+    Raises PromptError if there is none or its file cannot be used, or if `override` has it by its old name.
     """
     for place in (override, folder("prompts")):
-        if place is not None and (path := place / f"{name}.md").is_file():
+        if place is None:
+            continue
+        if (path := place / f"{name}.md").is_file():
             return parse(name, path)
-    raise PromptError(unknown("prompt", name, names(override)))
+        # Else the text that ships would quietly take the place of the user's own.
+        if (old := place / f"{FORMER_NAMES.get(name)}.md").is_file():
+            raise PromptError(f"{old}: this prompt is now called {name}; rename the file to {path}")
+    renamed = {old: new for new, old in FORMER_NAMES.items()}
+    raise PromptError(unknown("prompt", name, names(override), renamed=renamed))
 
 
 def names(override: Path | None = None) -> list[str]:

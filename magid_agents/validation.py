@@ -2,11 +2,20 @@
 
 import types
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from magid_agents.errors import unknown
+
+
+@dataclass(frozen=True)
+class Formerly:
+    """Annotates a field with an earlier name of it, so that the error for that name suggests the new one."""
+
+    name: str
 
 
 def explain(error: ValidationError, model: type[BaseModel], kind: str) -> str:
@@ -32,9 +41,15 @@ def _sentences(error: ValidationError, model: type[BaseModel], kind: str) -> Ite
     for one in error.errors(include_url=False, include_context=False, include_input=False):
         path, why = [str(part) for part in one["loc"]], one["msg"].removeprefix("Value error, ")
         if one["type"] == "extra_forbidden":
-            above = path[:-1]
-            known = [".".join([*above, name]) for name in _fields(types_at(above, model))]
-            yield unknown(kind, ".".join(path), known)
+            above = "".join(f"{part}." for part in path[:-1])
+            fields = _fields(types_at(path[:-1], model))
+            renamed = {
+                above + former.name: above + name
+                for name, field in fields.items()
+                for former in field.metadata
+                if isinstance(former, Formerly)
+            }
+            yield unknown(kind, ".".join(path), [above + name for name in fields], renamed=renamed)
         elif path:
             yield f"{kind.capitalize()} {'.'.join(path)!r} cannot be used: {why}."
         else:
@@ -54,6 +69,6 @@ def _members(kind: Any) -> Sequence[Any]:
     return get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
 
 
-def _fields(kinds: Iterable[Any]) -> list[str]:
+def _fields(kinds: Iterable[Any]) -> dict[str, FieldInfo]:
     models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-    return [name for model in models for name in model.model_fields]
+    return {name: field for model in models for name, field in model.model_fields.items()}

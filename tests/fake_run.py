@@ -21,7 +21,10 @@ SETS = (  # the prompts that the scripts understand
     "writer.rewrite=prompt_writer/rewrite",
     "critic.critique=critic/text",
 )
-THRESHOLDS = (Threshold("image_text_match", 0.5), Threshold("unsafe", 0.5, at_most=True, vital=True))
+THRESHOLDS = (
+    Threshold("image_text_match", 0.5),
+    Threshold("unsafe", 0.5, lower_is_better=True, blocking=True),
+)
 
 
 def script(messages: Sequence[Message], shape: str) -> str:

@@ -102,7 +102,7 @@ def run(folder: Path, api: Api, out: str, painter: str = "brush", **options: Any
         "critic.chat": {"base_url": api.url, "model": "vision_chat", "vision": True},
         "critic.critique": "critic/vision",
         "safety.policy": {"base_url": api.url, "model": "guard", "vision": True},
-        "safety.sample": 1.0,
+        "safety.review_share": 1.0,
         "painter": {"backend": "images_endpoint", "base_url": api.url, "model": painter},
         # One at a time within a dialogue: an answer that nobody waits for any more is paid, not recorded.
         "budget.candidates": 1,

@@ -23,15 +23,15 @@ def test_later_sources_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 
 def test_one_scorer_can_be_set_without_losing_the_others() -> None:
-    settings = load(overrides=["scorers.image_text_match.limit=0.4"])
-    assert settings.scorers["image_text_match"].limit == 0.4
+    settings = load(overrides=["scorers.image_text_match.threshold=0.4"])
+    assert settings.scorers["image_text_match"].threshold == 0.4
     assert settings.scorers["image_text_match"].backend == "open_clip"
     assert set(settings.scorers) == {"image_text_match", "aesthetics", "unsafe"}
 
 
 def test_the_paper_preset_is_the_papers() -> None:
     settings = load(preset="paper")
-    assert settings.scorers["image_text_match"].against == "utterance"
+    assert settings.scorers["image_text_match"].compare_to == "utterance"
     assert settings.critic.critique is None
     assert (settings.budget.attempts, settings.budget.candidates) == (2, 3)
 
@@ -52,6 +52,24 @@ def test_what_cannot_be_set_is_named(sets: list[str], message: str) -> None:
         load(overrides=sets)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("scanner.limit", "scanner.threshold"),
+        ("scanner.apart", "scanner.min_gap"),
+        ("scorers.unsafe.limit", "scorers.unsafe.threshold"),
+        ("scorers.aesthetics.against", "scorers.aesthetics.compare_to"),
+        ("critic.limit", "critic.threshold"),
+        ("safety.limit", "safety.threshold"),
+        ("safety.doubt", "safety.review_from"),
+        ("safety.sample", "safety.review_share"),
+    ],
+)
+def test_an_earlier_name_of_a_setting_suggests_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(ConfigError, match=f"^Unknown setting '{old}'. Did you mean '{new}'?"):
+        load(overrides=[f"{old}=0.5"])
 
 
 def test_unknown_profiles_and_presets_list_what_there_is() -> None:
@@ -96,18 +114,21 @@ LOCAL = {"image_text_match": ("ViT-B-32-quickgelu:openai", 0.25), "aesthetics": 
 PAPER = {"image_text_match": ("ViT-B-32-quickgelu:openai", 0.21), "aesthetics": (LAION, 0.51)}
 
 
-def limits(settings: config.Settings) -> dict[str, tuple[str, float]]:
-    """Every check's model and limit."""
-    return {c: (s.model, scorers.threshold(c, s).limit) for c, s in settings.scorers.items()}
+def thresholds(settings: config.Settings) -> dict[str, tuple[str, float]]:
+    """Every check's model and threshold."""
+    return {c: (s.model, scorers.threshold(c, s).value) for c, s in settings.scorers.items()}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("profile", [p.stem for p in PROFILES.glob("*.toml")])
 def test_every_profile_goes_with_every_preset(profile: str, preset: str) -> None:
-    """The limits are those of the models beside them: a preset with limits brings its own scorers."""
+    """The thresholds are those of the models beside them: a preset with thresholds brings its own scorers."""
     settings = load(profile, preset)
     own = EMBEDDED if profile == "embedded" else LOCAL
-    assert limits(settings) == {**(PAPER if preset == "paper" else own), "unsafe": ("yahoo-open-nsfw", 0.5)}
+    assert thresholds(settings) == {
+        **(PAPER if preset == "paper" else own),
+        "unsafe": ("yahoo-open-nsfw", 0.5),
+    }
     assert prompt_places.load(settings)
 
 
@@ -137,7 +158,11 @@ def test_a_profile_that_cannot_be_read_is_one_line(
         pytest.param("local", "default", ["model=matcher"], ("matcher", 0.2), id="another model"),
         pytest.param("local", "paper", ["model=matcher"], ("matcher", 0.2), id="over a preset"),
         pytest.param(
-            "local", "default", ["model=B:x", "limit=0.1"], ("B:x", 0.1), id="another model and its limit"
+            "local",
+            "default",
+            ["model=B:x", "threshold=0.1"],
+            ("B:x", 0.1),
+            id="another model and its threshold",
         ),
         pytest.param(
             "local",
@@ -147,22 +172,24 @@ def test_a_profile_that_cannot_be_read_is_one_line(
             id="the same model",
         ),
         pytest.param("local", "default", ["device=cpu"], LOCAL["image_text_match"], id="no model"),
-        pytest.param("local", "default", ["limit=0.3"], (PAPER["image_text_match"][0], 0.3), id="a limit"),
+        pytest.param(
+            "local", "default", ["threshold=0.3"], (PAPER["image_text_match"][0], 0.3), id="a threshold"
+        ),
     ],
 )
-def test_a_limit_does_not_outlive_its_model(
+def test_a_threshold_does_not_outlive_its_model(
     profile: str, preset: str, sets: list[str], match: tuple[str, float]
 ) -> None:
     settings = load(profile, preset, [f"scorers.image_text_match.{item}" for item in sets])
-    assert limits(settings)["image_text_match"] == match
+    assert thresholds(settings)["image_text_match"] == match
 
 
-def test_a_model_whose_limit_is_unknown_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_threshold_is_unknown_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAGID_SCORERS__IMAGE_TEXT_MATCH__MODEL", "ViT-B-16-SigLIP2:webli")
     with pytest.raises(
-        ConfigError, match=r"for ViT-B-16-SigLIP2:webli; set scorers\.image_text_match\.limit"
+        ConfigError, match=r"for ViT-B-16-SigLIP2:webli; set scorers\.image_text_match\.threshold"
     ):
-        limits(load("local"))
+        thresholds(load("local"))
 
 
 @pytest.mark.parametrize(
@@ -171,4 +198,4 @@ def test_a_model_whose_limit_is_unknown_asks_for_one(monkeypatch: pytest.MonkeyP
 def test_scorers_of_another_form_are_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "[3]")
     with pytest.raises(ConfigError, match="scorers"):
-        limits(load(overrides=["scorers.aesthetics.device=cpu"]))
+        thresholds(load(overrides=["scorers.aesthetics.device=cpu"]))

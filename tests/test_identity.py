@@ -31,7 +31,7 @@ from tests.fake_run import write_input
 
 # A run that uses all there is: yes/no questions, a rewrite, a model that looks, a policy.
 PROMPTS = {
-    "scanner.prompt": "scanner/odds",
+    "scanner.prompt": "scanner/yes_no",
     "scanner.describe": "scanner/describe",
     "writer.write": "prompt_writer/write",
     "writer.rewrite": "prompt_writer/rewrite",
@@ -48,13 +48,13 @@ BASE = (
     'critic.chat={"provider": "openai", "model": "vision_chat", "vision": true}',
     'safety.policy={"provider": "openai", "model": "judge", "vision": true}',
     f'prices={{"writer": {FREE}, "vision_chat": {FREE}, "judge": {FREE}}}',
-    "safety.limit=0.7",
-    "safety.sample=1",
+    "safety.threshold=0.7",
+    "safety.review_share=1",
     "budget.attempts=2",
     "painter.model=models/one",
-    'scorers.image_text_match={"backend": "pick", "model": "models/one", "limit": 0.5}',
-    'scorers.aesthetics={"backend": "laion", "model": "models/one", "limit": 0.1}',
-    "scorers.unsafe.limit=0.8",
+    'scorers.image_text_match={"backend": "pick", "model": "models/one", "threshold": 0.5}',
+    'scorers.aesthetics={"backend": "laion", "model": "models/one", "threshold": 0.1}',
+    "scorers.unsafe.threshold=0.8",
 )
 
 Changes = frozenset[str]
@@ -101,8 +101,8 @@ ROWS: Mapping[str, Row] = {
     "chat.provider": Row(RUN, "embedded"),
     "chat.max_tokens": Row(CHAT, "99"),
     "chat.vision": Row(RUN, "true"),
-    "scanner.limit": Row(RUN, "0.55"),
-    "scanner.apart": Row(RUN, "3"),
+    "scanner.threshold": Row(RUN, "0.55"),
+    "scanner.min_gap": Row(RUN, "3"),
     "scanner.max_images": Row(RUN, "1"),
     "writer.style": Row(CHAT, "in oil"),
     "painter.backend": Row(FILE, "images_endpoint"),
@@ -129,22 +129,22 @@ ROWS: Mapping[str, Row] = {
     "painter.device": Row(NOTHING, "cpu"),
     "painter.dtype": Row(PAINT, "float16"),
     "painter.negative_prompt": Row(PAINT, "text"),
-    "scorers": Row(RUN, '{"more": {"backend": "pick", "model": "models/one", "limit": 0}}'),
+    "scorers": Row(RUN, '{"more": {"backend": "pick", "model": "models/one", "threshold": 0}}'),
     "scorers.*.backend": Row(SCORE, "laion"),
     "scorers.*.model": Row(SCORE, "models/other"),
     "scorers.*.device": Row(NOTHING, "cpu"),
-    "scorers.*.limit": Row(CHAT, "0.55"),  # the writer is told by how much the first attempt fell short
-    "scorers.*.against": Row(SCORE, "prompt"),
+    "scorers.*.threshold": Row(CHAT, "0.55"),  # the writer is told by how much the first attempt fell short
+    "scorers.*.compare_to": Row(SCORE, "prompt"),
     "critic.chat": Row(RUN, "null"),
     "critic.chat.provider": Row(RUN, "embedded", ("critic.chat.vision=false",)),
     "critic.chat.max_tokens": Row(RUN, "99"),  # it is asked yes/no questions alone
     "critic.chat.vision": Row(RUN, "false"),
-    "critic.limit": Row(RUN, "0.7"),
-    "safety.limit": Row(RUN, "0.65"),
+    "critic.threshold": Row(RUN, "0.7"),
+    "safety.threshold": Row(RUN, "0.65"),
     "safety.policy": Row(RUN, "null"),
     "safety.policy.max_tokens": Row(RUN, "99"),
-    "safety.doubt": Row(RUN, "0.2"),
-    "safety.sample": Row(RUN, "0.5"),
+    "safety.review_from": Row(RUN, "0.2"),
+    "safety.review_share": Row(RUN, "0.5"),
     "budget.attempts": Row(RUN, "3"),
     "budget.candidates": Row(RUN, "3"),
 }
@@ -256,7 +256,7 @@ def test_another_run_is_refused_and_every_difference_named(folder: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("critic/answer", CHAT), ("scanner/odds", CHAT), ("critic/vision", NOTHING)]
+    ("name", "expected"), [("critic/answer", CHAT), ("scanner/yes_no", CHAT), ("critic/vision", NOTHING)]
 )
 def test_the_text_of_a_prompt_counts_where_it_is_used(
     finished: Path, folder: Path, name: str, expected: Changes
@@ -306,9 +306,9 @@ def test_everything_may_lie_elsewhere(folder: Path, tmp_path: Path) -> None:
     assert run(folder, *models, inputs=[away / "in.jsonl"], prompts=away / "prompts").computed == 0
 
 
-def test_a_limit_that_is_known_may_be_written_out(folder: Path) -> None:
-    run(folder, "scorers.unsafe.limit=null", update=True)
-    assert run(folder, "scorers.unsafe.limit=0.5").computed == 0
+def test_a_threshold_that_is_known_may_be_written_out(folder: Path) -> None:
+    run(folder, "scorers.unsafe.threshold=null", update=True)
+    assert run(folder, "scorers.unsafe.threshold=0.5").computed == 0
 
 
 def decided(section: BaseModel, place: str, make: Callable[[Any], Any]) -> set[str]:

@@ -83,8 +83,8 @@ def test_variables_that_are_no_settings_are_left_alone(name: str, monkeypatch: p
     [
         ("budgit.attempts=2", "Unknown setting 'budgit'. Did you mean 'budget'?"),
         (
-            "scorers.unsafe.limt=1",
-            "Unknown setting 'scorers.unsafe.limt'. Did you mean 'scorers.unsafe.l",
+            "scorers.unsafe.treshold=1",
+            "Unknown setting 'scorers.unsafe.treshold'. Did you mean 'scorers.unsafe.t",
         ),
         ("budget.zzz=1", "Unknown setting 'budget.zzz'. Choose from budget.attempts, budget.candidates."),
         ("attempts", "--set attempts: must be key.path=value"),

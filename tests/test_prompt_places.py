@@ -134,7 +134,7 @@ def test_a_run_hands_over_every_variable_that_the_table_offers(
     shown = "\n".join(f"{{{{ {name} }}}}" for name in offered)
     (tmp_path / "all.md").write_text(f"---\n{front}\n---\n## user\n{mark.get(setting, '')} see: {shown}\n")
     sets = [
-        *(["scanner.prompt=scanner/odds"] if setting == "scanner.describe" else []),
+        *(["scanner.prompt=scanner/yes_no"] if setting == "scanner.describe" else []),
         *(["critic.critique=critic/questions"] if setting == "critic.answer" else []),
         f"{setting}=all",
     ]

@@ -91,6 +91,17 @@ def test_the_sandbox_refuses_to_reach_out(tmp_path: Path) -> None:
         prompts.load("scanner/own", tmp_path).render({"thing": "x"})
 
 
+def test_an_earlier_name_of_a_prompt_is_told_and_never_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match=r"'scanner/odds'\. Did you mean 'scanner/yes_no'\?"):
+        prompts.load("scanner/odds")
+    write(tmp_path, GOOD).rename(old := tmp_path / "scanner" / "odds.md")
+    assert prompts.load("scanner/odds", tmp_path).path == old
+    with pytest.raises(PromptError, match=r"odds\.md: .* now called scanner/yes_no; rename"):
+        prompts.load("scanner/yes_no", tmp_path)
+    old.rename(new := tmp_path / "scanner" / "yes_no.md")
+    assert prompts.load("scanner/yes_no", tmp_path).path == new
+
+
 @pytest.mark.parametrize("name", prompts.names())
 def test_every_prompt_that_ships_passes_its_check(name: str) -> None:
     prompt = prompts.load(name)
@@ -106,7 +117,7 @@ def test_a_scanner_that_asks_once_reads_the_whole_dialogue(name: str) -> None:
     assert "at most 3" in messages[0].text
 
 
-@pytest.mark.parametrize("name", ["scanner/odds", "scanner/describe"])
+@pytest.mark.parametrize("name", ["scanner/yes_no", "scanner/describe"])
 def test_a_scanner_that_asks_of_each_utterance_names_it(name: str) -> None:
     said = [Utterance(speaker="A", text=f"text {i} {{{{ 7 * 7 }}}}") for i in range(5)]
     asked = prompts.load(name).render({"utterances": said, "utterance": 3})[-1]

@@ -26,7 +26,10 @@ DIALOGUE = Dialogue(
         Utterance(speaker="A", text="And this is my cake."),
     ),
 )
-THRESHOLDS = (Threshold("image_text_match", 0.5), Threshold("unsafe", 0.5, at_most=True, vital=True))
+THRESHOLDS = (
+    Threshold("image_text_match", 0.5),
+    Threshold("unsafe", 0.5, lower_is_better=True, blocking=True),
+)
 
 
 def moments(*chosen: tuple[int, str]) -> str:

@@ -26,16 +26,16 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
     scored = await _score_candidates(state, services, list(services.scorers))
     attempts = state.get("attempts", [])
     left = services.settings.budget.attempts - len(attempts) - 1
-    limit = services.settings.critic.limit
+    threshold = services.settings.critic.threshold
     chosen = best([c.scores for c in scored], services.thresholds)
     critique: Critique | None = None
     if chosen is not None and services.can_critique:
         # Words cost more than scores: a candidate that fails the scores is talked about only by a model
         # that can look at it and so may tell the rewriter more than the scores do.
-        passes = decide(scored, services.thresholds, None, limit, left).decision is Decision.ACCEPT
+        passes = decide(scored, services.thresholds, None, threshold, left).decision is Decision.ACCEPT
         if passes or services.critic.vision:
             critique = await ask_critique(state, services, scored[chosen])
-    verdict = decide(scored, services.thresholds, critique, limit, left)
+    verdict = decide(scored, services.thresholds, critique, threshold, left)
     judged = _judged(draft, scored, verdict, critique or Critique())
     update: dict[str, object] = {"attempts": [*attempts, judged]}
     if verdict.decision is not Decision.REWRITE:
@@ -46,8 +46,8 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
 async def safety(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
     """The critic without its judgement: the first candidate that is safe is kept, whatever it shows."""
     services = runtime.context
-    vital = [t.check for t in services.thresholds if t.vital]
-    scored = await _score_candidates(state, services, vital)
+    blocking = [t.check for t in services.thresholds if t.blocking]
+    scored = await _score_candidates(state, services, blocking)
     judged = _judged(state["draft"], scored, accept_first_safe(scored, services.thresholds), Critique())
     return {"attempts": [judged], "outcomes": [_outcome(state, judged, 1)]}
 
@@ -71,7 +71,7 @@ async def _score(
 
     async def score(check: str) -> float:
         step = step_ref(state, f"score/{number:02d}/{check}")
-        text = texts[services.settings.scorers[check].against]
+        text = texts[services.settings.scorers[check].compare_to]
         return await services.score(step, check, candidate.sha256, text)
 
     values = await asyncio.gather(*map(score, checks))

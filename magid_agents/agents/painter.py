@@ -45,6 +45,6 @@ async def _refuse_prompt(state: MomentState, services: Services) -> str:
         )
     except InvalidAnswer as error:
         return f"the prompt counts as unsafe, its check got no answer ({error.problem})"
-    if unsafe >= safety.limit:
-        return f"the prompt is unsafe ({unsafe:.2f}, at most {safety.limit:g})"
+    if unsafe >= safety.threshold:
+        return f"the prompt is unsafe ({unsafe:.2f}, at most {safety.threshold:g})"
     return ""

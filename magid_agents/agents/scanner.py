@@ -69,7 +69,7 @@ async def _select_utterances(dialogue: Dialogue, services: Services) -> list[int
     likely: list[int] = []
     for i in sorted(probabilities, key=lambda i: (-probabilities[i], i)):
         # Who talks about a thing says it twice, and shares one image of it: its likeliest utterance stands.
-        if probabilities[i] >= settings.limit and all(abs(i - j) >= settings.apart for j in likely):
+        if probabilities[i] >= settings.threshold and all(abs(i - j) >= settings.min_gap for j in likely):
             likely.append(i)
     return likely[: settings.max_images]
 

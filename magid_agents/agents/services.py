@@ -322,8 +322,8 @@ class Services:
     def needs_safety_review(self, sha256: str, unsafe: float) -> bool:
         """Whether the policy model sees this image: the classifier doubts it, or it is of the sample."""
         safety = self.settings.safety
-        drawn = int(sha256[:8], 16) / 2**32 < safety.sample  # by content: the same images on every run
-        return self.safety_chat is not None and (unsafe >= safety.doubt or drawn)
+        drawn = int(sha256[:8], 16) / 2**32 < safety.review_share  # by content: the same images on every run
+        return self.safety_chat is not None and (unsafe >= safety.review_from or drawn)
 
     async def unsafe_probability(self, step: StepRef, sha256: str) -> float:
         """How likely the policy model finds the image unsafe."""

@@ -17,9 +17,9 @@ Scores = Mapping[str, float]
 
 
 def is_safe(scores: Scores, thresholds: Sequence[Threshold]) -> bool:
-    """Return whether safety was checked and every vital check passes."""
+    """Return whether safety was checked and every blocking check passes."""
     checked = any(t.check == UNSAFE for t in thresholds)
-    return checked and all(t.margin(scores.get(t.check)) >= 0 for t in thresholds if t.vital)
+    return checked and all(t.margin(scores.get(t.check)) >= 0 for t in thresholds if t.blocking)
 
 
 def best(candidates: Sequence[Scores], thresholds: Sequence[Threshold]) -> int | None:
@@ -40,12 +40,12 @@ def decide(
     candidates: Sequence[Candidate],
     thresholds: Sequence[Threshold],
     critique: Critique | None,
-    critique_limit: float,
+    critique_threshold: float,
     attempts_left: int,
 ) -> Verdict:
     """Return the verdict on one attempt.
 
-    Accepts the best candidate if it passes every check and at least `critique_limit` of the critique's
+    Accepts the best candidate if it passes every check and at least `critique_threshold` of the critique's
     questions are satisfied; else rewrites while attempts are left.
 
     Args:
@@ -55,7 +55,10 @@ def decide(
     chosen = best([c.scores for c in candidates], thresholds)
     if chosen is None:
         return _none_is_safe(candidates, thresholds, otherwise)
-    failures = [*_failed_checks(candidates[chosen], thresholds), *_failed_critique(critique, critique_limit)]
+    failures = [
+        *_failed_checks(candidates[chosen], thresholds),
+        *_failed_critique(critique, critique_threshold),
+    ]
     if not failures:
         return Verdict(decision=Decision.ACCEPT, best=chosen, reason="every check passes")
     reason = "; ".join(f.text for f in failures)
@@ -91,14 +94,14 @@ def _failed_checks(candidate: Candidate, thresholds: Sequence[Threshold]) -> Ite
         why = candidate.unanswered.get(t.check)
         scored = score is not None and margin > -math.inf
         if scored and why is None:
-            text = f"{t.check} {score:.3f} against {t.limit:.3f}"
+            text = f"{t.check} {score:.3f} against {t.value:.3f}"
         else:
             text = f"{t.check} got no answer" + (f" ({why})" if why else "")
-        shortfall = Shortfall(check=t.check, score=score, threshold=t.limit) if scored else None
+        shortfall = Shortfall(check=t.check, score=score, threshold=t.value) if scored else None
         yield _Failure(text, shortfall, answered=scored and why is None)
 
 
-def _failed_critique(critique: Critique | None, limit: float) -> Iterator[_Failure]:
+def _failed_critique(critique: Critique | None, threshold: float) -> Iterator[_Failure]:
     if critique is None:
         return
     if critique.problem or not critique.questions:
@@ -107,12 +110,12 @@ def _failed_critique(critique: Critique | None, limit: float) -> Iterator[_Failu
         return
     count, failed, unanswered = len(critique.questions), len(critique.failed), len(critique.unanswered)
     share = 1 - failed / count
-    if share < limit:
+    if share < threshold:
         note = f" ({unanswered} of {count} questions got no answer)" if unanswered else ""
         yield _Failure(
-            f"{CRITIQUE} {share:.3f} against {limit:.3f}{note}",
-            Shortfall(check=CRITIQUE, score=share, threshold=limit),
-            answered=1 - (failed - unanswered) / count < limit,
+            f"{CRITIQUE} {share:.3f} against {threshold:.3f}{note}",
+            Shortfall(check=CRITIQUE, score=share, threshold=threshold),
+            answered=1 - (failed - unanswered) / count < threshold,
         )
 
 
@@ -122,10 +125,10 @@ def _none_is_safe(
     if not candidates:
         return Verdict(decision=decision, reason="nothing was painted")
     if all(t.check != UNSAFE for t in thresholds):
-        return Verdict(decision=decision, reason="no candidate is kept: there is no limit for safety")
-    vital = [t for t in thresholds if t.vital]
+        return Verdict(decision=decision, reason="no candidate is kept: there is no threshold for safety")
+    blocking = [t for t in thresholds if t.blocking]
     unanswered = [
-        failure.text for c in candidates for failure in _failed_checks(c, vital) if not failure.answered
+        failure.text for c in candidates for failure in _failed_checks(c, blocking) if not failure.answered
     ]
     reason = "every candidate fails safety"
     if unanswered:

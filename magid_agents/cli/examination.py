@@ -52,14 +52,14 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from _weights(settings)
     yield from _endpoints(settings)
     for check, scorer in settings.scorers.items():
-        yield _tried(f"scorers.{check}", partial(_limit, check, scorer))
+        yield _tried(f"scorers.{check}", partial(_threshold, check, scorer))
     yield _tried("graph", lambda: load(settings.graph).identity)
     wrong = list(mistakes(settings))
     yield Check("prompts", not wrong, "; ".join(map(str, wrong)) or "every file right")
 
 
-def _limit(check: str, scorer: ScorerSettings) -> str:
-    return f"{scorer.model}, limit {scorers.threshold(check, scorer).limit:g}"
+def _threshold(check: str, scorer: ScorerSettings) -> str:
+    return f"{scorer.model}, threshold {scorers.threshold(check, scorer).value:g}"
 
 
 def _machine() -> Check:

@@ -8,7 +8,7 @@ import typer
 Profile = Annotated[str, typer.Option(help="embedded, local, openai, or a TOML or YAML file.")]
 Preset = Annotated[str, typer.Option(help="default, or paper for the published pipeline.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: critic.limit=0.8.")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: critic.threshold=0.8.")
 ]
 PromptFolder = Annotated[
     Path | None, typer.Option("--prompts", help="Your folder; its files go before those that ship.")

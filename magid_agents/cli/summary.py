@@ -26,7 +26,7 @@ def print_summary(result: RunResult, out: Path) -> None:
         ("images accepted", f"{counts.accepted}"),
         ("  of these after a rewrite", f"{counts.rewritten}"),
         ("images dropped", f"{counts.dropped}"),
-        ("dialogues without an image", f"{counts.bare}"),
+        ("dialogues without an image", f"{counts.without_image}"),
         ("dialogues failed", f"{counts.failed}"),
         ("model calls computed", f"{result.computed}"),
         ("model calls reused", f"{result.reused}"),

@@ -114,6 +114,6 @@ def _score(check: str, score: float, thresholds: dict[str, Threshold]) -> str:
     threshold = thresholds.get(check)
     if threshold is None:
         return _line("{} {}", check, f"{score:.3f}")
-    sign = "<=" if threshold.at_most else ">="
+    sign = "<=" if threshold.lower_is_better else ">="
     colour = "green" if threshold.margin(score) >= 0 else "red"
-    return _line(f"[{colour}]{{}} {{}}[/]", check, f"{score:.3f} {sign} {threshold.limit:g}")
+    return _line(f"[{colour}]{{}} {{}}[/]", check, f"{score:.3f} {sign} {threshold.value:g}")

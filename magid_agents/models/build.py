@@ -63,7 +63,7 @@ def open_models(settings: Settings) -> Iterator[Models]:
     Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to change
     where one cannot be had.
     """
-    limits = tuple(scorers.threshold(check, scorer) for check, scorer in settings.scorers.items())
+    thresholds = tuple(scorers.threshold(check, scorer) for check, scorer in settings.scorers.items())
     # A critic that cannot look is told what the embedded matcher sees, where that model is the match's too.
     sees = (settings.critic.chat or settings.chat).vision
     told = settings.critic.critique is not None and not sees
@@ -82,7 +82,7 @@ def open_models(settings: Settings) -> Iterator[Models]:
             safety_chat=chats.open(policy, "safety.policy") if (policy := settings.safety.policy) else None,
             painter=painters.build(settings.painter, **served),
             scorers={check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()},
-            thresholds=limits,
+            thresholds=thresholds,
             tagger=MatcherTagger(match.device) if told and match and match.model == MATCHER else None,
         )
 

@@ -156,7 +156,7 @@ class _Run:
     def _attempt(self, steps: Steps, description: str) -> AttemptTrace:
         paints = [steps[name] for name in sorted(steps) if name.startswith("paint/")]
         unpainted = [paint.answer[UNPAINTED] for paint in paints if isinstance(paint.answer, dict)]
-        check, limit = steps.get("check"), self._settings["safety"]["limit"]
+        check, limit = steps.get("check"), self._settings["safety"]["threshold"]
         if check and (unsafe := to_yes(check.answer)) is None:
             unpainted.append("the prompt counts as unsafe, its check got no answer")
         elif check and unsafe >= limit:
@@ -203,7 +203,7 @@ class _Run:
     def _reasons(self, attempt: AttemptTrace) -> Verdict:
         made = attempt.candidates
         candidates = [Candidate(sha256=c.image, seed=0, model="", scores=c.scores) for c in made]
-        limit = self._settings["critic"]["limit"]
+        limit = self._settings["critic"]["threshold"]
         return decide(candidates, self._thresholds, attempt.critique, limit, attempts_left=1)
 
 

@@ -11,10 +11,9 @@ sessions  one for every time that something was computed or changed
 merged    the parts that the run was put together from, if it was
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import PurePath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,10 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from magid_agents.errors import first_line
 from magid_agents.models.build import Models
 from magid_agents.runs.inputs import InputFile
+from magid_agents.store.manifest_migrations import SCHEMA
 from magid_agents.store.results import Calls, Counts
 from magid_agents.store.rundir import RunDir, RunDirError
-
-SCHEMA = 2
 
 Status = Literal["running", "finished", "interrupted"]
 
@@ -77,13 +75,6 @@ def load(directory: RunDir) -> Manifest | None:
     content = directory.read_manifest()
     if content is None:
         return None
-    version = content.get("schema", 1)
-    if version == 1:
-        content = _from_first(content)
-    elif version != SCHEMA:
-        raise RunDirError(
-            f"{directory.manifest}: was written by a newer version (schema {version}); upgrade magid-agents"
-        )
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
@@ -143,12 +134,3 @@ class Recorder:
 
 def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def _from_first(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the first schema: inputs by path alone, and only the last session, among the other fields."""
-    session = {
-        key: content[key] for key in ("started", "finished", "status", "versions", "calls") if key in content
-    }
-    inputs = [{"name": PurePath(path).name, "path": path} for path in content.get("inputs", [])]
-    return {**content, "inputs": inputs, "sessions": [session] if session else [], "schema": SCHEMA}

@@ -44,7 +44,7 @@ RESOLVED = (
     "painter.folder",
     "painter.preset",
     "painter.revision",
-    "scorers.*.limit",
+    "scorers.*.threshold",
 )
 # Settings that name a prompt file. They count only if the run can use the file.
 PROMPTS = {place.setting for place in PLACES}

@@ -70,13 +70,13 @@ def run(
     request: RunRequest,
     progress: Progress = lambda *_: None,
     open_models: ModelsFactory | None = None,
-    loop: asyncio.Runner | None = None,
+    async_runner: asyncio.Runner | None = None,
 ) -> RunResult:
     """Do the run, or as much of it as is not done yet.
 
     Args:
         open_models: gives the models; build.open_models if left out. Tests hand fake ones.
-        loop: where the run takes place, if the models outlive it.
+        async_runner: where the run takes place, if the models outlive it.
 
     Raises:
         MagidError: before any dialogue starts, if the settings, a prompt, a model, the graph or the input
@@ -107,11 +107,11 @@ def run(
         work = _run(request, services, models, records, graph.graph, recorder, progress)
         with (
             garbage.relaxed_gc(),
-            nullcontext(loop) if loop else asyncio.Runner() as async_runner,
-            services.stop.on_signals(async_runner.get_loop()),
+            nullcontext(async_runner) if async_runner else asyncio.Runner() as opened,
+            services.stop.on_signals(opened.get_loop()),
         ):
             try:
-                return async_runner.run(work)
+                return opened.run(work)
             except Interrupted as error:
                 raise KeyboardInterrupt(str(error)) from None
 

@@ -57,17 +57,18 @@ class Worker:
         settings = whole.settings.model_copy(update={"max_cost": max_cost})
         request = replace(whole, shard=part, out=part_folder(whole.out, part), settings=settings)
         try:
-            loop, models = self._models()
-            return session.run(request, open_models=lambda _: nullcontext(models), loop=loop)
+            async_runner, models = self._models()
+            return session.run(request, open_models=lambda _: nullcontext(models), async_runner=async_runner)
         except MagidError as error:
             return error
 
     def _models(self) -> tuple[asyncio.Runner, Models]:
         # Opened when first needed: a worker that was lost is made anew and asked for a part at once.
         if self._ready is None:
-            loop = self._open.enter_context(asyncio.Runner())  # one for all parts: clients live in it
+            # One for all parts: clients live in it.
+            async_runner = self._open.enter_context(asyncio.Runner())
             models = self._open.enter_context(
                 (self._job.open_models or build.open_models)(self._job.request.settings)
             )
-            self._ready = loop, models
+            self._ready = async_runner, models
         return self._ready

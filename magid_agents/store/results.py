@@ -31,7 +31,7 @@ class Counts:
     accepted: int = 0  # images
     rewritten: int = 0  # of these, accepted after a rewrite
     dropped: int = 0  # sharing moments
-    bare: int = 0  # finished dialogues without an image
+    without_image: int = 0  # finished dialogues that have none
 
     def add(self, result: Mapping[str, Any]) -> None:
         """Count a line of either file."""
@@ -43,7 +43,7 @@ class Counts:
         self.accepted += len(images)
         self.rewritten += sum(image["attempts"] > 1 for image in images)
         self.dropped += len(result["dropped"])
-        self.bare += not images
+        self.without_image += not images
 
     def combine(self, other: Mapping[str, int]) -> None:
         """Add another run's counts."""

@@ -23,6 +23,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from magid_agents.errors import StopRun
+from magid_agents.store.manifest_migrations import SCHEMA, migrate
 
 KEPT, REJECTED = "images", "rejected"  # an image lies in one of the two
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -80,7 +81,10 @@ class RunDir:
         return lock
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """Return the content of run.json, or None if the directory holds no run."""
+        """Return the content of run.json in the current schema, or None if the directory holds no run.
+
+        Raises RunDirError if the file cannot be read, or was written by a newer version.
+        """
         if not self.manifest.exists():
             return None
         try:
@@ -91,7 +95,17 @@ class RunDir:
             raise RunDirError(
                 f"{self.manifest}: is not valid JSON ({error}); restore it, or use --fresh or a new --out"
             ) from error
-        return content
+        if (version := content.get("schema", 1)) > SCHEMA:
+            raise RunDirError(
+                f"{self.manifest}: was written by a newer version (schema {version}); upgrade magid-agents"
+            )
+        try:
+            return migrate(content)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise RunDirError(
+                f"{self.manifest}: is not a run's manifest ({error!r}); restore it, or use --fresh or a new "
+                "--out"
+            ) from error
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         write_atomically(self.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")

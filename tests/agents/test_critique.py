@@ -84,7 +84,7 @@ def test_a_critique_by_odds_tells_the_rewriter_what_it_looks_like(tmp_path: Path
                 return "Yes" if "Seen: prompt 2 (0.90)" in messages[-1].text else "No"
             return super().__call__(messages, shape)
 
-    sets = {"critic.critique": "critic/odds"}
+    sets = {"critic.critique": "critic/yes_no"}
     world = World(tmp_path, Doubting(moments((0, "a dog"))), lambda *_: 0.9, **sets)
     image = world.run()["utterances"][0]["images"][0]
     assert (image["prompt"], image["attempts"]) == ("prompt 2", 2)
@@ -95,7 +95,9 @@ def test_a_critique_by_odds_tells_the_rewriter_what_it_looks_like(tmp_path: Path
 
 
 def test_the_dataset_keeps_the_questions_with_their_answers(tmp_path: Path) -> None:
-    world = asking(tmp_path, Asking("Is there a dog?", "Is there a cat?"), no_cat, **{"critic.limit": 0.5})
+    world = asking(
+        tmp_path, Asking("Is there a dog?", "Is there a cat?"), no_cat, **{"critic.threshold": 0.5}
+    )
     image = world.run()["utterances"][0]["images"][0]
     assert image["critique"] == "Not satisfied: Is there a cat?"
     assert json.loads(json.dumps(image["questions"])) == [
@@ -112,7 +114,7 @@ def test_a_question_without_an_answer_counts_as_not_satisfied(tmp_path: Path) ->
     assert lost["reason"] == (
         "no check failed, but critique 0.500 against 0.600 (1 of 2 questions got no answer)"
     )
-    kept = asking(tmp_path, Asking(*script.questions), blind_to_cats, **{"critic.limit": 0.5})
+    kept = asking(tmp_path, Asking(*script.questions), blind_to_cats, **{"critic.threshold": 0.5})
     image = kept.run()["utterances"][0]["images"][0]
     assert [q["satisfied"] for q in image["questions"]] == [True, None]
 

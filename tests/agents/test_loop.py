@@ -126,7 +126,7 @@ def test_a_prompt_over_the_limit_or_tried_before_is_written_again(tmp_path: Path
     assert "tried before" in told
 
 
-ODDS = {"scanner.prompt": "scanner/odds", "scanner.limit": 0.6}
+ODDS = {"scanner.prompt": "scanner/yes_no", "scanner.threshold": 0.6}
 
 
 class OddsScript(Script):
@@ -149,11 +149,11 @@ def test_by_odds_each_likely_utterance_is_described(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("apart", "images"), [(1, [1, 1, 1, 0, 0]), (2, [1, 0, 1, 0, 1]), (3, [1, 0, 0, 1, 0])]
+    ("min_gap", "images"), [(1, [1, 1, 1, 0, 0]), (2, [1, 0, 1, 0, 1]), (3, [1, 0, 0, 1, 0])]
 )
-def test_by_odds_the_likeliest_are_kept_so_far_apart(tmp_path: Path, apart: int, images: list[int]) -> None:
+def test_by_odds_the_likeliest_are_kept_so_far_apart(tmp_path: Path, min_gap: int, images: list[int]) -> None:
     many = Dialogue(id="d", utterances=tuple(Utterance(speaker="A", text=f"thing {i}!") for i in range(5)))
-    sets = {**ODDS, "scanner.max_images": 3, "scanner.apart": apart}
+    sets = {**ODDS, "scanner.max_images": 3, "scanner.min_gap": min_gap}
     record = World(tmp_path, OddsScript(), lambda *_: 0.9, **sets).run(many)
     assert [len(u["images"]) for u in record["utterances"]] == images
 

@@ -58,7 +58,7 @@ class Moderated(Policy):
 
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_a_safe_image_is_kept(tmp_path: Path, graph: str) -> None:
-    made = safe_world(tmp_path, graph, {"safety.sample": 1.0})
+    made = safe_world(tmp_path, graph, {"safety.review_share": 1.0})
     made.safety_chat = Policy(0.1, 0.9)
     (image,) = made.run()["utterances"][0]["images"]
     assert image["scores"]["unsafe"] == 0.1
@@ -75,8 +75,11 @@ NO_ANSWER = {
         "neither Yes nor No",
     ),
     "moderation refuses": (lambda w: setattr(w, "safety_chat", Moderated(0, 0)), "content_policy_violation"),
-    "there is no limit": (lambda w: setattr(w, "thresholds", ()), "no limit for safety"),
-    "safety has no limit": (lambda w: setattr(w, "thresholds", THRESHOLDS[:1]), "no limit for safety"),
+    "there is no threshold": (lambda w: setattr(w, "thresholds", ()), "no threshold for safety"),
+    "safety has no threshold": (
+        lambda w: setattr(w, "thresholds", THRESHOLDS[:1]),
+        "no threshold for safety",
+    ),
 }
 
 
@@ -85,7 +88,7 @@ NO_ANSWER = {
 def test_no_answer_is_a_failed_check(
     tmp_path: Path, graph: str, break_it: Callable[[World], None], told: str
 ) -> None:
-    made = safe_world(tmp_path, graph, {"safety.sample": 1.0, "budget.attempts": 1})
+    made = safe_world(tmp_path, graph, {"safety.review_share": 1.0, "budget.attempts": 1})
     break_it(made)
     (lost,) = made.run()["dropped"]
     assert told in lost["reason"]
@@ -100,8 +103,8 @@ def raising(*_: str) -> float:
 BROKEN = {
     "the classifier raises": lambda w: w.scorers.update(unsafe=FakeScorer(raising, identity="fake-unsafe")),
     "the classifier is missing": lambda w: w.scorers.pop("unsafe"),
-    "another vital check is missing": lambda w: setattr(
-        w, "thresholds", (*THRESHOLDS, Threshold("gore", 0.5, at_most=True, vital=True))
+    "another blocking check is missing": lambda w: setattr(
+        w, "thresholds", (*THRESHOLDS, Threshold("gore", 0.5, lower_is_better=True, blocking=True))
     ),
 }
 
@@ -146,18 +149,18 @@ def test_an_unsafe_prompt_is_not_painted_and_is_written_again(tmp_path: Path) ->
 
 
 def test_an_image_the_policy_model_finds_unsafe_is_never_kept(tmp_path: Path) -> None:
-    made = safe_world(tmp_path, sets={"safety.sample": 1.0})
+    made = safe_world(tmp_path, sets={"safety.review_share": 1.0})
     made.safety_chat = FakeChat(lambda *_: "Yes", vision=True)
     assert "fails safety" in made.run()["dropped"][0]["reason"]
     assert made.safety_chat.looked == made.painter.calls
 
 
 def test_the_policy_model_sees_what_the_classifier_doubts(tmp_path: Path) -> None:
-    made = safe_world(tmp_path, sets={"safety.sample": 0.0})
+    made = safe_world(tmp_path, sets={"safety.review_share": 0.0})
     made.safety_chat = FakeChat(lambda *_: "No", vision=True)
     made.run()
     assert made.safety_chat.calls == 0
-    made = safe_world(tmp_path / "doubt", sets={"safety.sample": 0.0})
+    made = safe_world(tmp_path / "doubt", sets={"safety.review_share": 0.0})
     made.scorers["unsafe"] = unsafe(0.3)
     made.safety_chat = FakeChat(lambda *_: "No", vision=True)
     image = made.run()["utterances"][0]["images"][0]

@@ -13,7 +13,7 @@ from magid_agents.thresholds import Threshold
 
 MATCH = Threshold("image_text_match", 0.3)
 LOOKS = Threshold("aesthetics", 0.5)
-SAFE = Threshold("unsafe", 0.4, at_most=True, vital=True)
+SAFE = Threshold("unsafe", 0.4, lower_is_better=True, blocking=True)
 ALL = (MATCH, LOOKS, SAFE)
 
 Scores = dict[str, float]
@@ -138,7 +138,7 @@ def test_without_a_limit_for_safety_nothing_is_kept(thresholds: tuple[Threshold,
     verdict = accept_first_safe(scored, thresholds)
     assert (verdict.decision, verdict.reason) == (
         GIVE_UP,
-        "no candidate is kept: there is no limit for safety",
+        "no candidate is kept: there is no threshold for safety",
     )
 
 
@@ -152,12 +152,12 @@ def test_the_first_safe_candidate_is_accepted_where_nothing_else_is_judged() -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limit": 0.5}, "vital"),
-        ({"limit": 0.5, "vital": True}, "at most the limit"),
-        ({"limit": 0.5, "at_most": True}, "vital"),
-        ({"limit": 1.0, "at_most": True, "vital": True}, "below 1"),
-        ({"limit": -0.1, "at_most": True, "vital": True}, "at least 0"),
-        ({"limit": math.nan, "at_most": True, "vital": True}, "at least 0"),
+        ({"value": 0.5}, "blocking"),
+        ({"value": 0.5, "blocking": True}, "lower is better"),
+        ({"value": 0.5, "lower_is_better": True}, "blocking"),
+        ({"value": 1.0, "lower_is_better": True, "blocking": True}, "below 1"),
+        ({"value": -0.1, "lower_is_better": True, "blocking": True}, "at least 0"),
+        ({"value": math.nan, "lower_is_better": True, "blocking": True}, "at least 0"),
     ],
 )
 def test_no_limit_for_safety_can_let_everything_pass(options: dict[str, float], message: str) -> None:

@@ -57,7 +57,7 @@ def with_policy(unsafe: str) -> Callable[[Settings], AbstractContextManager[Mode
 
 @pytest.mark.parametrize(("answer", "unsafe"), [("No", 0.0), ("Yes", 1.0)])
 def test_a_policy_models_judgement_is_told(tmp_path: Path, answer: str, unsafe: float) -> None:
-    policy = ["safety.policy.provider=openai", "safety.policy.vision=true", "safety.sample=1"]
+    policy = ["safety.policy.provider=openai", "safety.policy.vision=true", "safety.review_share=1"]
     run(tmp_path, "dog", sets=policy, open_models=with_policy(answer))
     (moment,) = told(tmp_path / "out")["dog"].moments
     assert [c.scores["unsafe"] for a in moment.attempts for c in a.candidates][:2] == [unsafe, unsafe]

@@ -2,18 +2,35 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from magid_agents.dialogue import Decision
 from magid_agents.errors import StopRun
 from magid_agents.models.fakes import FakeChat, FakePainter
+from magid_agents.reading import trace
 from magid_agents.runs import graph_loader, manifest, provenance
+from magid_agents.store.manifest_migrations import SCHEMA
+from magid_agents.store.results import Counts
 from magid_agents.store.rundir import RunDir, RunDirError
+from magid_agents.thresholds import Threshold
 from tests.fake_run import lines, run, script
 
-FIRST_SCHEMA = Path(__file__).parents[1] / "data" / "first_schema_run"
+DATA = Path(__file__).parents[1] / "data"
+# What the run of the second schema was made with, by the names of today. Each is not at its default.
+SECOND_SETS = [
+    "scanner.threshold=0.7",
+    "scanner.min_gap=3",
+    "scorers.image_text_match.compare_to=utterance",
+    "critic.critique=critic/yes_no",
+    "critic.threshold=0.4",
+    "safety.threshold=0.6",
+    "safety.review_from=0.2",
+    "safety.review_share=0.1",
+]
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -73,14 +90,24 @@ def test_a_session_that_was_stopped_or_killed_says_so(tmp_path: Path) -> None:
     assert read(tmp_path)["status"] == "finished"
 
 
-@pytest.fixture
-def first_schema(tmp_path: Path) -> Path:
-    """A finished run in the first schema, moved, with the graph that ships now."""
-    shutil.copytree(FIRST_SCHEMA, tmp_path / "old")
-    path = tmp_path / "old" / "out" / "run.json"
+def moved(name: str, folder: Path) -> Path:
+    """A copy of a finished run that an earlier version made, with the graph that ships now."""
+    shutil.copytree(DATA / name, folder)
+    path = folder / "out" / "run.json"
     content = json.loads(path.read_text()) | {"graph": graph_loader.load("magid").identity}
     path.write_text(json.dumps(content))
-    return tmp_path / "old"
+    return folder
+
+
+@pytest.fixture
+def first_schema(tmp_path: Path) -> Path:
+    return moved("first_schema_run", tmp_path / "old")
+
+
+@pytest.fixture
+def second_schema(tmp_path: Path) -> Path:
+    """A rewritten and a dropped moment, and settings, prompts and thresholds by their names of then."""
+    return moved("second_schema_run", tmp_path / "old")
 
 
 def test_a_directory_of_the_first_schema_is_resumed(first_schema: Path) -> None:
@@ -91,7 +118,7 @@ def test_a_directory_of_the_first_schema_is_resumed(first_schema: Path) -> None:
     assert painter.calls == 0
     assert (outcome.counts.dialogues, outcome.counts.failed) == (3, 1)
     now = read(first_schema)
-    assert now["schema"] == 2
+    assert now["schema"] == SCHEMA
     assert [file["sha256"] is not None for file in now["inputs"]] == [True]
     first = now["sessions"][0]
     assert first["versions"] == before["versions"]
@@ -107,12 +134,54 @@ def test_a_directory_of_the_first_schema_is_still_refused_to_other_settings(firs
         run(first_schema, prompts=first_schema / "prompts", sets=["seed=7"])
 
 
+def test_a_directory_of_the_second_schema_asks_nothing_and_no_update(second_schema: Path) -> None:
+    before = (second_schema / "out" / "dialogues.jsonl").read_bytes()
+    painter = FakePainter()
+    prompts = second_schema / "prompts"
+    outcome = run(second_schema, chat=Deaf(script), painter=painter, prompts=prompts, sets=SECOND_SETS)
+    assert (outcome.computed, painter.calls) == (0, 0)
+    assert (second_schema / "out" / "dialogues.jsonl").read_bytes() == before
+    recorded = manifest.load(RunDir(second_schema / "out"))
+    assert recorded is not None
+    assert (recorded.schema_version, recorded.counts) == (
+        SCHEMA,
+        Counts(dialogues=2, accepted=1, rewritten=1, dropped=1, without_image=1),
+    )
+    assert recorded.thresholds["unsafe"] == asdict(
+        Threshold("unsafe", 0.5, lower_is_better=True, blocking=True)
+    )
+    assert not any(session.changes for session in recorded.sessions)
+
+
+def test_a_directory_of_the_second_schema_names_what_differs_by_its_name_now(second_schema: Path) -> None:
+    with pytest.raises(RunDirError) as refused:
+        run(second_schema, prompts=second_schema / "prompts")
+    for difference in (
+        "scanner.threshold: 0.7 -> 0.6",
+        "scanner.min_gap: 3 -> 2",
+        "scorers.image_text_match.compare_to: utterance -> description",
+        "critic.critique: critic/yes_no -> critic/text",
+        "critic.threshold: 0.4 -> 0.6",
+        "safety.threshold: 0.6 -> 0.5",
+        "safety.review_from: 0.2 -> 0.1",
+        "safety.review_share: 0.1 -> 0.02",
+    ):
+        assert difference in str(refused.value)
+
+
+def test_a_directory_of_the_second_schema_is_traced_as_it_lies(second_schema: Path) -> None:
+    cake, fog = trace.read(second_schema / "out")
+    verdicts = [a.verdict.decision for m in cake.moments for a in m.attempts if a.verdict]
+    assert verdicts == [Decision.REWRITE, Decision.ACCEPT]
+    assert [moment.dropped for moment in fog.moments] == ["image_text_match 0.200 against 0.500"]
+
+
 def test_a_directory_of_a_newer_version_or_a_broken_one_is_refused(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     good = read(tmp_path)
     directory = RunDir(tmp_path / "out")
     for content, says in (
-        (good | {"schema": 3}, r"run\.json: was written by a newer version .*upgrade"),
+        (good | {"schema": SCHEMA + 1}, r"run\.json: was written by a newer version .*upgrade"),
         (good | {"inputs": "in.jsonl"}, r"run\.json: inputs: .*--fresh"),
         ({key: value for key, value in good.items() if key != "graph"}, r"run\.json: graph: .*--fresh"),
     ):

@@ -54,7 +54,7 @@ def test_a_prompt_counts_only_if_the_settings_can_use_it(tmp_path: Path) -> None
     assert provenance.differences(describe(), describe(prompts=mine)) == [
         "prompt prompt_writer/rewrite was edited"
     ]
-    asks = ["scanner.prompt=scanner/odds", "critic.critique=critic/questions", one_attempt]
+    asks = ["scanner.prompt=scanner/yes_no", "critic.critique=critic/questions", one_attempt]
     assert provenance.differences(describe(*asks), describe(*asks, prompts=mine)) == [
         "prompt critic/answer was edited",
         "prompt scanner/describe was edited",
@@ -70,7 +70,7 @@ def test_a_graph_of_ones_own_may_use_any_prompt() -> None:
 def test_what_an_older_version_did_not_have_is_at_its_default() -> None:
     old = describe()
     del old.settings["painter"]["token_limit"], old.settings["budget"]["candidates"]
-    del old.thresholds["unsafe"]["vital"]
+    del old.thresholds["unsafe"]["blocking"]
     assert provenance.differences(old, describe()) == []
     assert provenance.differences(old, describe("budget.candidates=5")) == ["budget.candidates: nothing -> 5"]
     gone = describe()
@@ -83,12 +83,12 @@ def test_what_an_older_version_did_not_have_is_at_its_default() -> None:
 def test_models_thresholds_graph_and_shard() -> None:
     old, new = describe(), describe()
     new.models = {"chat": "m@2", "painter": "p@1"}
-    new.thresholds["unsafe"]["limit"] = 0.4
+    new.thresholds["unsafe"]["value"] = 0.4
     new.graph, new.shard = "g@2", "1/2"
     assert provenance.differences(old, new) == [
         "models.chat: m@1 -> m@2",
         "models.painter: nothing -> p@1",
-        "thresholds.unsafe.limit: 0.5 -> 0.4",
+        "thresholds.unsafe.value: 0.5 -> 0.4",
         "graph: g@1 -> g@2",
         "shard: nothing -> 1/2",
     ]

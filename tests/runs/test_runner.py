@@ -82,7 +82,7 @@ def run(
                     chat=FakeChat(script),
                     painter=painter,
                     scorers={"unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe")},
-                    thresholds=(Threshold("unsafe", 0.5, at_most=True, vital=True),),
+                    thresholds=(Threshold("unsafe", 0.5, lower_is_better=True, blocking=True),),
                     meter=Meter(settings),
                 )
                 with Results(directory) as results:

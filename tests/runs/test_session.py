@@ -16,6 +16,7 @@ from magid_agents.models.protocols import PaintedImage
 from magid_agents.resources import folder
 from magid_agents.runs import runner, session
 from magid_agents.runs.session import RunRequest, count
+from magid_agents.store.manifest_migrations import SCHEMA
 from magid_agents.store.results import Calls, Counts
 from magid_agents.store.rundir import RunDirError
 from tests import fake_run
@@ -39,7 +40,7 @@ def test_the_same_command_again_computes_nothing_and_changes_nothing(tmp_path: P
     assert (again.computed, again.counts.dialogues) == (0, 4)
     assert (tmp_path / "out" / "dialogues.jsonl").read_bytes() == dataset
     assert (first.counts.accepted, first.counts.rewritten, first.counts.dropped) == (2, 1, 1)
-    assert first.counts.bare == 2
+    assert first.counts.without_image == 2
 
 
 def test_the_manifest_says_what_the_dataset_was_made_with(tmp_path: Path) -> None:
@@ -48,10 +49,10 @@ def test_the_manifest_says_what_the_dataset_was_made_with(tmp_path: Path) -> Non
     assert manifest["status"] == "finished"
     assert manifest["models"]["painter"] == "fake-painter"
     assert manifest["settings"]["budget"]["attempts"] == 2
-    assert manifest["thresholds"]["image_text_match"]["limit"] == 0.5
+    assert manifest["thresholds"]["image_text_match"]["value"] == 0.5
     assert len(manifest["prompts"]["prompt_writer/write"]) == 64
     assert manifest["counts"]["accepted"] == 1
-    assert manifest["schema"] == 2
+    assert manifest["schema"] == SCHEMA
 
 
 def test_what_was_made_otherwise_is_refused_with_the_difference_and_the_ways_out(tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ def unsafe(prompt: str, _: str) -> float:
     return 0.7 if "knife" in prompt else 0.1
 
 
-def with_limit(
-    limit: float, painter: FakePainter | None = None, rule: Callable[[str, str], float] = unsafe
+def with_threshold(
+    threshold: float, painter: FakePainter | None = None, rule: Callable[[str, str], float] = unsafe
 ) -> ModelsFactory:
-    """Fake models whose safety check rejects from `limit` on."""
+    """Fake models whose safety check rejects from `threshold` on."""
     painter = painter or FakePainter()
 
     @contextmanager
@@ -37,8 +37,11 @@ def with_limit(
             "image_text_match": FakeScorer(fake_run.match),
             "unsafe": FakeScorer(rule, identity="fake-unsafe"),
         }
-        limits = Threshold("image_text_match", 0.5), Threshold("unsafe", limit, at_most=True, vital=True)
-        yield Models(FakeChat(fake_run.script), painter, scorers, limits, None)
+        thresholds = (
+            Threshold("image_text_match", 0.5),
+            Threshold("unsafe", threshold, lower_is_better=True, blocking=True),
+        )
+        yield Models(FakeChat(fake_run.script), painter, scorers, thresholds, None)
 
     return open_models
 
@@ -58,7 +61,7 @@ def illustrations(out: Path) -> dict[str, list[str]]:
 @pytest.mark.parametrize("graph", ["magid", "no_qa"])
 def test_images_holds_only_what_passed_safety(tmp_path: Path, graph: str) -> None:
     out = tmp_path / "out"
-    fake_run.run(tmp_path, *THINGS, open_models=with_limit(0.5), sets=[f"graph={graph}"])
+    fake_run.run(tmp_path, *THINGS, open_models=with_threshold(0.5), sets=[f"graph={graph}"])
     paths = illustrations(out)
     assert [bool(paths[thing]) for thing in THINGS] == [True, False, True]
     assert len(images(out, KEPT)) == 4
@@ -67,10 +70,10 @@ def test_images_holds_only_what_passed_safety(tmp_path: Path, graph: str) -> Non
 
 def test_a_resumed_run_paints_no_rejected_image_again(tmp_path: Path) -> None:
     out, painter = tmp_path / "out", FakePainter()
-    fake_run.run(tmp_path, *THINGS, open_models=with_limit(0.5))
+    fake_run.run(tmp_path, *THINGS, open_models=with_threshold(0.5))
     before = images(out, KEPT), images(out, REJECTED)
-    assert fake_run.run(tmp_path, open_models=with_limit(0.5, painter)).computed == 0
-    fake_run.run(tmp_path, open_models=with_limit(0.5, painter), out=tmp_path / "other", reuse=[out])
+    assert fake_run.run(tmp_path, open_models=with_threshold(0.5, painter)).computed == 0
+    fake_run.run(tmp_path, open_models=with_threshold(0.5, painter), out=tmp_path / "other", reuse=[out])
     assert painter.calls == 0
     for path in (out, tmp_path / "other"):
         assert (images(path, KEPT), images(path, REJECTED)) == before
@@ -78,8 +81,8 @@ def test_a_resumed_run_paints_no_rejected_image_again(tmp_path: Path) -> None:
 
 def test_a_verdict_under_another_threshold_moves_the_image(tmp_path: Path) -> None:
     out, painter = tmp_path / "out", FakePainter()
-    for limit, kept in [(0.5, False), (0.8, True), (0.6, False)]:
-        fake_run.run(tmp_path, *THINGS, open_models=with_limit(limit, painter), update=True)
+    for threshold, kept in [(0.5, False), (0.8, True), (0.6, False)]:
+        fake_run.run(tmp_path, *THINGS, open_models=with_threshold(threshold, painter), update=True)
         assert bool(illustrations(out)["knife"]) == kept
         assert all((out / p).exists() for paths in illustrations(out).values() for p in paths)
         assert not images(out, KEPT) & images(out, REJECTED)
@@ -95,9 +98,11 @@ def test_images_that_were_painted_but_not_judged_are_judged_and_placed_by_the_ne
         raise MagidError("out of order")
 
     out, painter = tmp_path / "out", FakePainter()
-    assert fake_run.run(tmp_path, *THINGS, open_models=with_limit(0.5, painter, broken)).counts.failed == 3
+    assert (
+        fake_run.run(tmp_path, *THINGS, open_models=with_threshold(0.5, painter, broken)).counts.failed == 3
+    )
     unjudged = images(out, KEPT)
-    fake_run.run(tmp_path, open_models=with_limit(0.5, painter))
+    fake_run.run(tmp_path, open_models=with_threshold(0.5, painter))
     assert images(out, REJECTED) & unjudged
     assert not images(out, KEPT) & images(out, REJECTED)
     assert painter.calls == len(images(out, KEPT) | images(out, REJECTED))
@@ -105,7 +110,7 @@ def test_images_that_were_painted_but_not_judged_are_judged_and_placed_by_the_ne
 
 def test_the_trace_names_each_image_where_it_lies(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    fake_run.run(tmp_path, *THINGS, open_models=with_limit(0.5))
+    fake_run.run(tmp_path, *THINGS, open_models=with_threshold(0.5))
     shown = [
         candidate.image
         for dialogue in trace.read(out)
@@ -121,9 +126,9 @@ def test_parts_are_merged_with_their_rejected_images(tmp_path: Path) -> None:
     fake_run.write_input(tmp_path / "in.jsonl", *THINGS)
     parts = [tmp_path / f"part{i}" for i in (1, 2)]
     for i, part in enumerate(parts, 1):
-        fake_run.run(tmp_path, open_models=with_limit(0.5), out=part, shard=Shard(i, 2))
+        fake_run.run(tmp_path, open_models=with_threshold(0.5), out=part, shard=Shard(i, 2))
     merge(parts, tmp_path / "merged")
-    fake_run.run(tmp_path, open_models=with_limit(0.5))
+    fake_run.run(tmp_path, open_models=with_threshold(0.5))
     for folder in (KEPT, REJECTED):
         assert images(tmp_path / "merged", folder) == images(tmp_path / "out", folder) != set()
-    assert fake_run.run(tmp_path, open_models=with_limit(0.5), out=tmp_path / "merged").computed == 0
+    assert fake_run.run(tmp_path, open_models=with_threshold(0.5), out=tmp_path / "merged").computed == 0

@@ -82,7 +82,7 @@ def test_a_stopped_run_leaves_what_is_finished_in_order_and_never_less(data: st.
         assert finished == [i for i in inputs if i in before | reached]
         assert not_finished == [i for i in inputs if i in failed - reached]
         assert results.counts == Counts(
-            dialogues=len(finished) + len(not_finished), failed=len(not_finished), bare=len(finished)
+            dialogues=len(finished) + len(not_finished), failed=len(not_finished), without_image=len(finished)
         )
         assert not list(Path(folder).glob("*.tmp"))
 

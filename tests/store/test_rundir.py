@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from filelock import Timeout
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from magid_agents.store.manifest_migrations import SCHEMA
 from magid_agents.store.rundir import (
     KEPT,
     REJECTED,
@@ -176,8 +178,18 @@ def test_an_image_that_cannot_be_moved_is_named(tmp_path: Path) -> None:
 def test_a_manifest_that_is_no_json_is_named(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     assert run.read_manifest() is None
-    run.write_manifest({"seed": 1})
-    assert run.read_manifest() == {"seed": 1}
+    run.write_manifest({"schema": SCHEMA, "seed": 1})
+    assert run.read_manifest() == {"schema": SCHEMA, "seed": 1}
     run.manifest.write_text("{")
     with pytest.raises(RunDirError, match=r"run\.json: is not valid JSON"):
+        run.read_manifest()
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"schema": 2}, {"schema": 2, "settings": None, "prompts": {}, "thresholds": {}}]
+)
+def test_an_older_manifest_of_another_form_is_named(tmp_path: Path, content: dict[str, Any]) -> None:
+    run = RunDir(tmp_path)
+    run.write_manifest(content)
+    with pytest.raises(RunDirError, match=r"run\.json: is not a run's manifest .*--fresh"):
         run.read_manifest()

@@ -1,7 +1,7 @@
 """Scorers by the backend name the settings give them. A new one is a file here and a line below.
 
-Besides what the protocol asks, a backend says which way its scores go (`at_most`), whether failing it
-rules a candidate out (`vital`), and the limits known for its models: limits do not transfer between models.
+Besides what the protocol asks, a backend says which way its scores go (`lower_is_better`), whether failing
+it rules a candidate out (`blocking`), and the thresholds known for its models: none holds for another model.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ _BACKENDS = {
 class Backend(Protocol):
     """A scorer's class."""
 
-    at_most: bool
-    vital: bool
-    limits: Mapping[str, float]
+    lower_is_better: bool
+    blocking: bool
+    thresholds: Mapping[str, float]
 
     def __call__(self, settings: ScorerSettings) -> Scorer: ...
 
@@ -45,18 +45,18 @@ def build(check: str, settings: ScorerSettings) -> Scorer:
 
 
 def threshold(check: str, settings: ScorerSettings) -> Threshold:
-    """Return what a check's scores are held against: the limit that was set, or the one known for the model.
+    """Return what a check's scores are held against: the threshold that is set, else the model's.
 
-    Raises ConfigError for a backend that build() refuses, if no limit is known, and for one that cannot be.
+    Raises ConfigError for a backend that build() refuses, if no threshold is known, and if it is impossible.
     """
     backend = _backend(check, settings)
-    limit = settings.limit if settings.limit is not None else backend.limits.get(settings.model)
-    if limit is None:
-        raise ConfigError(f"no limit is known for {settings.model}; set scorers.{check}.limit")
+    value = settings.threshold if settings.threshold is not None else backend.thresholds.get(settings.model)
+    if value is None:
+        raise ConfigError(f"no threshold is known for {settings.model}; set scorers.{check}.threshold")
     try:
-        return Threshold(check, limit, backend.at_most, backend.vital)
+        return Threshold(check, value, backend.lower_is_better, backend.blocking)
     except ValueError as error:
-        raise ConfigError(f"scorers.{check}.limit={limit:g}: {error}") from error
+        raise ConfigError(f"scorers.{check}.threshold={value:g}: {error}") from error
 
 
 def _backend(check: str, settings: ScorerSettings) -> Backend:
@@ -65,7 +65,7 @@ def _backend(check: str, settings: ScorerSettings) -> Backend:
         raise ConfigError(f"scorers.{check}.backend={settings.backend} is unknown; there are: {known}")
     module = import_module(f"{__name__}.{settings.backend}")
     backend: Backend = getattr(module, _BACKENDS[settings.backend])
-    if check == UNSAFE and not (backend.vital and backend.at_most):
+    if check == UNSAFE and not (backend.blocking and backend.lower_is_better):
         raise ConfigError(
             f"scorers.{check}.backend={settings.backend} does not score how unsafe an image is; choose "
             "one that does, such as nsfw"

@@ -32,8 +32,8 @@ class _Predictor:
 class LaionScorer:
     """What people would rate the picture."""
 
-    reads_text = at_most = vital = False
-    limits: ClassVar = {"shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE": 0.51}
+    reads_text = lower_is_better = blocking = False
+    thresholds: ClassVar = {"shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE": 0.51}
 
     def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""

@@ -20,8 +20,8 @@ class NsfwScorer:
     """Whether an image is unsafe."""
 
     reads_text = False
-    at_most = vital = True
-    limits: ClassVar = {"yahoo-open-nsfw": 0.5}
+    lower_is_better = blocking = True
+    thresholds: ClassVar = {"yahoo-open-nsfw": 0.5}
 
     def __init__(self, settings: ScorerSettings) -> None:  # noqa: ARG002  (there is one model)
         self._classifier = Lazy(_load)

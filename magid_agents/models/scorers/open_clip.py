@@ -33,10 +33,10 @@ class MatchScorer:
     """How well an image fits a text."""
 
     reads_text = True
-    at_most = vital = False
+    lower_is_better = blocking = False
     # Of CLIP ViT-B/32: the published pipeline's (MAGID, section 3.4). Of the embedded matcher: see
     # training/README.md, "Limits".
-    limits: ClassVar = {"matcher": 0.2, "ViT-B-32-quickgelu:openai": 0.21}
+    thresholds: ClassVar = {"matcher": 0.2, "ViT-B-32-quickgelu:openai": 0.21}
 
     def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `matcher` raises."""

@@ -1,7 +1,7 @@
 """PickScore: which of several images of a prompt people would pick (Kirstain et al. 2023).
 
 The logit of a CLIP-H fine-tuned on people's choices, by a hundred: about 0.15 to 0.25. It ranks
-candidates of one prompt; its level says little, so that its limit, unless one is set, lets every image pass.
+candidates of one prompt; its level says little, so its threshold, unless one is set, lets every image pass.
 Knows any hub id or folder of such a CLIP model in transformers' layout.
 """
 
@@ -35,8 +35,8 @@ class PickScorer:
     """Which image people would pick."""
 
     reads_text = True
-    at_most = vital = False
-    limits: ClassVar = {"yuvalkirstain/PickScore_v1": 0.0}
+    lower_is_better = blocking = False
+    thresholds: ClassVar = {"yuvalkirstain/PickScore_v1": 0.0}
 
     def __init__(self, settings: ScorerSettings) -> None:
         """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""

@@ -27,8 +27,8 @@ TRUNK = "matcher"
 class QualityScorer:
     """Whether a drawing came out whole."""
 
-    reads_text = at_most = vital = False
-    limits: ClassVar = {"quality": 0.5}
+    reads_text = lower_is_better = blocking = False
+    thresholds: ClassVar = {"quality": 0.5}
 
     def __init__(self, settings: ScorerSettings) -> None:
         """Raises WeightsError where the weights cannot be had."""

