@@ -1,0 +1,90 @@
+"""The services of all runs in one process: models are loaded once, and a run directory is opened once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import TypeVar
+
+from magid_agents.agents.services import Services
+from magid_agents.config import Settings
+from magid_agents.models import build
+from magid_agents.models.build import Models
+from magid_agents.prompts import Prompt
+from magid_agents.runs import session
+from magid_agents.runs.session import ModelsFactory
+from magid_agents.runs.shared import Shared
+from magid_agents.store.journal import Journal
+from magid_agents.store.rundir import RunDir
+
+MODEL_SECTIONS = {"chat", "painter", "scorers", "critic", "safety"}  # of the settings
+Entered = TypeVar("Entered")
+
+
+class SharedServices:
+    """Hands runs their services. Nothing blocks the event loop, which must be the same for all runs.
+
+    A run directory is locked, and its journal open, while any run uses it. Models outlive their runs, until
+    other settings need other ones.
+    """
+
+    def __init__(self, open_models: ModelsFactory | None = None) -> None:
+        """`open_models` gives the models; build.open_models if left out. Tests hand fake ones."""
+        self._open_models = open_models or build.open_models
+        self._models = Shared[Models](keep=True)
+        self._journals = Shared[Journal]()
+        self._services = Shared[Services]()
+
+    @asynccontextmanager
+    async def use(
+        self, settings: Settings, prompts: Mapping[str, Prompt], directory: RunDir
+    ) -> AsyncIterator[Services]:
+        """Use the services of these settings, prompts and directory, made if no other run uses them now.
+
+        Raises RunDirError if another process uses the directory, and what opening models, opening the journal
+        and Services.prepare raise.
+        """
+        versions = tuple(sorted((name, prompt.sha256) for name, prompt in prompts.items()))
+        key = (settings.model_dump_json(), versions, _place(directory))
+        async with self._services.use(key, lambda: self._open(settings, prompts, directory)) as services:
+            yield services
+
+    @asynccontextmanager
+    async def _open(
+        self, settings: Settings, prompts: Mapping[str, Prompt], directory: RunDir
+    ) -> AsyncIterator[Services]:
+        models_key = settings.model_dump_json(include=MODEL_SECTIONS)
+        async with (
+            self._journals.use(_place(directory), lambda: _open_journal(directory)) as journal,
+            self._models.use(models_key, lambda: self._load_models(settings)) as models,
+        ):
+            services = session.make_services(settings, prompts, models, directory, journal)
+            await session.prepare(services)
+            yield services
+
+    @asynccontextmanager
+    async def _load_models(self, settings: Settings) -> AsyncIterator[Models]:
+        async with _in_thread(self._open_models(settings)) as models:
+            try:
+                yield models
+            finally:
+                await models.aclose()
+
+
+@asynccontextmanager
+async def _open_journal(directory: RunDir) -> AsyncIterator[Journal]:
+    async with _in_thread(directory.locked()), session.make_journal(directory) as journal:
+        yield journal
+
+
+@asynccontextmanager
+async def _in_thread(manager: AbstractContextManager[Entered]) -> AsyncIterator[Entered]:
+    """Enter and leave a context manager in threads, as it may block."""
+    entered = await asyncio.to_thread(manager.__enter__)
+    try:
+        yield entered
+    finally:
+        await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+def _place(directory: RunDir) -> tuple[object, ...]:
+    return (directory.path, *directory.reuse_dirs)
