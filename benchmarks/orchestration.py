@@ -56,7 +56,7 @@ async def judge(state: MomentState) -> dict[str, Any]:
     attempts = state.get("attempts", [])
     if len(attempts) + 1 < ATTEMPTS:
         return {"attempts": [*attempts, REWRITE]}
-    return {"attempts": [*attempts, ACCEPT], "outcomes": [dropped(state["moment"], "r")]}
+    return {"attempts": [*attempts, ACCEPT], "outcomes": [dropped(state, "r", [*attempts, ACCEPT])]}
 
 
 async def assemble(state: DialogueState) -> dict[str, Any]:  # noqa: ARG001  (LangGraph wants the name)

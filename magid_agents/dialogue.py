@@ -166,3 +166,25 @@ class Dropped(Noun):
     utterance: int = Field(ge=0)
     description: str
     reason: str
+
+
+class MomentOutcome(Noun):
+    """What became of one sharing moment, and the attempts that led to it, oldest first.
+
+    Either an illustration or the reason why there is none.
+    """
+
+    moment: SharingMoment
+    attempts: tuple[Attempt, ...] = ()
+    illustration: Illustration | None = None
+    dropped: Dropped | None = None
+
+
+class Decisions(Noun):
+    """Everything that was decided for one dialogue, as the graph's state held it at the end.
+
+    `share_probabilities` are the scanner's, by utterance, where it asked for them.
+    """
+
+    share_probabilities: dict[int, float] = {}
+    outcomes: tuple[MomentOutcome, ...] = ()

@@ -133,10 +133,10 @@ def test_the_cost_is_what_the_server_counts(tmp_path: Path, painter: str) -> Non
         assert second.cost == pytest.approx(charged(api))
         assert reported(tmp_path, "a") == pytest.approx(charged(api), abs=1e-6)
         again = run(tmp_path, api, "a", painter)
-        assert again.computed == 0
+        assert again.calls.computed == 0
         assert again.cost == pytest.approx(charged(api))
         taken_over = run(tmp_path, api, "b", painter, reuse=[tmp_path / "a"])
-        assert (taken_over.computed, taken_over.cost) == (0, 0)
+        assert (taken_over.calls.computed, taken_over.cost) == (0, 0)
 
 
 def test_a_limit_holds_over_http_too(tmp_path: Path) -> None:

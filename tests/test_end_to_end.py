@@ -80,8 +80,8 @@ def test_the_trace_tells_every_moment(made: Path) -> None:
         strict=True,
     ):
         kept = sum(len(u["images"]) for u in record["utterances"])
-        assert len(told.moments) == kept + len(record["dropped"])
-        assert all(attempt.verdict for moment in told.moments for attempt in moment.attempts)
+        assert len(told.decisions.outcomes) == kept + len(record["dropped"])
+        assert all(attempt.verdict for moment in told.decisions.outcomes for attempt in moment.attempts)
 
 
 def test_the_same_command_again_asks_no_model(made: Path) -> None:

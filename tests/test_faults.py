@@ -128,7 +128,7 @@ def test_what_failed_is_made_good_by_the_same_command(tmp_path: Path) -> None:
     assert first.counts.failed > 0
     assert (second.counts.failed, second.counts.dialogues) == (0, 30)
     assert repeated < asked / 2
-    assert (third.computed, third.counts.failed) == (0, 0)
+    assert (third.calls.computed, third.counts.failed) == (0, 0)
 
 
 def test_the_cost_limit_stops_the_run_which_goes_on_with_a_higher_one(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_resumed_or_reused_run_probes_nothing(tmp_path: Path) -> None:
     with serving(Api()) as api:
         run(tmp_path, api, *THINGS)
         asked = len(api.asked)
-        assert run(tmp_path, api).computed == 0
+        assert run(tmp_path, api).calls.computed == 0
         run(tmp_path, api, out=tmp_path / "other", reuse=[tmp_path / "out"])
     assert len(api.asked) == asked
 

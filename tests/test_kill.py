@@ -66,7 +66,7 @@ def test_the_dataset_is_that_of_an_undisturbed_run(tmp_path: Path) -> None:
     assert (killed / "out" / "dialogues.jsonl").read_bytes() == (
         quiet / "out" / "dialogues.jsonl"
     ).read_bytes()
-    assert outcome.reused > 0
+    assert outcome.calls.reused > 0
     pictures = [p.relative_to(killed) for p in (killed / "out" / "images").rglob("*.png")]
     assert sorted(pictures) == sorted(p.relative_to(quiet) for p in (quiet / "out" / "images").rglob("*.png"))
 

@@ -82,7 +82,7 @@ def test_every_dialogue_finishes(tmp_path: Path, server: Personality, sets: dict
     assert lines(tmp_path / "out" / "failures.jsonl") == []
     assert (outcome.counts.dialogues, outcome.counts.accepted) == (3, 2)
     # Nothing is asked again, not even how the server must be asked: the run directory knows.
-    assert (again.computed, len(api.asked)) == (0, asked)
+    assert (again.calls.computed, len(api.asked)) == (0, asked)
     manifest = json.loads((tmp_path / "out" / "run.json").read_text())
     assert manifest["capabilities"]["chat"]["json_mode"] in ("json_schema", "function_calling")
 

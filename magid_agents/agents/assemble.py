@@ -1,18 +1,20 @@
 """Assemble: accepted images after their utterances, dropped moments with their reasons."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from magid_agents.agents.state import DialogueState
+from magid_agents.dialogue import Decisions, MomentOutcome
 
 
 async def assemble(state: DialogueState) -> dict[str, dict[str, Any]]:
-    """The finished line of dialogues.jsonl."""
+    """Return the finished line of dialogues.jsonl."""
     dialogue = state["dialogue"]
-    outcomes = sorted(state.get("outcomes", []), key=lambda o: o["utterance"])
+    outcomes = _in_order(state)
     images: dict[int, list[dict[str, Any]]] = {}
     for outcome in outcomes:
-        if kept := outcome["illustration"]:
-            images.setdefault(outcome["utterance"], []).append(kept.model_dump())
+        if kept := outcome.illustration:
+            images.setdefault(outcome.moment.utterance, []).append(kept.model_dump())
     record = {
         "id": dialogue.id,
         "source": dialogue.source,
@@ -20,6 +22,21 @@ async def assemble(state: DialogueState) -> dict[str, dict[str, Any]]:
             {"speaker": u.speaker, "text": u.text, "images": images.get(i, [])}
             for i, u in enumerate(dialogue.utterances)
         ],
-        "dropped": [o["dropped"].model_dump() for o in outcomes if o["dropped"]],
+        "dropped": [o.dropped.model_dump() for o in outcomes if o.dropped],
     }
     return {"record": record}
+
+
+def decisions(state: Mapping[str, Any]) -> Decisions:
+    """Return what a graph's final state says was decided; what the state does not hold is left empty.
+
+    Raises ValidationError if a graph of one's own put anything else there.
+    """
+    return Decisions(
+        share_probabilities=state.get("share_probabilities", {}), outcomes=tuple(_in_order(state))
+    )
+
+
+def _in_order(state: Mapping[str, Any]) -> list[MomentOutcome]:
+    outcomes: list[MomentOutcome] = state.get("outcomes", [])
+    return sorted(outcomes, key=lambda outcome: outcome.moment.utterance)

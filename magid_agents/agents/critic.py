@@ -11,9 +11,17 @@ from langgraph.runtime import Runtime
 
 from magid_agents.agents.critique import ask_critique
 from magid_agents.agents.services import InvalidAnswer, Services
-from magid_agents.agents.state import MomentOutcome, MomentState, dropped, step_ref
+from magid_agents.agents.state import MomentState, dropped, step_ref
 from magid_agents.agents.verdict import accept_first_safe, best, decide, is_safe
-from magid_agents.dialogue import Attempt, Candidate, Critique, Decision, Illustration, Verdict
+from magid_agents.dialogue import (
+    Attempt,
+    Candidate,
+    Critique,
+    Decision,
+    Illustration,
+    MomentOutcome,
+    Verdict,
+)
 from magid_agents.store.rundir import image_name
 from magid_agents.thresholds import UNSAFE
 
@@ -39,7 +47,7 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
     judged = _judged(draft, scored, verdict, critique or Critique())
     update: dict[str, object] = {"attempts": [*attempts, judged]}
     if verdict.decision is not Decision.REWRITE:
-        update["outcomes"] = [_outcome(state, judged, len(attempts) + 1)]
+        update["outcomes"] = [_outcome(state, [*attempts, judged])]
     return update
 
 
@@ -49,7 +57,7 @@ async def safety(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
     blocking = [t.check for t in services.thresholds if t.blocking]
     scored = await _score_candidates(state, services, blocking)
     judged = _judged(state["draft"], scored, accept_first_safe(scored, services.thresholds), Critique())
-    return {"attempts": [judged], "outcomes": [_outcome(state, judged, 1)]}
+    return {"attempts": [judged], "outcomes": [_outcome(state, [judged])]}
 
 
 async def _score_candidates(
@@ -110,12 +118,13 @@ def _judged(draft: Attempt, scored: Sequence[Candidate], verdict: Verdict, criti
     return draft.model_copy(update=update)
 
 
-def _outcome(state: MomentState, judged: Attempt, attempts: int) -> MomentOutcome:
-    moment, verdict = state["moment"], judged.verdict
+def _outcome(state: MomentState, attempts: Sequence[Attempt]) -> MomentOutcome:
+    moment, judged = state["moment"], attempts[-1]
+    verdict = judged.verdict
     assert verdict is not None
     if verdict.decision is Decision.GIVE_UP:
         why = "" if judged.candidates else f": {judged.unpainted}"
-        return dropped(moment, verdict.reason + why)
+        return dropped(state, verdict.reason + why, attempts)
     assert verdict.best is not None
     kept = judged.candidates[verdict.best]
     illustration = Illustration(
@@ -129,6 +138,6 @@ def _outcome(state: MomentState, judged: Attempt, attempts: int) -> MomentOutcom
         scores=kept.scores,
         critique=judged.critique.summary,
         questions=judged.critique.questions,
-        attempts=attempts,
+        attempts=len(attempts),
     )
-    return MomentOutcome(utterance=moment.utterance, illustration=illustration, dropped=None)
+    return MomentOutcome(moment=moment, attempts=tuple(attempts), illustration=illustration)

@@ -43,7 +43,7 @@ async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[
         )
     except InvalidAnswer as error:
         reason = f"no {'other prompt' if earlier else 'prompt'} was written: {error.problem}"
-        return {"outcomes": [dropped(moment, reason)]}
+        return {"outcomes": [dropped(state, reason)]}
     prompt, _ = pick_prompt(answer, tried, services)
     return {"draft": Attempt(prompt=prompt)}
 

@@ -6,6 +6,7 @@ of Yes, which a small model answers better, and then for a description of the li
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 from langgraph.runtime import Runtime
 
@@ -16,15 +17,21 @@ from magid_agents.schemas import Description, Moment, SharingMoments, YesOrNo
 from magid_agents.store.journal import StepRef
 
 
-async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str, list[SharingMoment]]:
-    """The sharing moments in order. Raises InvalidAnswer where a corrected answer is invalid too."""
+async def scanner(state: DialogueState, runtime: Runtime[Services]) -> DialogueState:
+    """Find the sharing moments, in order. Raises InvalidAnswer if a corrected answer is invalid too."""
     services, dialogue = runtime.context, state["dialogue"]
     if services.settings.scanner.max_images == 0:
         return {"moments": []}
-    found = await (_scan_per_utterance if _asks_per_utterance(services) else _scan_whole_dialogue)(
-        dialogue, services
-    )
-    moments = [
+    if not _asks_per_utterance(services):
+        return {"moments": _in_order(dialogue, await _scan_whole_dialogue(dialogue, services))}
+    probabilities = await _share_probabilities(dialogue, services)
+    likely = _select_utterances(probabilities, services)
+    found = await asyncio.gather(*(_describe_moment(dialogue, i, services) for i in likely))
+    return {"moments": _in_order(dialogue, found), "share_probabilities": probabilities}
+
+
+def _in_order(dialogue: Dialogue, found: Sequence[Moment]) -> list[SharingMoment]:
+    return [
         SharingMoment(
             utterance=m.utterance,
             speaker=dialogue.utterances[m.utterance].speaker,
@@ -33,13 +40,12 @@ async def scanner(state: DialogueState, runtime: Runtime[Services]) -> dict[str,
         )
         for m in sorted(found, key=lambda m: m.utterance)
     ]
-    return {"moments": moments}
 
 
 async def shared_after(dialogue: Dialogue, services: Services) -> list[int]:
     """The moments' utterances alone, for a measurement: by probabilities, nothing is described."""
     if _asks_per_utterance(services):
-        return sorted(await _select_utterances(dialogue, services))
+        return sorted(_select_utterances(await _share_probabilities(dialogue, services), services))
     return sorted(m.utterance for m in await _scan_whole_dialogue(dialogue, services))
 
 
@@ -59,13 +65,8 @@ async def _scan_whole_dialogue(dialogue: Dialogue, services: Services) -> list[M
     return answer.moments
 
 
-async def _scan_per_utterance(dialogue: Dialogue, services: Services) -> list[Moment]:
-    likely = await _select_utterances(dialogue, services)
-    return await asyncio.gather(*(_describe_moment(dialogue, i, services) for i in likely))
-
-
-async def _select_utterances(dialogue: Dialogue, services: Services) -> list[int]:
-    probabilities, settings = await _share_probabilities(dialogue, services), services.settings.scanner
+def _select_utterances(probabilities: Mapping[int, float], services: Services) -> list[int]:
+    settings = services.settings.scanner
     likely: list[int] = []
     for i in sorted(probabilities, key=lambda i: (-probabilities[i], i)):
         # Who talks about a thing says it twice, and shares one image of it: its likeliest utterance stands.

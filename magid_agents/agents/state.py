@@ -4,26 +4,22 @@ Knows what is handed from node to node; knows no node.
 """
 
 import operator
+from collections.abc import Sequence
 from typing import Annotated
 
 from typing_extensions import TypedDict  # pydantic makes JSON schemas of no other before Python 3.12
 
-from magid_agents.dialogue import Attempt, Dialogue, Dropped, Illustration, SharingMoment
+from magid_agents.dialogue import Attempt, Dialogue, Dropped, MomentOutcome, SharingMoment
 from magid_agents.store.journal import StepRef
 
-
-class MomentOutcome(TypedDict):
-    """What became of one sharing moment: exactly one of the two."""
-
-    utterance: int
-    illustration: Illustration | None
-    dropped: Dropped | None
+DIALOGUE = "dialogue"  # kind and step of the call that is the whole run of a dialogue
 
 
 class DialogueState(TypedDict, total=False):
     """The state of a dialogue's run."""
 
     dialogue: Dialogue
+    share_probabilities: dict[int, float]  # by utterance, if the scanner asked for them
     moments: list[SharingMoment]
     outcomes: Annotated[list[MomentOutcome], operator.add]
     record: dict[str, object]  # the finished line of dialogues.jsonl
@@ -45,13 +41,26 @@ class MomentOutput(TypedDict):
     outcomes: Annotated[list[MomentOutcome], operator.add]
 
 
-def dropped(moment: SharingMoment, reason: str) -> MomentOutcome:
-    """The outcome of a moment that is given up."""
+def dropped(state: MomentState, reason: str, attempts: Sequence[Attempt] | None = None) -> MomentOutcome:
+    """Return the outcome of a moment that is given up, after the state's attempts or those that are given."""
+    moment = state["moment"]
     told = Dropped(utterance=moment.utterance, description=moment.description, reason=reason)
-    return MomentOutcome(utterance=moment.utterance, illustration=None, dropped=told)
+    made = state.get("attempts", []) if attempts is None else attempts
+    return MomentOutcome(moment=moment, attempts=tuple(made), dropped=told)
 
 
 def step_ref(state: MomentState, what: str) -> StepRef:
-    """Who asks, for the journal: utterance/attempt/what, so that steps sort as they happened."""
+    """Return who asks, for the journal: the step utterance/attempt/what of the dialogue."""
     utterance, attempt = state["moment"].utterance, len(state.get("attempts", [])) + 1
     return StepRef(state["dialogue"].id, f"{utterance:04d}/{attempt}/{what}")
+
+
+def attempt_of(step: str) -> tuple[int, int] | None:
+    """Return the utterance and the number of the attempt, 1 the first, that `step_ref` named a step for.
+
+    None if the step belongs to no attempt, such as the scanner's.
+    """
+    match step.split("/", 2):
+        case [utterance, attempt, _] if utterance.isdecimal() and attempt.isdecimal():
+            return int(utterance), int(attempt)
+    return None

@@ -71,4 +71,5 @@ def _stands(counts: Counts, calls: Calls) -> str:
     return (
         f"{counts.accepted} images, {counts.dropped} dropped, {counts.failed} failed, "
         f"{calls.computed} calls computed, {calls.reused} reused"
+        + (f", {calls.dialogues} dialogues finished before" if calls.dialogues else "")
     )

@@ -17,7 +17,7 @@ MAX_FAILURE_CHARS = 300
 
 def print_summary(result: RunResult, out: Path) -> None:
     """Print a table of the counts and where the results are, on stdout."""
-    counts = result.counts
+    counts, calls = result.counts, result.calls
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
@@ -28,8 +28,9 @@ def print_summary(result: RunResult, out: Path) -> None:
         ("images dropped", f"{counts.dropped}"),
         ("dialogues without an image", f"{counts.without_image}"),
         ("dialogues failed", f"{counts.failed}"),
-        ("model calls computed", f"{result.computed}"),
-        ("model calls reused", f"{result.reused}"),
+        *([("dialogues finished before", f"{calls.dialogues}")] if calls.dialogues else []),
+        ("model calls computed", f"{calls.computed}"),
+        ("model calls reused", f"{calls.reused}"),
         *([("cost in dollars", f"{result.cost:.4f}")] if result.cost else []),
         ("seconds", f"{result.seconds:.1f}"),
     ):

@@ -1,47 +1,50 @@
 """A trace on a terminal: a tree for each dialogue, or JSON."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from magid_agents.dialogue import Decision
+from magid_agents.dialogue import Attempt, Decision, MomentOutcome
 from magid_agents.reading import trace
-from magid_agents.reading.steps import Spent
-from magid_agents.reading.trace import AttemptTrace, DialogueTrace, MomentTrace
+from magid_agents.reading.calls import RecordedCall, Spent
+from magid_agents.reading.trace import DialogueTrace
 from magid_agents.store.rundir import RunDir
 from magid_agents.text import printable
 from magid_agents.thresholds import Threshold
 
 COLOURS = {Decision.ACCEPT: "green", Decision.REWRITE: "yellow", Decision.GIVE_UP: "red"}
 SAID = {True: "[green]yes[/]", False: "[red]no[/]", None: "[red]no answer[/]"}
+MAX_ANSWER_CHARS = 200
 
 
-def show(path: Path, dialogue: str | None, as_json: bool) -> None:
-    """Print the traces. Raises RunDirError if there is no such run or dialogue."""
-    traces = trace.read(path, dialogue)
+def show(
+    path: Path,
+    dialogue: str | None,
+    as_json: bool,
+    wanted: Callable[[DialogueTrace], bool] = lambda _: True,
+) -> None:
+    """Print the traces that are wanted. Raises RunDirError if there is no such run or dialogue.
+
+    The tree of a single dialogue, or of one that did not finish, lists its calls too. As JSON they always
+    stand there, those of a single dialogue with what they asked.
+    """
+    directory = RunDir(path)
+    traces = filter(wanted, trace.read(path, dialogue))
     if as_json:
         for one in traces:
-            print(json.dumps(asdict(one), default=_plain))  # in ASCII: nothing moves a terminal's cursor
+            told = one.as_dict(directory, requests=dialogue is not None)
+            print(json.dumps(told))  # in ASCII: nothing moves a terminal's cursor
         return
     console = Console(highlight=False)
     first = next(traces, None)  # raises before anything is printed
-    thresholds = trace.thresholds(RunDir(path))
+    printer = _Printer(directory, trace.thresholds(directory))
     for one in chain([first] if first else [], traces):
-        console.print(_tree(one, thresholds))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    raise TypeError(type(value).__name__)
+        console.print(printer.tree(one, with_calls=dialogue is not None or not one.finished))
 
 
 def _line(markup: str, *values: object) -> str:
@@ -49,18 +52,78 @@ def _line(markup: str, *values: object) -> str:
     return markup.format(*(escape(printable(str(value))) for value in values))
 
 
-def _tree(one: DialogueTrace, thresholds: dict[str, Threshold]) -> Tree:
-    tree = Tree(_line("[bold]{}[/]  [dim]{}[/]", one.id, _spent(one.spent)))
-    if one.failure:
-        tree.add(_line("[red]failed[/]  {}", one.failure))
-    if one.share_probabilities:
-        likely = ", ".join(f"{i}: {p:.2f}" for i, p in sorted(one.share_probabilities.items()))
-        tree.add(_line("probability of an image by utterance  {}", likely))
-    if not one.moments:
-        tree.add("no sharing moment")
-    for moment in one.moments:
-        tree.children.append(_moment(moment, thresholds))
-    return tree
+class _Printer:
+    """Makes trees of one run's traces."""
+
+    def __init__(self, directory: RunDir, thresholds: dict[str, Threshold]) -> None:
+        self._directory, self._thresholds = directory, thresholds
+
+    def tree(self, one: DialogueTrace, *, with_calls: bool) -> Tree:
+        tree = Tree(_line("[bold]{}[/]  [dim]{}[/]", one.id, _spent(one.spent)))
+        if one.failure:
+            tree.add(_line("[red]failed[/]  {}", one.failure))
+        elif not one.finished:
+            tree.add("under way")
+        if probabilities := one.decisions.share_probabilities:
+            likely = ", ".join(f"{i}: {p:.2f}" for i, p in sorted(probabilities.items()))
+            tree.add(_line("probability of an image by utterance  {}", likely))
+        for outcome in one.decisions.outcomes:
+            tree.children.append(self._moment(outcome, one))
+        if one.finished and not one.decisions.outcomes:
+            tree.add("no sharing moment")
+        if with_calls and one.calls:
+            calls = tree.add("calls")
+            for call in one.calls:
+                calls.add(_call(call))
+        return tree
+
+    def _moment(self, outcome: MomentOutcome, one: DialogueTrace) -> Tree:
+        moment = outcome.moment
+        node = Tree(_line("utterance {}: [bold]{}[/]", moment.utterance, moment.description))
+        if moment.rationale:
+            node.add(_line("why: {}", moment.rationale))
+        for number, attempt in enumerate(outcome.attempts, 1):
+            spent = _spent(one.spent_on(moment.utterance, number))
+            child = node.add(_line("attempt {}  {}  [dim]{}[/]", number, repr(attempt.prompt), spent))
+            for line in self._attempt(attempt):
+                child.add(line)
+        if outcome.dropped:
+            node.add(_line("[red]dropped[/]  {}", outcome.dropped.reason))
+        if outcome.illustration and not outcome.attempts:
+            node.add(_line("kept  {}  [dim]{}[/]", outcome.illustration.prompt, outcome.illustration.path))
+        return node
+
+    def _attempt(self, attempt: Attempt) -> Iterator[str]:
+        for i, candidate in enumerate(attempt.candidates):
+            scores = "  ".join(self._score(check, score) for check, score in candidate.scores.items())
+            seed = "no seed" if candidate.seed is None else f"seed {candidate.seed}"
+            image = self._directory.image_name_of(candidate.sha256)
+            yield _line("candidate {}  {}  ", i, seed) + scores + _line("  [dim]{}[/]", image)
+            for check, why in candidate.unanswered.items():
+                yield _line("[red]no answer[/]  {}: {}", check, why)
+        if attempt.unpainted:
+            yield _line("[red]not painted[/]  {}", attempt.unpainted)
+        for question in attempt.critique.questions:
+            said = SAID[question.satisfied]
+            probability = "" if question.yes_probability is None else f" {question.yes_probability:.2f}"
+            yield said + _line("{}  {}", probability, question.question)
+        if attempt.critique.comment:
+            yield _line("critique: {}", attempt.critique.comment)
+        if attempt.critique.problem:
+            yield _line("[red]no critique[/]  {}", attempt.critique.problem)
+        if attempt.verdict:
+            decision = attempt.verdict.decision
+            yield _line(f"[{COLOURS[decision]}]{decision}[/]  {{}}", attempt.verdict.reason)
+        else:
+            yield "not judged"
+
+    def _score(self, check: str, score: float) -> str:
+        threshold = self._thresholds.get(check)
+        if threshold is None:
+            return _line("{} {}", check, f"{score:.3f}")
+        sign = "<=" if threshold.lower_is_better else ">="
+        colour = "green" if threshold.margin(score) >= 0 else "red"
+        return _line(f"[{colour}]{{}} {{}}[/]", check, f"{score:.3f} {sign} {threshold.value:g}")
 
 
 def _spent(spent: Spent) -> str:
@@ -72,48 +135,9 @@ def _spent(spent: Spent) -> str:
     )
 
 
-def _moment(moment: MomentTrace, thresholds: dict[str, Threshold]) -> Tree:
-    node = Tree(_line("utterance {}: [bold]{}[/]", moment.utterance, moment.description))
-    if moment.rationale:
-        node.add(_line("why: {}", moment.rationale))
-    for number, attempt in enumerate(moment.attempts, 1):
-        child = node.add(
-            _line("attempt {}  {}  [dim]{}[/]", number, repr(attempt.prompt), _spent(attempt.spent))
-        )
-        for line in _lines(attempt, thresholds):
-            child.add(line)
-    if moment.dropped is not None:
-        node.add(_line("[red]dropped[/]  {}", moment.dropped))
-    return node
-
-
-def _lines(attempt: AttemptTrace, thresholds: dict[str, Threshold]) -> Iterator[str]:
-    for i, candidate in enumerate(attempt.candidates):
-        scores = "  ".join(_score(check, score, thresholds) for check, score in candidate.scores.items())
-        seed = "no seed" if candidate.seed is None else f"seed {candidate.seed}"
-        yield _line("candidate {}  {}  ", i, seed) + scores + _line("  [dim]{}[/]", candidate.image)
-    for why in attempt.unpainted:
-        yield _line("[red]not painted[/]  {}", why)
-    if attempt.critique:
-        for question in attempt.critique.questions:
-            said = SAID[question.satisfied]
-            probability = "" if question.yes_probability is None else f" {question.yes_probability:.2f}"
-            yield said + _line("{}  {}", probability, question.question)
-        if attempt.critique.comment:
-            yield _line("critique: {}", attempt.critique.comment)
-        if attempt.critique.problem:
-            yield _line("[red]no critique[/]  {}", attempt.critique.problem)
-    if attempt.verdict:
-        decision = attempt.verdict.decision
-        yield _line(f"[{COLOURS[decision]}]{decision}[/]  {{}}", attempt.verdict.reason)
-    else:
-        yield "not judged yet"
-
-
-def _score(check: str, score: float, thresholds: dict[str, Threshold]) -> str:
-    threshold = thresholds.get(check)
-    if threshold is None:
-        return _line("{} {}", check, f"{score:.3f}")
-    sign = "<=" if threshold.lower_is_better else ">="
-    colour = "green" if threshold.margin(score) >= 0 else "red"
-    return _line(f"[{colour}]{{}} {{}}[/]", check, f"{score:.3f} {sign} {threshold.value:g}")
+def _call(call: RecordedCall) -> str:
+    answer = call.answer if isinstance(call.answer, str) else json.dumps(call.answer, ensure_ascii=False)
+    took = "reused" if call.reused else f"{call.served_s:.2f} s"
+    line = _line("{}  [dim]{} {}  {}[/]  ", call.step, call.kind, call.model, took)
+    line += _line("{}", " ".join(answer.split())[:MAX_ANSWER_CHARS])
+    return line + (_line("  [red]rejected[/] {}", call.rejected) if call.rejected else "")

@@ -92,7 +92,7 @@ class Recorder:
         self, directory: RunDir, old: Manifest | None, new: Manifest, changes: Sequence[str] = ()
     ) -> None:
         """`old` is what the directory holds, and `changes` is how `new` differs from it."""
-        self._directory, self._old, self._new = directory, old, new
+        self._directory, self._old, self.new = directory, old, new
         self._changes = list(changes)
 
     def begin(self, versions: dict[str, str], models: Models) -> None:
@@ -100,24 +100,24 @@ class Recorder:
         if self._changes:
             self._directory.remove_results()
         painter = models.painter
-        self._new.painter = {"parameters": dict(painter.parameters), "reproducible": painter.reproducible}
-        self._new.capabilities = models.capabilities
+        self.new.painter = {"parameters": dict(painter.parameters), "reproducible": painter.reproducible}
+        self.new.capabilities = models.capabilities
         earlier = self._old.sessions if self._old else []
         for session in earlier:
             if session.status == "running":
                 session.status, session.reason = "interrupted", "killed"
         self._session = Session(started=_now(), versions=versions, changes=self._changes)
-        self._new.sessions = [*earlier, self._session]
+        self.new.sessions = [*earlier, self._session]
         if self._old and not self._changes:
-            self._new.counts = self._old.counts
-        self._new.save(self._directory)
+            self.new.counts = self._old.counts
+        self.new.save(self._directory)
 
     def end(self, counts: Counts, calls: Calls, cost: float, error: BaseException | None) -> None:
         """Write the manifest of a run that finished, or that this error ended.
 
         A session that computed nothing and changed nothing is left out: the manifest is as it was before.
         """
-        session, new = self._session, self._new
+        session, new = self._session, self.new
         session.finished, session.calls = _now(), calls
         session.status = new.status = "interrupted" if error else "finished"
         session.reason = first_line(error) if error else ""

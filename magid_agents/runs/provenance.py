@@ -3,6 +3,7 @@
 Knows which settings decide the dataset and which only its speed; compares, and decides nothing.
 """
 
+import hashlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -14,11 +15,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from magid_agents.config import Settings
+from magid_agents.models.build import Models
 from magid_agents.prompt_places import PLACES
 from magid_agents.prompts import Prompt
 from magid_agents.runs import inputs
 from magid_agents.runs.inputs import InputFile
 from magid_agents.runs.manifest import Manifest
+from magid_agents.store.keys import canonical_json
 from magid_agents.thresholds import Threshold
 
 # Settings that change no answer: how many at a time, how long to wait, what it costs, where a key is.
@@ -72,6 +75,25 @@ def describe(
     )
 
 
+def digest(manifest: Manifest, models: Models) -> str:
+    """Return a hash of all that decides a dialogue's result, besides the dialogue itself and the graph.
+
+    Another version of the program may decide otherwise, so it counts too. To be asked once `models` are
+    prepared: how a server must be asked is among their parameters.
+    """
+    asked = (models.chat, models.vision_chat, models.safety_chat, models.painter)
+    settings = dict(_flat(manifest.settings))
+    depends_on = {
+        "settings": {name: settings[name] for name in settings if _is_compared(name, settings, manifest)},
+        "prompts": manifest.prompts,
+        "models": manifest.models,
+        "parameters": [model and dict(model.parameters) for model in asked],
+        "thresholds": manifest.thresholds,
+        "version": version("magid-agents"),
+    }
+    return hashlib.sha256(canonical_json(depends_on).encode()).hexdigest()
+
+
 def differences(old: Manifest, new: Manifest, paths: Sequence[Path] = ()) -> list[str]:
     """Return what would change the dataset, each in words.
 
@@ -104,14 +126,19 @@ def _settings(old: Mapping[str, Any], new: Manifest) -> Iterator[str]:
     before, after = dict(_flat(old)), dict(_flat(new.settings))
     defaults = after.keys() - _not_at_default(new.settings)
     for name in sorted(before.keys() | after.keys()):
-        if any(fnmatchcase(name, pattern) for pattern in (*SPEED, *RESOLVED)):
-            continue
-        if name in PROMPTS and after.get(name) not in (None, *new.prompts):
+        if not _is_compared(name, after, new):
             continue
         # The version that wrote `old` may not have had the setting: it then did what its default does.
         if name not in before and name in defaults:
             continue
         yield from _change(name, before.get(name), after.get(name))
+
+
+def _is_compared(name: str, settings: Mapping[str, Any], manifest: Manifest) -> bool:
+    """Return whether a setting decides the dataset, and no other part of the manifest resolves it."""
+    if any(fnmatchcase(name, pattern) for pattern in (*SPEED, *RESOLVED)):
+        return False
+    return name not in PROMPTS or settings.get(name) in (None, *manifest.prompts)
 
 
 def _not_at_default(settings: Mapping[str, Any]) -> set[str]:

@@ -81,8 +81,8 @@ def run(
             f"; {len(outcomes)} of {len(parts)} parts are done, and merged when all are",
         )
     counts = merge.merge([part_folder(request.out, part) for part in parts], request.out, again=True)
-    computed, reused = sum(o.computed for o in outcomes), sum(o.reused for o in outcomes)
-    return RunResult(counts, computed, reused, monotonic() - begin, sum(o.cost for o in outcomes))
+    calls = sum((o.calls for o in outcomes), Calls())
+    return RunResult(counts, calls, monotonic() - begin, sum(o.cost for o in outcomes))
 
 
 def _deal(
@@ -143,7 +143,7 @@ def _total(outcomes: Sequence[RunResult]) -> tuple[Counts, Calls]:
     total = Counts()
     for outcome in outcomes:
         total.combine(asdict(outcome.counts))
-    return total, Calls(sum(o.computed for o in outcomes), sum(o.reused for o in outcomes))
+    return total, sum((o.calls for o in outcomes), Calls())
 
 
 @contextmanager

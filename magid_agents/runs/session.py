@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from magid_agents import formats, prompt_places
 from magid_agents.agents import cost
@@ -24,6 +24,7 @@ from magid_agents.models import build
 from magid_agents.models.build import Models
 from magid_agents.prompts import Prompt
 from magid_agents.runs import garbage, graph_loader, manifest, provenance, runner
+from magid_agents.runs.dialogue_call import DialogueRunner
 from magid_agents.runs.graph_loader import Topology
 from magid_agents.runs.inputs import InputFile
 from magid_agents.runs.manifest import Recorder
@@ -60,8 +61,7 @@ class RunResult:
     """How a run ended."""
 
     counts: Counts
-    computed: int  # calls to models
-    reused: int  # calls answered from a journal
+    calls: Calls
     seconds: float
     cost: float  # dollars that the run directory's calls have cost, earlier runs' too
 
@@ -104,7 +104,7 @@ def run(
             directory.clear()
         services = make_services(request.settings, prompts, models, directory, make_journal(directory))
         recorder = Recorder(directory, old, new, changes)
-        work = _run(request, services, models, records, graph.graph, recorder, progress)
+        work = _run(request, services, models, graph, records, recorder, progress)
         with (
             garbage.relaxed_gc(),
             nullcontext(async_runner) if async_runner else asyncio.Runner() as opened,
@@ -209,30 +209,31 @@ async def _run(
     request: RunRequest,
     services: Services,
     models: Models,
+    graph: Topology,
     records: Iterator[Dialogue | BadRecord],
-    graph: Any,
     recorder: Recorder,
     progress: Progress,
 ) -> RunResult:
     begin, error, counts = time.monotonic(), None, Counts()
     async with services.journal as journal, aclosing(models):
         await prepare(services)
-        answered = journal.computed + journal.reused
+        answered = journal.computed.total() + journal.reused.total()
         recorder.begin(provenance.versions(), models)
+        dialogues = DialogueRunner(graph, provenance.digest(recorder.new, models), services)
         try:
             with Results(services.run_dir, whole=request.limit is None) as results:
                 counts = results.counts
-                await runner.run(records, graph, services, results, progress)
+                await runner.run(records, dialogues, results, progress)
         except BaseException as caught:
             error = caught
             raise
         finally:
-            calls = Calls(journal.computed, journal.reused)
-            if isinstance(error, StopRun) and calls.computed + calls.reused > answered:
+            calls = runner.calls(journal)
+            if isinstance(error, StopRun) and journal.computed.total() + journal.reused.total() > answered:
                 error.resumable = True
             recorder.end(counts, calls, services.meter.spent, error)
     seconds = time.monotonic() - begin
-    return RunResult(counts, calls.computed, calls.reused, seconds, services.meter.spent)
+    return RunResult(counts, calls, seconds, services.meter.spent)
 
 
 def _holds_another(directory: RunDir, changes: Sequence[str]) -> RunDirError:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,7 @@ from magid_agents.store.database import (
     open_read_only,
 )
 from magid_agents.store.group_commit import GroupCommit
-from magid_agents.store.keys import call_key, canonical_json
+from magid_agents.store.keys import call_key, canonical_json, ordered_json
 
 _PAID = CALL_COLUMNS.split(", ").index("paid")
 
@@ -37,7 +38,7 @@ _PAID = CALL_COLUMNS.split(", ").index("paid")
 class Call:
     """Everything that decides an answer. Equal calls are the same call."""
 
-    kind: str  # chat, paint or score
+    kind: str  # chat, paint, score or dialogue
     model: str  # identity and revision
     request: Mapping[str, Any]  # parameters, rendered prompt or image hash, seed or sample number
 
@@ -98,7 +99,8 @@ class Journal:
         self._reuse_paths, self._reuse = tuple(reuse), list[tuple[Path, sqlite3.Connection]]()
         self._db = GroupCommit(path, self._connected)
         self._computations: dict[str, _Computation] = {}
-        self.computed = self.reused = 0  # calls answered by a model; from disk or by a call under way
+        # Calls by kind: answered by the one that was asked; from disk or by a call under way.
+        self.computed, self.reused = Counter[str](), Counter[str]()
 
     async def __aenter__(self) -> Self:
         await self._db.open()
@@ -126,6 +128,7 @@ class Journal:
         compute: Callable[[], Awaitable[Answer]],
         step: StepRef | None = None,
         is_valid: Callable[[Any], bool] = lambda _: True,
+        latest_only: bool = False,
     ) -> Answer:
         """Return the recorded answer to the call, or compute one and record it.
 
@@ -135,6 +138,8 @@ class Journal:
                 made once more for each of them. It is cancelled when the last of them has been.
             step: who asks; noted with the answer.
             is_valid: may turn a recorded value down, such as an image whose file is gone. Runs in a thread.
+            latest_only: take a recorded answer only if `step` had it last, in this journal: for an answer
+                that tells of other calls and of files, which are as its latest computation left them.
 
         The answer is on disk when this returns. What `compute` gave is recorded even if nobody waits for it
         any more; what it raises is not. Raises JournalError if the journal cannot be written.
@@ -142,16 +147,16 @@ class Journal:
         key = call.key
         computation = await self._under_way(key)
         if computation is None:
-            found = await self._look_up(key, step, is_valid)
+            found = await self._look_up(key, step, is_valid, latest_only)
             if found is not None:
-                self.reused += 1
+                self.reused[call.kind] += 1
                 return found
             # Look-ups and records are served in turn, and a computation is listed until its record is done:
             # whoever looked too early for the record still finds the computation here.
             computation = await self._under_way(key) or self._begin(call, compute)
         answer = await self._join(computation, step)
         if answer.reused:
-            self.reused += 1
+            self.reused[call.kind] += 1
             if step is not None:
                 await self._db.submit(partial(_record_use, step=step, key=key, reused=True))
         return answer
@@ -182,10 +187,14 @@ class Journal:
         return computation
 
     async def _look_up(
-        self, key: str, step: StepRef | None, is_valid: Callable[[Any], bool]
+        self, key: str, step: StepRef | None, is_valid: Callable[[Any], bool], latest_only: bool
     ) -> Answer | None:
         def look(db: sqlite3.Connection) -> Answer | None:
+            if latest_only and (step is None or _latest_key(db, step) != key):
+                return None
             row = _usable_row(db, key, is_valid)
+            if latest_only:
+                return _answer_of(row) if row else None
             if row is None:
                 row = self._row_of_others(key, is_valid)
                 if row is None:
@@ -250,7 +259,7 @@ class Journal:
         else:
             error = task.exception()
         if error is None:
-            self.computed += 1
+            self.computed[computation.call.kind] += 1
         for waiting in computation.waiting:
             if waiting.done():  # its asker was cancelled and is about to leave
                 continue
@@ -268,6 +277,13 @@ class Journal:
             for path in self._reuse_paths:
                 self._reuse.append((path, stack.enter_context(closing(open_read_only(path)))))
             yield stack.enter_context(closing(open_journal(self.path)))
+
+
+def _latest_key(db: sqlite3.Connection, step: StepRef) -> str | None:
+    row = db.execute(
+        "SELECT key FROM uses WHERE dialogue = ? AND step = ?", (step.dialogue, step.step)
+    ).fetchone()
+    return row[0] if row else None
 
 
 def _usable_row(db: sqlite3.Connection, key: str, is_valid: Callable[[Any], bool]) -> list[Any] | None:
@@ -296,8 +312,8 @@ def _record(
         call.kind,
         call.model,
         call.request_json,
-        canonical_json(answer.value),
-        canonical_json(dict(answer.usage)),
+        ordered_json(answer.value),
+        ordered_json(dict(answer.usage)),
         answer.began,
         answer.waited_s,
         answer.served_s,

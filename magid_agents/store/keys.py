@@ -10,6 +10,8 @@ canonical_json = json.JSONEncoder(
     sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
 ).encode
 
+ordered_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
 
 def call_key(kind: str, model: str, request_json: str) -> str:
     """Return the SHA-256 of the canonical JSON of all three; the request is handed over as such."""

@@ -53,10 +53,19 @@ class Counts:
 
 @dataclass(frozen=True)
 class Calls:
-    """How many calls a model answered, and how many a journal did."""
+    """How many calls to models were answered by the model, and how many by a journal.
+
+    `dialogues` is the number of dialogues that were finished before, for which no call was made at all.
+    """
 
     computed: int = 0
     reused: int = 0
+    dialogues: int = 0
+
+    def __add__(self, other: "Calls") -> "Calls":
+        return Calls(
+            self.computed + other.computed, self.reused + other.reused, self.dialogues + other.dialogues
+        )
 
 
 @dataclass(frozen=True)
@@ -117,15 +126,19 @@ def _read(path: Path, begin: int) -> Generator[Line]:
         for text in file:
             with suppress(ValueError):
                 result = json.loads(text.decode(errors="surrogatepass"))
-                if _is_result(result):
+                if is_failure(result) or is_record(result):
                     yield Line(result, text.removesuffix(b"\n") + b"\n", begin)
             begin += len(text)
 
 
-def _is_result(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return value.keys() >= ({"id", "stage"} if "stage" in value else {"id", "utterances", "dropped"})
+def is_record(value: Any) -> bool:
+    """Return whether it looks like a line of dialogues.jsonl."""
+    return isinstance(value, dict) and value.keys() >= {"id", "utterances", "dropped"}
+
+
+def is_failure(value: Any) -> bool:
+    """Return whether it looks like a line of failures.jsonl."""
+    return isinstance(value, dict) and value.keys() >= {"id", "stage"}
 
 
 class _ResultFile:

@@ -130,6 +130,10 @@ class RunDir:
         kept, rejected = (self.path / image_name(sha256, folder) for folder in (KEPT, REJECTED))
         return rejected if not kept.exists() and rejected.exists() else kept
 
+    def image_name_of(self, sha256: str) -> str:
+        """Return the image's path within this directory, wherever it lies there."""
+        return self.image_path(sha256).relative_to(self.path).as_posix()
+
     def has_image(self, sha256: str) -> bool:
         """Return whether the image is here and whole; takes it over from one of the others if it can."""
         if _is_whole(self.image_path(sha256)):

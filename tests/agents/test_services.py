@@ -1,7 +1,6 @@
 """What services ask models and keep of it: keys, answers that cannot be used, scores that are not numbers."""
 
 import json
-import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -39,7 +38,7 @@ def test_what_failed_is_tried_again_by_the_same_command(tmp_path: Path) -> None:
     assert run(tmp_path, "dog", "nonsense").counts.failed == 1
     outcome = run(tmp_path, chat=FakeChat(healed))
     assert (outcome.counts.failed, outcome.counts.accepted) == (0, 2)
-    assert run(tmp_path).computed == 0
+    assert run(tmp_path).calls.computed == 0
 
 
 def test_the_answers_that_failed_a_dialogue_are_marked_and_stay_to_be_looked_at(tmp_path: Path) -> None:
@@ -62,7 +61,7 @@ def test_an_invalid_correction_on_record_fails_once_more_and_is_then_asked_for_a
         db.execute("UPDATE calls SET rejected = NULL")
         db.commit()
     again = run(tmp_path, chat=FakeChat(healed))
-    assert (again.counts.failed, again.computed) == (1, 0)
+    assert (again.counts.failed, again.calls.computed) == (1, 0)
     outcome = run(tmp_path, chat=FakeChat(healed))
     assert (outcome.counts.failed, outcome.counts.accepted) == (0, 1)
     assert {step for step in steps_of(tmp_path, "nonsense") if step.startswith("scan")} == {"scan"}
@@ -107,7 +106,7 @@ def test_a_run_that_reuses_another_has_its_cost_limit_to_itself(tmp_path: Path) 
     first = run(tmp_path, out=new, sets=limited, reuse=[tmp_path / "out"])
     resumed = run(tmp_path, out=new, sets=limited)
     more = run(tmp_path, "dog", "cat", out=new, sets=[*sets, f"max_cost={cost * 2}"], update=True)
-    assert (first.cost, first.computed, resumed.cost, resumed.computed) == (0, 0, 0, 0)
+    assert (first.cost, first.calls.computed, resumed.cost, resumed.calls.computed) == (0, 0, 0, 0)
     assert 0 < more.cost < cost * 2
 
 
@@ -143,9 +142,10 @@ def test_a_score_that_is_no_number_fails_its_check_and_not_the_dialogue(tmp_path
     assert lost["reason"] == (
         "no check failed, but image_text_match got no answer (the scorer gave no number)"
     )
-    assert run_with(tmp_path, scorers()).computed == 0
+    assert run_with(tmp_path, scorers()).calls.computed == 0
     (told,) = trace.read(tmp_path / "out", "dog")
-    assert math.isnan(told.moments[0].attempts[0].candidates[0].scores["image_text_match"])
+    candidate = told.decisions.outcomes[0].attempts[0].candidates[0]
+    assert candidate.unanswered == {"image_text_match": "the scorer gave no number"}
 
 
 def test_an_image_whose_safety_is_no_number_is_not_kept(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from magid_agents.cli.trace_tree import show
-from magid_agents.dialogue import Decision
+from magid_agents.dialogue import Critique, Decision, Decisions, SharingMoment
 from magid_agents.models.fakes import FakeChat
 from magid_agents.prompts import Message
 from magid_agents.reading import trace
@@ -18,12 +18,13 @@ from tests.fake_run import lines, run, script
 def test_each_attempt_is_told_with_its_verdict(tmp_path: Path) -> None:
     run(tmp_path, "cake")
     (told,) = trace.read(tmp_path / "out")
-    (moment,) = told.moments
-    assert (told.id, moment.utterance, moment.description, moment.rationale) == ("cake", 0, "a cake", "r")
-    first, second = moment.attempts
+    (outcome,) = told.decisions.outcomes
+    assert told.id == "cake"
+    assert outcome.moment == SharingMoment(utterance=0, speaker="A", description="a cake", rationale="r")
+    first, second = outcome.attempts
     assert first.prompt == "cake"
     assert [c.scores["image_text_match"] for c in first.candidates] == [0.2, 0.2]
-    assert first.critique is None
+    assert first.critique == Critique()
     assert first.verdict is not None
     assert (first.verdict.decision, first.verdict.shortfalls[0].check) == (
         Decision.REWRITE,
@@ -31,7 +32,6 @@ def test_each_attempt_is_told_with_its_verdict(tmp_path: Path) -> None:
     )
     assert second.verdict is not None
     assert second.verdict.decision is Decision.ACCEPT
-    assert second.critique is not None
     assert [q.question for q in second.critique.questions] == ["is it there?"]
 
 
@@ -41,24 +41,26 @@ def test_the_trace_agrees_with_the_dataset(tmp_path: Path) -> None:
     for record in lines(tmp_path / "out" / "dialogues.jsonl"):
         images = [image for u in record["utterances"] for image in u["images"]]
         accepted = [
-            (a.prompt, a.candidates[a.verdict.best].image)
-            for m in told[record["id"]].moments
+            (a.prompt, a.candidates[a.verdict.best].sha256)
+            for m in told[record["id"]].decisions.outcomes
             for a in m.attempts
             if a.verdict and a.verdict.decision is Decision.ACCEPT and a.verdict.best is not None
         ]
-        assert accepted == [(image["prompt"], image["path"]) for image in images]
+        assert accepted == [(image["prompt"], image["sha256"]) for image in images]
         given_up = [
             m
-            for m in told[record["id"]].moments
+            for m in told[record["id"]].decisions.outcomes
             if m.attempts[-1].verdict and m.attempts[-1].verdict.decision is Decision.GIVE_UP
         ]
-        assert [m.description for m in given_up] == [d["description"] for d in record["dropped"]]
+        assert [m.moment.description for m in given_up] == [d["description"] for d in record["dropped"]]
 
 
 def test_calls_are_told_as_computed_or_reused(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     (first,) = trace.read(tmp_path / "out")
     run(tmp_path)
+    assert list(trace.read(tmp_path / "out")) == [first]  # nothing was decided again
+    run(tmp_path, sets=["critic.threshold=0.5"], update=True)
     (again,) = trace.read(tmp_path / "out")
     assert (first.spent.reused.calls, again.spent.computed.calls) == (0, 0)
     assert again.spent.reused == first.spent.computed
@@ -68,7 +70,7 @@ def test_calls_are_told_as_computed_or_reused(tmp_path: Path) -> None:
 def test_a_corrected_answer_stands_for_the_one_it_corrects(tmp_path: Path) -> None:
     run(tmp_path, "nonsense")
     (told,) = trace.read(tmp_path / "out")
-    assert told.moments == []
+    assert told.decisions == Decisions()
     assert told.spent.computed.calls == 2
     assert told.failure is not None
     assert told.failure.startswith("scanner: ")
@@ -118,9 +120,9 @@ def test_answered_questions_and_unpainted_prompts_are_told(tmp_path: Path) -> No
     sets = ["critic.critique=critic/questions", "safety.prompt=safety/prompt"]
     run(tmp_path, "cake", chat=FakeChat(asking, vision=True), sets=sets)
     (told,) = trace.read(tmp_path / "out")
-    unsafe, judged = told.moments[0].attempts
-    assert (unsafe.prompt, unsafe.candidates) == ("cake", [])
-    assert unsafe.unpainted == ["the prompt is unsafe (1.00)"]
+    unsafe, judged = told.decisions.outcomes[0].attempts
+    assert (unsafe.prompt, unsafe.candidates) == ("cake", ())
+    assert unsafe.unpainted == "the prompt is unsafe (1.00, at most 0.5)"
     assert judged.critique is not None
     assert [(q.question, q.satisfied, q.yes_probability) for q in judged.critique.questions] == [
         ("Is there a cake?", True, 1.0),
@@ -140,13 +142,13 @@ def test_a_check_without_an_answer_is_told(tmp_path: Path) -> None:
 
     run(tmp_path, "cake", chat=FakeChat(refusing), sets=["safety.prompt=safety/prompt"])
     (told,) = trace.read(tmp_path / "out")
-    assert {why for a in told.moments[0].attempts for why in a.unpainted} == {
-        "the prompt counts as unsafe, its check got no answer"
-    }
+    why = "its check got no answer (safety/prompt: the answer is neither Yes nor No)"
+    unpainted = {attempt.unpainted for attempt in told.decisions.outcomes[0].attempts}
+    assert unpainted == {f"the prompt counts as unsafe, {why}"}
     run(tmp_path, "dog", chat=FakeChat(refusing), out=tmp_path / "other")
     (told,) = trace.read(tmp_path / "other")
-    reasons = [a.verdict.reason for a in told.moments[0].attempts if a.verdict]
-    assert reasons
-    assert all("critique got no answer (nothing was asked)" in reason for reason in reasons[:-1])
-    assert told.moments[0].dropped
-    assert "critique got no answer (ask at least one question)" in told.moments[0].dropped
+    (outcome,) = told.decisions.outcomes
+    reasons = [attempt.verdict.reason for attempt in outcome.attempts if attempt.verdict]
+    reasons += [outcome.dropped.reason] if outcome.dropped else []
+    assert len(reasons) == 3
+    assert all("critique got no answer (ask at least one question)" in reason for reason in reasons)

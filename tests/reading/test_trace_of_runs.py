@@ -17,6 +17,7 @@ from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.reading import trace
 from magid_agents.reading.trace import DialogueTrace
+from magid_agents.store.rundir import image_name
 from tests import fake_run
 from tests.fake_run import lines, run, script, write_input
 
@@ -28,9 +29,9 @@ def told(out: Path) -> dict[str, DialogueTrace]:
 def accepted(out: Path) -> list[str]:
     """The images that the trace says were accepted, in its order."""
     return [
-        attempt.candidates[attempt.verdict.best].image
+        image_name(attempt.candidates[attempt.verdict.best].sha256)
         for one in trace.read(out)
-        for moment in one.moments
+        for moment in one.decisions.outcomes
         for attempt in moment.attempts
         if attempt.verdict
         and attempt.verdict.decision is Decision.ACCEPT
@@ -59,7 +60,7 @@ def with_policy(unsafe: str) -> Callable[[Settings], AbstractContextManager[Mode
 def test_a_policy_models_judgement_is_told(tmp_path: Path, answer: str, unsafe: float) -> None:
     policy = ["safety.policy.provider=openai", "safety.policy.vision=true", "safety.review_share=1"]
     run(tmp_path, "dog", sets=policy, open_models=with_policy(answer))
-    (moment,) = told(tmp_path / "out")["dog"].moments
+    (moment,) = told(tmp_path / "out")["dog"].decisions.outcomes
     assert [c.scores["unsafe"] for a in moment.attempts for c in a.candidates][:2] == [unsafe, unsafe]
     assert accepted(tmp_path / "out") == in_dataset(tmp_path / "out")
 
@@ -69,16 +70,18 @@ def test_what_a_graph_kept_is_told_as_accepted(tmp_path: Path, graph: str) -> No
     run(tmp_path, "dog", "cake", "fog", sets=[f"graph={graph}"])
     assert accepted(tmp_path / "out") == in_dataset(tmp_path / "out") != []
     for one in trace.read(tmp_path / "out"):
-        (moment,) = one.moments
+        (moment,) = one.decisions.outcomes
         assert all(attempt.verdict for attempt in moment.attempts)
-        assert moment.dropped is None or moment.attempts[-1].verdict.reason == moment.dropped  # type: ignore[union-attr]  # asserted above
+        if moment.dropped is not None:
+            assert [a.verdict.reason for a in moment.attempts if a.verdict][-1:] == [moment.dropped.reason]
 
 
 def test_a_dropped_moment_is_told_with_its_reason(tmp_path: Path) -> None:
     run(tmp_path, "fog")
     (record,) = lines(tmp_path / "out" / "dialogues.jsonl")
-    (moment,) = told(tmp_path / "out")["fog"].moments
-    assert moment.dropped == record["dropped"][0]["reason"]
+    (moment,) = told(tmp_path / "out")["fog"].decisions.outcomes
+    assert moment.dropped is not None
+    assert moment.dropped.reason == record["dropped"][0]["reason"]
     assert [a.verdict.decision for a in moment.attempts if a.verdict] == [Decision.REWRITE, Decision.GIVE_UP]
 
 
@@ -94,7 +97,7 @@ class FirstIsLast(FakePainter):
 
 def test_candidates_are_told_in_their_order_whenever_they_were_painted(tmp_path: Path) -> None:
     run(tmp_path, "dog", painter=FirstIsLast(), sets=["budget.candidates=3"])
-    (moment,) = told(tmp_path / "out")["dog"].moments
+    (moment,) = told(tmp_path / "out")["dog"].decisions.outcomes
     (attempt,) = moment.attempts
     assert attempt.verdict is not None
     assert attempt.verdict.best == 0  # of equals, the first
@@ -116,8 +119,8 @@ def test_a_dialogue_costs_what_was_computed_for_it(tmp_path: Path) -> None:
     outcome = run(tmp_path, sets=prices)
     spent = [one.spent for one in trace.read(tmp_path / "out")]
     assert sum(s.computed.cost for s in spent) == pytest.approx(outcome.cost)
-    assert sum(s.computed.calls for s in spent) == outcome.computed
-    assert sum(s.reused.calls for s in spent) == outcome.reused > 0
+    assert sum(s.computed.calls for s in spent) == outcome.calls.computed
+    assert sum(s.reused.calls for s in spent) == outcome.calls.reused > 0
     assert max(s.computed.tokens for s in spent) > min(s.computed.tokens for s in spent)
 
 

@@ -18,7 +18,7 @@ def test_a_moved_input_and_a_moved_directory_go_on(tmp_path: Path) -> None:
     here.mkdir()
     run(here, "dog", "cat")
     shutil.move(here, there)
-    assert run(there).computed == 0
+    assert run(there).calls.computed == 0
     (recorded,) = json.loads((there / "out" / "run.json").read_text())["inputs"]
     assert recorded["name"] == "in.jsonl"
     assert recorded["path"] == str(there / "in.jsonl")
@@ -29,7 +29,7 @@ def test_an_input_that_grew_at_its_end_goes_on(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     write_input(tmp_path / "in.jsonl", "dog", "cat")
     outcome = run(tmp_path)
-    assert outcome.reused > 0
+    assert outcome.calls.dialogues == 1
     assert [record["id"] for record in lines(tmp_path / "out" / "dialogues.jsonl")] == ["dog", "cat"]
     write_input(tmp_path / "in.jsonl", "dog")  # what was taken up is part of the input now
     with pytest.raises(RunDirError, match=r"input in\.jsonl was changed"):
@@ -69,7 +69,7 @@ def test_a_pipe_is_read_once_and_its_run_can_be_repeated(tmp_path: Path) -> None
         writer = feed(pipe, content)
         outcome = run(tmp_path, inputs=[pipe])
         writer.join()
-        assert (outcome.computed > 0) is expected
+        assert (outcome.calls.computed > 0) is expected
     assert [record["id"] for record in lines(tmp_path / "out" / "dialogues.jsonl")] == ["dog", "cat"]
     (recorded,) = json.loads((tmp_path / "out" / "run.json").read_text())["inputs"]
     assert (recorded["name"], recorded["sha256"]) == ("pipe", None)

@@ -122,7 +122,7 @@ def test_a_directory_of_the_first_schema_is_resumed(first_schema: Path) -> None:
     assert [file["sha256"] is not None for file in now["inputs"]] == [True]
     first = now["sessions"][0]
     assert first["versions"] == before["versions"]
-    assert first["calls"] == before["calls"]
+    assert first["calls"] == before["calls"] | {"dialogues": 0}
     assert first["started"].startswith(before["started"][:19])
     assert [record["id"] for record in lines(first_schema / "out" / "dialogues.jsonl")] == [
         record["id"] for record in dataset
@@ -139,7 +139,7 @@ def test_a_directory_of_the_second_schema_asks_nothing_and_no_update(second_sche
     painter = FakePainter()
     prompts = second_schema / "prompts"
     outcome = run(second_schema, chat=Deaf(script), painter=painter, prompts=prompts, sets=SECOND_SETS)
-    assert (outcome.computed, painter.calls) == (0, 0)
+    assert (outcome.calls.computed, painter.calls) == (0, 0)
     assert (second_schema / "out" / "dialogues.jsonl").read_bytes() == before
     recorded = manifest.load(RunDir(second_schema / "out"))
     assert recorded is not None
@@ -171,9 +171,28 @@ def test_a_directory_of_the_second_schema_names_what_differs_by_its_name_now(sec
 
 def test_a_directory_of_the_second_schema_is_traced_as_it_lies(second_schema: Path) -> None:
     cake, fog = trace.read(second_schema / "out")
-    verdicts = [a.verdict.decision for m in cake.moments for a in m.attempts if a.verdict]
-    assert verdicts == [Decision.REWRITE, Decision.ACCEPT]
-    assert [moment.dropped for moment in fog.moments] == ["image_text_match 0.200 against 0.500"]
+    assert [
+        (o.illustration.attempts, len(o.attempts)) for o in cake.decisions.outcomes if o.illustration
+    ] == [(2, 0)]
+    assert [o.dropped.reason for o in fog.decisions.outcomes if o.dropped] == [
+        "image_text_match 0.200 against 0.500"
+    ]
+    assert len(cake.calls) > len(fog.calls) > 0
+
+
+def test_the_same_command_records_the_attempts_of_a_directory_of_the_second_schema(
+    second_schema: Path,
+) -> None:
+    run(second_schema, chat=Deaf(script), prompts=second_schema / "prompts", sets=SECOND_SETS)
+    cake, fog = trace.read(second_schema / "out")
+    decided = [
+        [a.verdict.decision for o in one.decisions.outcomes for a in o.attempts if a.verdict]
+        for one in (cake, fog)
+    ]
+    assert decided == [
+        [Decision.REWRITE, Decision.ACCEPT],
+        [Decision.REWRITE, Decision.GIVE_UP],
+    ]
 
 
 def test_a_directory_of_a_newer_version_or_a_broken_one_is_refused(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_whole_can_be_run_again_and_asks_only_what_failed(tmp_path: Path) ->
     merge(parts(tmp_path), tmp_path / "merged")
     chat = FakeChat(fake_run.script)
     again = fake_run.run(tmp_path, out=tmp_path / "merged", chat=chat)
-    assert chat.calls == again.computed == 2  # an answer that failed its dialogue, and its correction
+    assert chat.calls == again.calls.computed == 2  # an answer that failed its dialogue, and its correction
     assert again.counts.dialogues == 10
 
 

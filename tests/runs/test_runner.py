@@ -21,6 +21,8 @@ from magid_agents.models.endpoint import EndpointUnavailable
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
 from magid_agents.prompts import Message
 from magid_agents.runs import runner
+from magid_agents.runs.dialogue_call import DialogueRunner
+from magid_agents.runs.graph_loader import Topology
 from magid_agents.runs.outage import Outage
 from magid_agents.store.journal import Journal
 from magid_agents.store.results import Counts, Results
@@ -86,7 +88,7 @@ def run(
                     meter=Meter(settings),
                 )
                 with Results(directory) as results:
-                    await runner.run(records, topology, services, results)
+                    await runner.run(records, DialogueRunner(Topology(topology, "g"), "", services), results)
                 return results.counts
 
     return asyncio.run(main())

@@ -36,8 +36,8 @@ def test_the_same_command_again_computes_nothing_and_changes_nothing(tmp_path: P
     first = run(tmp_path, "dog", "cake", "fog", "silence")
     dataset = (tmp_path / "out" / "dialogues.jsonl").read_bytes()
     again = run(tmp_path)
-    assert first.computed > 0
-    assert (again.computed, again.counts.dialogues) == (0, 4)
+    assert first.calls.computed > 0
+    assert (again.calls.computed, again.counts.dialogues) == (0, 4)
     assert (tmp_path / "out" / "dialogues.jsonl").read_bytes() == dataset
     assert (first.counts.accepted, first.counts.rewritten, first.counts.dropped) == (2, 1, 1)
     assert first.counts.without_image == 2
@@ -69,14 +69,14 @@ def test_what_was_made_otherwise_is_refused_with_the_difference_and_the_ways_out
 def test_what_changes_only_the_speed_is_no_difference(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     sets = ["concurrency=2", "chat.timeout=5", "painter.batch=1", "scorers.unsafe.device=cpu"]
-    assert run(tmp_path, sets=sets).computed == 0
+    assert run(tmp_path, sets=sets).calls.computed == 0
 
 
 def test_more_of_the_same_input_is_taken_up(tmp_path: Path) -> None:
     run(tmp_path, "dog", "cat", "cow", limit=1)
     more = run(tmp_path, limit=3)
     assert [r["id"] for r in lines(tmp_path / "out" / "dialogues.jsonl")] == ["dog", "cat", "cow"]
-    assert more.reused > 0
+    assert more.calls.dialogues == 1
 
 
 def test_update_recomputes_only_what_depends_on_the_edit(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_update_recomputes_only_what_depends_on_the_edit(tmp_path: Path) -> None
 def test_answers_and_images_of_another_run_are_taken_over(tmp_path: Path) -> None:
     first = run(tmp_path, "dog", "cake")
     again = run(tmp_path, out=tmp_path / "new", reuse=[tmp_path / "out"])
-    assert (again.computed, again.reused) == (0, first.computed + first.reused)
+    assert (again.calls.computed, again.calls.reused) == (0, first.calls.computed + first.calls.reused)
     shutil.rmtree(tmp_path / "out")
     (dog, _) = lines(tmp_path / "new" / "dialogues.jsonl")
     assert (tmp_path / "new" / dog["utterances"][0]["images"][0]["path"]).exists()
@@ -101,8 +101,8 @@ def test_answers_and_images_of_another_run_are_taken_over(tmp_path: Path) -> Non
 def test_fresh_begins_anew(tmp_path: Path) -> None:
     first = run(tmp_path, "dog")
     again = run(tmp_path, fresh=True, sets=["budget.candidates=1"])
-    assert again.computed > 0
-    assert first.computed > 0
+    assert again.calls.computed > 0
+    assert first.calls.computed > 0
 
 
 def test_an_image_that_is_gone_is_painted_again(tmp_path: Path) -> None:

@@ -64,6 +64,6 @@ def test_a_server_is_probed_once_for_all_parts_and_never_again(tmp_path: Path) -
         asked = len(api.asked)
         again = run_parts(tmp_path, api, *reversed(PARTS))
     assert len(api.asked) == asked
-    assert all(outcome.computed > 0 for outcome in first)
-    assert [outcome.computed for outcome in again] == [0, 0]
+    assert all(outcome.calls.computed > 0 for outcome in first)
+    assert [outcome.calls.computed for outcome in again] == [0, 0]
     assert [outcome.cost for outcome in reversed(again)] == [outcome.cost for outcome in first]

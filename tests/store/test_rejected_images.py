@@ -13,7 +13,7 @@ from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
 from magid_agents.reading import trace
 from magid_agents.runs.merge import merge
 from magid_agents.runs.shards import Shard
-from magid_agents.store.rundir import KEPT, REJECTED
+from magid_agents.store.rundir import KEPT, REJECTED, RunDir
 from magid_agents.thresholds import Threshold
 from tests import fake_run
 
@@ -72,7 +72,7 @@ def test_a_resumed_run_paints_no_rejected_image_again(tmp_path: Path) -> None:
     out, painter = tmp_path / "out", FakePainter()
     fake_run.run(tmp_path, *THINGS, open_models=with_threshold(0.5))
     before = images(out, KEPT), images(out, REJECTED)
-    assert fake_run.run(tmp_path, open_models=with_threshold(0.5, painter)).computed == 0
+    assert fake_run.run(tmp_path, open_models=with_threshold(0.5, painter)).calls.computed == 0
     fake_run.run(tmp_path, open_models=with_threshold(0.5, painter), out=tmp_path / "other", reuse=[out])
     assert painter.calls == 0
     for path in (out, tmp_path / "other"):
@@ -112,9 +112,9 @@ def test_the_trace_names_each_image_where_it_lies(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fake_run.run(tmp_path, *THINGS, open_models=with_threshold(0.5))
     shown = [
-        candidate.image
+        RunDir(out).image_name_of(candidate.sha256)
         for dialogue in trace.read(out)
-        for moment in dialogue.moments
+        for moment in dialogue.decisions.outcomes
         for attempt in moment.attempts
         for candidate in attempt.candidates
     ]
@@ -131,4 +131,6 @@ def test_parts_are_merged_with_their_rejected_images(tmp_path: Path) -> None:
     fake_run.run(tmp_path, open_models=with_threshold(0.5))
     for folder in (KEPT, REJECTED):
         assert images(tmp_path / "merged", folder) == images(tmp_path / "out", folder) != set()
-    assert fake_run.run(tmp_path, open_models=with_threshold(0.5), out=tmp_path / "merged").computed == 0
+    assert (
+        fake_run.run(tmp_path, open_models=with_threshold(0.5), out=tmp_path / "merged").calls.computed == 0
+    )

@@ -1,0 +1,112 @@
+"""The calls of a dialogue as the journal has them, and what they took."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from magid_agents.agents.state import DIALOGUE, attempt_of
+
+
+@dataclass(frozen=True)
+class RecordedCall:
+    """One call: its step in the dialogue, what was asked of which model, what came back, what it took."""
+
+    step: str
+    kind: str
+    model: str
+    key: str
+    request: Mapping[str, Any]
+    answer: Any
+    usage: Mapping[str, float]
+    began: float | None  # seconds since 1970; None if it was made before this was kept
+    waited_s: float
+    served_s: float
+    reused: bool  # from a journal, or computed for another dialogue
+    rejected: str | None  # why the answer must not be used again
+
+    @property
+    def tokens(self) -> int:
+        return int(sum(value for unit, value in self.usage.items() if unit.endswith("_tokens")))
+
+    @property
+    def cost(self) -> float:
+        """Dollars."""
+        return self.usage.get("cost", 0.0)
+
+    @property
+    def attempt(self) -> tuple[int, int] | None:
+        """Utterance and number of the attempt it belongs to, 1 the first; None if to none."""
+        return attempt_of(self.step)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What some calls took together, whatever ran side by side."""
+
+    calls: int
+    seconds: float  # of service; waiting for its turn aside
+    tokens: int
+    cost: float  # dollars
+
+    @classmethod
+    def of(cls, calls: Sequence[RecordedCall]) -> Self:
+        return cls(
+            calls=len(calls),
+            seconds=sum(c.served_s for c in calls),
+            tokens=sum(c.tokens for c in calls),
+            cost=sum(c.cost for c in calls),
+        )
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The calls that were made for an attempt or a dialogue, and those whose answers were there already.
+
+    A run computes each call for one dialogue only, so what was computed adds up over all dialogues.
+    """
+
+    computed: Totals
+    reused: Totals
+
+    @classmethod
+    def of(cls, calls: Iterable[RecordedCall]) -> Self:
+        every = list(calls)
+        return cls(Totals.of([c for c in every if not c.reused]), Totals.of([c for c in every if c.reused]))
+
+
+def read_calls(db: sqlite3.Connection, dialogue: str) -> list[RecordedCall]:
+    """Return the calls to models that a dialogue used, in the order in which they were answered."""
+    rows = db.execute(
+        "SELECT step, kind, model, key, request, answer, usage, began, waited_s, served_s, reused, rejected"
+        " FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step <> ? ORDER BY seq",
+        (dialogue, DIALOGUE),
+    )
+    return [_call(row) for row in rows]
+
+
+def read_dialogue_answer(db: sqlite3.Connection, dialogue: str) -> dict[str, Any] | None:
+    """Return the recorded answer of the dialogue's whole run; None if it has not finished."""
+    row = db.execute(
+        "SELECT answer FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step = ?", (dialogue, DIALOGUE)
+    ).fetchone()
+    return json.loads(row[0]) if row else None
+
+
+def _call(row: Sequence[Any]) -> RecordedCall:
+    step, kind, model, key, request, answer, usage, began, waited_s, served_s, reused, rejected = row
+    return RecordedCall(
+        step,
+        kind,
+        model,
+        key,
+        json.loads(request),
+        json.loads(answer),
+        json.loads(usage),
+        began,
+        waited_s,
+        served_s,
+        bool(reused),
+        rejected,
+    )

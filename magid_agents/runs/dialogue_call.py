@@ -1,0 +1,105 @@
+"""One dialogue through a graph, as one journaled call.
+
+Its key is the dialogue, the graph and everything else that decides the result; its answer is the finished
+record together with every decision on the way. So a finished dialogue costs one look-up, and whoever shows a
+decision reads what was decided.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from magid_agents.agents.assemble import decisions
+from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.state import DIALOGUE
+from magid_agents.dialogue import Dialogue
+from magid_agents.errors import MagidError, StopRun
+from magid_agents.models.endpoint import EndpointUnavailable
+from magid_agents.runs.graph_loader import Topology
+from magid_agents.store.journal import Answer, Call, StepRef
+from magid_agents.store.results import Failure, Unanswered, is_record
+
+STEPS_PER_ATTEMPT = 25  # of a graph, before LangGraph takes it for one that never ends
+
+
+@dataclass(frozen=True)
+class DialogueRunner:
+    """Runs dialogues through a graph with the same services.
+
+    `depends_on` stands for everything besides dialogue and graph that decides a result
+    (provenance.digest).
+    """
+
+    graph: Topology
+    depends_on: str
+    services: Services
+
+    async def run(self, dialogue: Dialogue) -> dict[str, Any] | Failure:
+        """Return the finished record, or why there is none. Raises StopRun for what ends the whole run."""
+        journal = self.services.journal
+        try:
+            answer = await journal.get_or_compute(
+                self._call(dialogue),
+                compute=lambda: self._compute(dialogue),
+                step=StepRef(dialogue.id, DIALOGUE),
+                is_valid=self._has_images,
+                latest_only=True,
+            )
+        except Exception as raised:
+            error = _unwrap(raised)
+            if isinstance(error, StopRun):
+                raise error from None
+            text = str(error) if isinstance(error, MagidError) else f"{type(error).__name__}: {error}"
+            raw = ""
+            if isinstance(error, InvalidAnswer):
+                raw = error.raw
+                await journal.reject(error.keys, text)  # the next run asks again
+            kind = Unanswered if isinstance(error, EndpointUnavailable) else Failure
+            return kind(dialogue.id, _stage(raised), text, raw)
+        record: dict[str, Any] = answer.value["record"]
+        return record
+
+    def _call(self, dialogue: Dialogue) -> Call:
+        request = {
+            "id": dialogue.id,
+            "source": dialogue.source,
+            "utterances": [[u.speaker, u.text] for u in dialogue.utterances],
+            "depends_on": self.depends_on,
+        }
+        return Call(DIALOGUE, self.graph.identity, request)
+
+    async def _compute(self, dialogue: Dialogue) -> Answer:
+        await self.services.journal.begin(dialogue.id)
+        limit = STEPS_PER_ATTEMPT * (self.services.settings.budget.attempts + 1)
+        state = await self.graph.graph.ainvoke(
+            {"dialogue": dialogue}, config={"recursion_limit": limit}, context=self.services
+        )
+        record = state.get("record")
+        if not is_record(record):
+            raise MagidError(
+                f"graph {self.graph.identity}: ends without a finished record; its last node must return "
+                '{"record": {"id": ..., "utterances": [...], "dropped": [...]}}, as assemble does'
+            )
+        decided = decisions(state).model_dump(exclude_defaults=True)
+        return Answer({"record": record, "decisions": decided})
+
+    def _has_images(self, value: Mapping[str, Any]) -> bool:
+        outcomes = value["decisions"].get("outcomes", [])
+        kept = [outcome["illustration"] for outcome in outcomes if "illustration" in outcome]
+        return all(self.services.run_dir.has_image(illustration["sha256"]) for illustration in kept)
+
+
+def _unwrap(error: Exception) -> Exception:
+    """Return one of the errors that a node's tasks raised together, first of all one that ends the run."""
+    while isinstance(error, ExceptionGroup):
+        error = (error.subgroup(StopRun) or error).exceptions[0]
+    return error
+
+
+def _stage(error: Exception) -> str:
+    """Return the node that raised, which LangGraph names in the exception's notes, the innermost first."""
+    for note in getattr(error, "__notes__", []):
+        if named := re.search(r"During task with name '([^']+)'", note):
+            return named[1]
+    return "run"
