@@ -2,9 +2,10 @@
 
 `python -m benchmarks.orchestration [--dialogues N]` runs the same shape three ways in turn, several rounds:
 a bare LangGraph of the loop's states and edges whose nodes hand on a constant, the same with LangGraph's own
-AsyncSqliteSaver, and this project's loop with its durable journal, images and result files. Every dialogue
-has two sharing moments of two attempts each. Rows are medians of the rounds and ratios to the bare one;
-seconds are CPU seconds of the process, all threads.
+AsyncSqliteSaver, and this project's loop with its durable journal, images and result files; then it runs the
+finished run once more, whose dialogues are looked up. Every dialogue has two sharing moments of two attempts
+each. Rows are medians of the rounds and ratios to the bare one; seconds are CPU seconds of the process, all
+threads.
 """
 
 import argparse
@@ -108,10 +109,11 @@ def saver(folder: Path, dialogues: Sequence[Dialogue]) -> None:
     asyncio.run(saved(folder, dialogues))
 
 
-def ours(folder: Path, dialogues: int) -> None:
+def ours(folder: Path, dialogues: int, finished_before: int = 0) -> None:
     request = worlds.request(folder, dialogues, **{"budget.candidates": 1, "concurrency": IN_FLIGHT})
-    counts = session.run(request, open_models=worlds.fakes(FakePainter, attempts=ATTEMPTS)).counts
-    assert counts.rewritten == worlds.MOMENTS * dialogues, counts
+    done = session.run(request, open_models=worlds.fakes(FakePainter, attempts=ATTEMPTS))
+    assert done.counts.rewritten == worlds.MOMENTS * dialogues, done
+    assert done.calls.dialogues == finished_before, done
 
 
 def cpu(work: Any) -> float:
@@ -141,6 +143,7 @@ def main() -> None:
                 ("bare LangGraph", lambda: asyncio.run(through(bare().compile(), dialogues))),
                 ("with AsyncSqliteSaver", partial(saver, there, dialogues)),
                 ("magid with its journal", partial(ours, there, args.dialogues)),
+                ("the same, met again", partial(ours, there, args.dialogues, args.dialogues)),
             ):
                 rows.setdefault(row, []).append(cpu(work))
     title = f"{args.dialogues} dialogues, 2 images, 2 attempts, median of {args.rounds} rounds"

@@ -22,11 +22,10 @@ from magid_agents.errors import MagidError
 from magid_agents.formats.records import RecordError, validate_dialogue
 from magid_agents.prompts import Prompt
 from magid_agents.runs import graph_loader
+from magid_agents.runs.dialogue_call import walk
 from magid_agents.runs.shared_services import SharedServices
 from magid_agents.store.rundir import RunDir, RunDirError
 from magid_agents.validation import explain
-
-STEPS_PER_ATTEMPT = 25  # of a graph, before LangGraph takes it for one that never ends
 
 
 class RunFailed(RuntimeError):
@@ -119,10 +118,8 @@ def serve(name: str, services: SharedServices = _services) -> Any:
 
 async def _walk(graph: Any, dialogue: Dialogue, services: Services) -> dict[str, Any]:
     """Return the record of a dialogue that goes through every node, also if it was finished before."""
-    await services.journal.begin(dialogue.id)
-    limit = STEPS_PER_ATTEMPT * (services.settings.budget.attempts + 1)
     try:
-        state = await graph.ainvoke({"dialogue": dialogue}, {"recursion_limit": limit}, context=services)
+        state = await walk(graph, dialogue, services)
     except InvalidAnswer as error:
         await services.journal.reject(error.keys, str(error))  # the next run asks again
         raise

@@ -92,7 +92,7 @@ def test_the_record_is_that_of_the_command_and_its_images_are_in_the_run_directo
 
 def test_a_run_of_the_command_takes_over_what_was_done(tmp_path: Path) -> None:
     run(dialogue("cake"), context(tmp_path / "out"))
-    assert fake_run.run(tmp_path, "cake").computed == 0
+    assert fake_run.run(tmp_path, "cake").calls.computed == 0
 
 
 def test_answers_of_another_run_are_taken_over(tmp_path: Path) -> None:

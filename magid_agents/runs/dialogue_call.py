@@ -23,6 +23,16 @@ from magid_agents.store.results import Failure, Unanswered, is_record
 STEPS_PER_ATTEMPT = 25  # of a graph, before LangGraph takes it for one that never ends
 
 
+async def walk(graph: Any, dialogue: Dialogue, services: Services) -> Mapping[str, Any]:
+    """Take a dialogue through every node of a graph and return its final state. Raises what a node raises."""
+    await services.journal.begin(dialogue.id)
+    limit = STEPS_PER_ATTEMPT * (services.settings.budget.attempts + 1)
+    state: Mapping[str, Any] = await graph.ainvoke(
+        {"dialogue": dialogue}, config={"recursion_limit": limit}, context=services
+    )
+    return state
+
+
 @dataclass(frozen=True)
 class DialogueRunner:
     """Runs dialogues through a graph with the same services.
@@ -70,11 +80,7 @@ class DialogueRunner:
         return Call(DIALOGUE, self.graph.identity, request)
 
     async def _compute(self, dialogue: Dialogue) -> Answer:
-        await self.services.journal.begin(dialogue.id)
-        limit = STEPS_PER_ATTEMPT * (self.services.settings.budget.attempts + 1)
-        state = await self.graph.graph.ainvoke(
-            {"dialogue": dialogue}, config={"recursion_limit": limit}, context=self.services
-        )
+        state = await walk(self.graph.graph, dialogue, self.services)
         record = state.get("record")
         if not is_record(record):
             raise MagidError(
