@@ -34,7 +34,7 @@ from magid_agents.agents.state import MomentOutput, MomentState, dropped
 
 
 async def ask(state: MomentState) -> MomentOutput:
-    return {"outcomes": [dropped(state["moment"], interrupt(state["moment"].description))]}
+    return {"outcomes": [dropped(state, interrupt(state["moment"].description))]}
 
 
 graph = build_dialogue_graph(ask, "own")
