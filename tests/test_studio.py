@@ -206,7 +206,8 @@ def test_a_node_may_ask_a_person_where_there_is_a_checkpointer(tmp_path: Path) -
     thread = {"configurable": {"thread_id": "1"}}
 
     async def main() -> Any:
-        given = context(tmp_path / "out")
+        # A graph of one's own may use a prompt in its own way.
+        given = context(tmp_path / "out", "writer.write=scanner/zero_shot")
         asked = await graph.ainvoke({"dialogue": dialogue("dog")}, thread, context=given)
         (question,) = asked["__interrupt__"]
         assert question.value == "a dog"

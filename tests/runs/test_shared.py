@@ -10,10 +10,12 @@ from magid_agents.runs.shared import Opener, Shared
 
 
 class Door:
-    """Counts how often it was opened and closed, and may be slow or stuck."""
+    """Counts how often it was opened and closed; locked, it neither opens nor closes."""
 
-    def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
-        self.seconds, self.error = seconds, error
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.unlocked = asyncio.Event()
+        self.unlocked.set()
         self.opened = self.closed = 0
 
     @property
@@ -23,12 +25,12 @@ class Door:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Door"]:
         assert not self.is_open
-        await asyncio.sleep(self.seconds)
+        await self.unlocked.wait()
         if self.error:
             raise self.error
         self.opened += 1
         yield self
-        await asyncio.sleep(self.seconds)
+        await self.unlocked.wait()
         self.closed += 1
 
 
@@ -43,9 +45,15 @@ async def leave(use: AbstractAsyncContextManager[Door]) -> None:
     await use.__aexit__(None, None, None)
 
 
+async def settle() -> None:
+    """Let every task go on until it waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 def test_all_users_share_one_and_the_last_closes_it() -> None:
     async def main() -> None:
-        shared, door = Shared[Door](), Door(seconds=0.01)
+        shared, door = Shared[Door](), Door()
         first, second = await asyncio.gather(enter(shared, door), enter(shared, door))
         await leave(first)
         assert (door.opened, door.is_open) == (1, True)
@@ -57,11 +65,16 @@ def test_all_users_share_one_and_the_last_closes_it() -> None:
 
 def test_who_comes_while_it_closes_gets_a_new_one() -> None:
     async def main() -> None:
-        shared, door = Shared[Door](), Door(seconds=0.01)
-        closing = asyncio.create_task(leave(await enter(shared, door)))
-        await asyncio.sleep(0.001)
-        assert door.is_open
-        await leave(await enter(shared, door))
+        shared, door = Shared[Door](), Door()
+        first = await enter(shared, door)
+        door.unlocked.clear()
+        closing = asyncio.create_task(leave(first))
+        await settle()
+        coming = asyncio.create_task(enter(shared, door))
+        await settle()
+        assert door.opened == 1
+        door.unlocked.set()
+        await leave(await coming)
         await closing
         assert (door.opened, door.closed) == (2, 2)
 
@@ -70,10 +83,13 @@ def test_who_comes_while_it_closes_gets_a_new_one() -> None:
 
 def test_a_user_who_is_cancelled_while_it_opens_takes_it_from_nobody() -> None:
     async def main() -> None:
-        shared, door = Shared[Door](), Door(seconds=0.01)
+        shared, door = Shared[Door](), Door()
+        door.unlocked.clear()
         cancelled, other = (asyncio.create_task(enter(shared, door)) for _ in range(2))
-        await asyncio.sleep(0.001)
+        await settle()
         cancelled.cancel()
+        await settle()
+        door.unlocked.set()
         await leave(await other)
         assert (door.opened, door.closed) == (1, 1)
 
@@ -82,10 +98,13 @@ def test_a_user_who_is_cancelled_while_it_opens_takes_it_from_nobody() -> None:
 
 def test_it_is_closed_though_its_only_user_is_cancelled_while_it_opens() -> None:
     async def main() -> Door:
-        shared, door = Shared[Door](), Door(seconds=0.01)
+        shared, door = Shared[Door](), Door()
+        door.unlocked.clear()
         user = asyncio.create_task(enter(shared, door))
-        await asyncio.sleep(0.001)
+        await settle()
         user.cancel()
+        await settle()
+        door.unlocked.set()
         await asyncio.wait([user])
         await leave(await enter(shared, door))
         return door
@@ -96,7 +115,7 @@ def test_it_is_closed_though_its_only_user_is_cancelled_while_it_opens() -> None
 
 def test_a_failure_to_open_is_everybodys_and_the_next_one_tries_again() -> None:
     async def main() -> None:
-        shared, door = Shared[Door](), Door(seconds=0.01, error=ValueError("locked"))
+        shared, door = Shared[Door](), Door(error=ValueError("locked"))
         results = await asyncio.gather(*(enter(shared, door) for _ in range(2)), return_exceptions=True)
         assert [str(result) for result in results] == ["locked", "locked"]
         door.error = None
