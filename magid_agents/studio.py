@@ -102,7 +102,7 @@ def serve(name: str, services: SharedServices = _services) -> Any:
             # Files are read, and a relative path is made absolute, in a thread.
             plan = await asyncio.to_thread(_plan, runtime.context or Context(), name)
             async with services.use(*plan) as used:
-                record = await _walk(graph, dialogue, used)
+                record = await _record(graph, dialogue, used)
         except MagidError as error:
             raise RunFailed(str(error)) from error
         return Output(record=record, out=str(plan.directory.path))
@@ -116,7 +116,7 @@ def serve(name: str, services: SharedServices = _services) -> Any:
     )
 
 
-async def _walk(graph: Any, dialogue: Dialogue, services: Services) -> dict[str, Any]:
+async def _record(graph: Any, dialogue: Dialogue, services: Services) -> dict[str, Any]:
     """Return the record of a dialogue that goes through every node, also if it was finished before."""
     try:
         state = await walk(graph, dialogue, services)

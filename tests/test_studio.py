@@ -39,6 +39,13 @@ async def ask(state: MomentState) -> MomentOutput:
 
 graph = build_dialogue_graph(ask, "own")
 """
+GRAPH_WITHOUT_RECORD = """
+from langgraph.graph import START, StateGraph
+
+from magid_agents.agents.state import DialogueState
+
+graph = StateGraph(DialogueState).add_node("idle", lambda state: {}).add_edge(START, "idle").compile()
+"""
 
 
 def dialogue(thing: str) -> dict[str, Any]:
@@ -197,6 +204,13 @@ def test_nothing_blocks_the_event_loop(tmp_path: Path, thing: str, kept: bool) -
     result = run(dialogue(thing), context(tmp_path), graph)
     assert bool(result["record"]["utterances"][0]["images"]) is kept
     assert any((tmp_path / "rejected").glob("*/*.png")) is not kept
+
+
+def test_a_graph_without_a_record_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(GRAPH_WITHOUT_RECORD)
+    graph = studio.serve(f"{tmp_path}/own.py:graph", studio_graphs.services)
+    with pytest.raises(RunFailed, match=r"own\.py:graph: ends without a finished record"):
+        run(dialogue("dog"), context(tmp_path / "out"), graph)
 
 
 def test_a_node_may_ask_a_person_where_there_is_a_checkpointer(tmp_path: Path) -> None:

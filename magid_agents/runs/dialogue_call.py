@@ -24,12 +24,20 @@ STEPS_PER_ATTEMPT = 25  # of a graph, before LangGraph takes it for one that nev
 
 
 async def walk(graph: Any, dialogue: Dialogue, services: Services) -> Mapping[str, Any]:
-    """Take a dialogue through every node of a graph and return its final state. Raises what a node raises."""
+    """Take a dialogue through every node of a graph and return its final state.
+
+    Raises what a node raises, and MagidError if the state has no finished record.
+    """
     await services.journal.begin(dialogue.id)
     limit = STEPS_PER_ATTEMPT * (services.settings.budget.attempts + 1)
     state: Mapping[str, Any] = await graph.ainvoke(
         {"dialogue": dialogue}, config={"recursion_limit": limit}, context=services
     )
+    if not is_record(state.get("record")):
+        raise MagidError(
+            f"graph={services.settings.graph}: ends without a finished record; its last node must return "
+            '{"record": {"id": ..., "utterances": [...], "dropped": [...]}}, as assemble does'
+        )
     return state
 
 
@@ -81,14 +89,8 @@ class DialogueRunner:
 
     async def _compute(self, dialogue: Dialogue) -> Answer:
         state = await walk(self.graph.graph, dialogue, self.services)
-        record = state.get("record")
-        if not is_record(record):
-            raise MagidError(
-                f"graph {self.graph.identity}: ends without a finished record; its last node must return "
-                '{"record": {"id": ..., "utterances": [...], "dropped": [...]}}, as assemble does'
-            )
         decided = decisions(state).model_dump(exclude_defaults=True)
-        return Answer({"record": record, "decisions": decided})
+        return Answer({"record": state["record"], "decisions": decided})
 
     def _has_images(self, value: Mapping[str, Any]) -> bool:
         outcomes = value["decisions"].get("outcomes", [])
