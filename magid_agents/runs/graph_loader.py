@@ -1,51 +1,113 @@
-"""Graphs by name: those that ship in graphs/, or FILE:ATTR for one's own.
+"""Load graphs by name: those that ship in graphs/, or FILE:ATTR for one's own.
 
-Knows where a graph's file lies and how to import it; knows no node.
+A graph's file is imported as an ordinary module, with its folder on the path meanwhile, so that it can import
+the modules beside it.
 """
 
 import hashlib
 import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from modulefinder import ModuleFinder
 from pathlib import Path
+from threading import RLock
+from types import ModuleType
 from typing import Any
 
-from magid_agents.errors import ConfigError, unknown
+from magid_agents.errors import ConfigError, first_line, unknown
 from magid_agents.resources import folder
 
 ATTRIBUTE = "graph"
+PACKAGE = "magid_agents"  # the manifest has its version
+
+_importing = RLock()  # sys.path is one for all threads; a graph's file may itself load a graph
+_imported_beside: set[str] = set()  # modules that graphs of this process imported from their own folders
 
 
 @dataclass(frozen=True)
 class Topology:
-    """A compiled LangGraph graph and what its file's digest says it is."""
+    """A compiled LangGraph graph and what its files' digest says it is."""
 
     graph: Any
     identity: str
 
 
 def names() -> list[str]:
-    """The graphs that ship."""
+    """List the graphs that ship."""
     return sorted(p.stem for p in folder("graphs").glob("*.py") if p.stem != "__init__")
 
 
 def load(name: str) -> Topology:
-    """The graph of that name. Raises ConfigError where there is none or its file cannot be used."""
+    """Return the graph of that name. Raises ConfigError if there is none or its file cannot be used."""
     file, colon, attribute = name.rpartition(":")
     path = Path(file) if colon else folder("graphs") / f"{name}.py"
     if not path.is_file():
         missing = f"graph={name}: there is no file {path}" if colon else None
         raise ConfigError(missing or unknown("graph", name, names(), "or give FILE:ATTR"))
-    spec = importlib.util.spec_from_file_location(f"magid_graph_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-        graph = getattr(module, attribute if colon else ATTRIBUTE)
+        siblings = _find_siblings(path)
+        graph = getattr(_import(path, siblings), attribute if colon else ATTRIBUTE)
     except Exception as error:  # whatever a user's file raises is told as that file's fault
-        raise ConfigError(f"graph={name}: {path}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"graph={name}: {path}: {type(error).__name__}: {first_line(error)}") from error
     if not hasattr(graph, "ainvoke"):
         raise ConfigError(f"graph={name}: {path}: is no compiled graph; end it with .compile()")
     # At its default the attribute is left out, as older manifests have it.
     which = path.stem if not colon or attribute == ATTRIBUTE else f"{path.stem}:{attribute}"
-    return Topology(graph, f"{which}@{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}")
+    return Topology(graph, f"{which}@{_digest(path, siblings)}")
+
+
+def _find_siblings(path: Path) -> Mapping[str, Path]:
+    """Return the modules in the file's folder that it imports, directly or not, by name.
+
+    Found in the source, so that a graph's identity does not depend on what else was imported before.
+    """
+    finder = ModuleFinder([str(path.parent)], excludes=[PACKAGE])
+    finder.run_script(str(path))
+    files = {name: vars(module)["__file__"] for name, module in finder.modules.items()}
+    return {name: Path(file) for name, file in sorted(files.items()) if file and name != "__main__"}
+
+
+def _import(path: Path, siblings: Mapping[str, Path]) -> ModuleType:
+    name = f"magid_graph_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with _siblings_importable(path, siblings):
+        sys.modules[name] = module  # where dataclasses and annotations are looked up
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return module
+
+
+@contextmanager
+def _siblings_importable(path: Path, siblings: Mapping[str, Path]) -> Iterator[None]:
+    """Put the file's folder on the path, and forget modules of the same names that an earlier graph imported.
+
+    They may come from another folder, or have been edited since.
+    """
+    beside = str(path.parent.absolute())
+    with _importing:
+        for name in siblings.keys() & _imported_beside:
+            sys.modules.pop(name, None)
+        before = set(sys.modules)
+        sys.path.insert(0, beside)
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # the file changed the path
+                sys.path.remove(beside)
+            _imported_beside.update(siblings.keys() & (sys.modules.keys() - before))
+
+
+def _digest(path: Path, siblings: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256(path.read_bytes())
+    for name, file in siblings.items():
+        digest.update(f"\n{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
+    return digest.hexdigest()[:16]
