@@ -191,9 +191,7 @@ class Writer(Section):
 class PainterSettings(Remote):
     """The image generation tool. The endpoint's settings are for the backend images_endpoint alone."""
 
-    backend: Literal["diffusers", "images_endpoint", "retrieval"] = Field(
-        "diffusers", description="how images are made"
-    )
+    backend: str = Field("diffusers", description="a painter's name, or package.module:Class")
     model: str = Field("painter", description="hub id, folder, name of shipped weights, or endpoint's model")
     folder: Path | None = Field(None, description="images to choose from (retrieval), by `model`")
     preset: str | None = Field(None, description="a name in profiles/painters, whose settings these go over")
@@ -201,7 +199,9 @@ class PainterSettings(Remote):
     variant: str | None = Field(None, description="hub files of this kind, such as fp16")
     pipeline: str | None = Field(None, description="diffusers class, where its automatic choice knows none")
     scheduler: dict[str, Any] = Field({}, description="its options; `class` takes another one")
-    arguments: dict[str, Any] = Field({}, description="more arguments of the pipeline's call")
+    arguments: dict[str, Any] = Field(
+        {}, description="more arguments of the pipeline's call, or settings of a painter that is not ours"
+    )
     guidance_argument: str = Field("guidance_scale", description="what the pipeline calls guidance")
     token_limit: int | None = Field(None, gt=0, description="tokens of a prompt, where no file states it")
     compile: bool = Field(False, description="compile the denoiser: slow to start, then faster")
@@ -222,8 +222,9 @@ class PainterSettings(Remote):
 class ScorerSettings(Section):
     """One check of every candidate."""
 
-    backend: str = Field(description="a name in models/scorers")
+    backend: str = Field(description="a scorer's name, or package.module:Class")
     model: str = Field(description="weights by name, or what the backend takes")
+    arguments: dict[str, Any] = Field({}, description="settings of a scorer that is not ours")
     device: str = Field("auto", description="auto (the first GPU, else the CPU), cpu, cuda:1, mps")
     threshold: Annotated[float | None, Formerly("limit")] = Field(
         None,

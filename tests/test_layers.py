@@ -21,7 +21,7 @@ LAYERS = (
     {"prompt_places"},
     {"prompts", "config"},
     {"overrides"},
-    {"validation", "schemas"},
+    {"validation", "schemas", "registry"},
     {"dialogue", "thresholds", "text", "errors", "resources"},
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}

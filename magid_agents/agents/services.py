@@ -309,11 +309,15 @@ class Services:
 
     async def score(self, step: StepRef, check: str, sha256: str, text: str) -> float:
         """One check of one stored image; NaN if the scorer gave no finite number, which fails any check."""
-        scorer = self.scorers[check]
-        request = {"image": sha256, "text": text if scorer.reads_text else None}
+        scorer, arguments = self.scorers[check], self.settings.scorers[check].arguments
+        request = {
+            "image": sha256,
+            "text": text if scorer.reads_text else None,
+            **({"arguments": arguments} if arguments else {}),
+        }
 
         async def compute() -> Answer:
-            value = await scorer.score(self.run_dir.image_path(sha256), text)
+            value = float(await scorer.score(self.run_dir.image_path(sha256), text))  # may be NumPy's
             return Answer(value if math.isfinite(value) else None)  # JSON has no NaN
 
         answer = await self._call(step, "score", f"scorers.{check}", scorer.identity, request, compute)

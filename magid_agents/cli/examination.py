@@ -17,9 +17,9 @@ from pathlib import Path
 
 import psutil
 
-from magid_agents.config import Chat, Remote, ScorerSettings, Settings
+from magid_agents.config import Chat, PainterSettings, Remote, ScorerSettings, Settings
 from magid_agents.errors import MagidError
-from magid_agents.models import scorers, weights
+from magid_agents.models import painters, scorers, weights
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.gpu_memory import Gpu, list_gpus, shortage
@@ -51,11 +51,17 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield _device(settings, list_gpus())
     yield from _weights(settings)
     yield from _endpoints(settings)
+    yield _tried(painters.SETTING, partial(_backend, settings.painter))
     for check, scorer in settings.scorers.items():
         yield _tried(f"scorers.{check}", partial(_threshold, check, scorer))
     yield _tried("graph", lambda: load(settings.graph).identity)
     wrong = list(mistakes(settings))
     yield Check("prompts", not wrong, "; ".join(map(str, wrong)) or "every file right")
+
+
+def _backend(painter: PainterSettings) -> str:
+    painters.BACKENDS.load(painters.SETTING, painter.backend)
+    return painter.backend
 
 
 def _threshold(check: str, scorer: ScorerSettings) -> str:
@@ -88,7 +94,9 @@ def _device(settings: Settings, gpus: Sequence[Gpu]) -> Check:
 
 
 def _weights(settings: Settings) -> Iterator[Check]:
-    named = {settings.painter.model, *(s.model for s in settings.scorers.values())}
+    # Another package's painter or scorer has no weights of ours, whatever its model is called.
+    named = {s.model for s in settings.scorers.values() if s.backend in scorers.BACKENDS.shipped}
+    named |= {settings.painter.model} if settings.painter.backend in painters.BACKENDS.shipped else set()
     named |= {chat.model for chat in _chats(settings).values() if chat.provider == "embedded"}
     known = named & weights.manifest().keys()
     if known & {"painter", "matcher"}:

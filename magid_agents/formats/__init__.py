@@ -1,32 +1,39 @@
 """Dialogue files read as a stream: one record in memory, a fault in one record ends no file.
 
-Knows which formats there are; each format's own file knows what it looks like.
+A format's own file knows what it looks like. Other packages add readers by the entry points
+`magid_agents.formats`; these are used when they are named, and never to tell a file by its content.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BufferedReader, FileIO
 from pathlib import Path
 
 from magid_agents.dialogue import Dialogue
-from magid_agents.errors import unknown
-from magid_agents.formats import dailydialog, messages, native, personachat, photochat
+from magid_agents.errors import ConfigError
 from magid_agents.formats.lines import BOM
 from magid_agents.formats.reader import Reader
 from magid_agents.formats.records import BadRecord, FormatError, RecordError, content_id
 from magid_agents.formats.seen import Seen
+from magid_agents.registry import Registry
 from magid_agents.text import printable
 
 __all__ = ["FORMATS", "BadRecord", "FormatError", "Seen", "detect", "read"]
 
-FORMATS: dict[str, Reader] = {
-    "native": native.READER,
-    "photochat": photochat.READER,
-    "openai": messages.OPENAI,
-    "sharegpt": messages.SHAREGPT,
-    "dailydialog": dailydialog.READER,
-    "personachat": personachat.READER,
-}
+FORMATS = Registry(
+    "magid_agents.formats",
+    {
+        "native": f"{__name__}.native:READER",
+        "photochat": f"{__name__}.photochat:READER",
+        "openai": f"{__name__}.messages:OPENAI",
+        "sharegpt": f"{__name__}.messages:SHAREGPT",
+        "dailydialog": f"{__name__}.dailydialog:READER",
+        "personachat": f"{__name__}.personachat:READER",
+    },
+    otherwise="auto, or package.module:READER",
+)
+AUTO = "auto"  # in place of a format's name: told by the content
 _HEAD = 1 << 16  # bytes by which a format is told
 
 
@@ -38,18 +45,18 @@ def detect(path: Path | str) -> str:
 
 def read(
     path: Path | str,
-    format: str = "auto",  # noqa: A002  # named as the command's option is
+    format: str = AUTO,  # noqa: A002  # named as the command's option is
     seen: Seen | None = None,
 ) -> Iterator[Dialogue | BadRecord]:
     """Each record of the file in order, as a dialogue or as what is wrong with it.
 
     Files read with the same `seen` share one space of ids. A pipe can be read, once.
-    Raises FormatError at once where the file cannot be used, and later where the disk fails.
+    Raises ConfigError at once for a format that cannot be used, FormatError for such a file, and later if
+    the disk fails.
     """
-    path = Path(path)
-    if format != "auto" and format not in FORMATS:
-        raise FormatError(unknown("format", format, ["auto", *FORMATS]))
-    name = format
+    path, name = Path(path), format
+    if format != AUTO:
+        _reader(format)
     if not path.is_fifo():  # opening a pipe to look would take its content away
         with _opened(path) as file:
             name = _chosen(path, format, file.peek())
@@ -59,7 +66,7 @@ def read(
 def _read(path: Path, name: str, seen: Seen) -> Iterator[Dialogue | BadRecord]:
     any_record = False
     with _opened(path) as file:
-        reader = FORMATS[_chosen(path, name, file.peek())]
+        reader = _reader(_chosen(path, name, file.peek()))
         for line, record in reader.read(file, path):
             any_record = True
             if isinstance(record, RecordError):
@@ -98,16 +105,26 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
 
 
 def _chosen(path: Path, name: str, head: bytes) -> str:
-    if name != "auto":
+    if name != AUTO:
         return name
     # A file without content is in no format, but that is for a record of the input to say.
     return _fitting(path, head) if head.removeprefix(BOM).strip() else "native"
 
 
 def _fitting(path: Path, head: bytes) -> str:
-    for name, reader in FORMATS.items():
-        if reader.sniff(head):
+    for name in FORMATS.shipped:
+        if _reader(name).sniff(head):
             return name
     utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     fix = "save it as UTF-8" if utf16 else "check the file, or name its format with --format"
-    raise FormatError(f"{printable(str(path))}: is in none of the formats {', '.join(FORMATS)}; {fix}")
+    raise FormatError(
+        f"{printable(str(path))}: is in none of the formats {', '.join(FORMATS.shipped)}; {fix}"
+    )
+
+
+@cache
+def _reader(name: str) -> Reader:
+    reader = FORMATS.load("format", name)
+    if not isinstance(reader, Reader):
+        raise ConfigError(f"format={name}: must be a Reader of magid_agents.formats.reader")
+    return reader

@@ -63,6 +63,7 @@ def open_models(settings: Settings) -> Iterator[Models]:
     Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to change
     where one cannot be had.
     """
+    _check_backends(settings)
     thresholds = tuple(scorers.threshold(check, scorer) for check, scorer in settings.scorers.items())
     # A critic that cannot look is told what the embedded matcher sees, where that model is the match's too.
     sees = (settings.critic.chat or settings.chat).vision
@@ -85,6 +86,13 @@ def open_models(settings: Settings) -> Iterator[Models]:
             thresholds=thresholds,
             tagger=MatcherTagger(match.device) if told and match and match.model == MATCHER else None,
         )
+
+
+def _check_backends(settings: Settings) -> None:
+    """Raise ConfigError for a mistyped name before any backend, which may be large, is imported."""
+    painters.BACKENDS.check(painters.SETTING, settings.painter.backend)
+    for check, scorer in settings.scorers.items():
+        scorers.BACKENDS.check(scorers.setting(check), scorer.backend)
 
 
 class _Chats:

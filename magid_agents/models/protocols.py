@@ -1,6 +1,11 @@
 """What a model must be able to do, one protocol each; magid_agents.models.fakes has one of every kind.
 
-Every `identity` names a model and what decides its answers besides the request: revision or digest.
+Every `identity` names a model and what decides its answers besides the request: revision or digest. It is
+part of the journal's keys: a model whose answers change needs another identity, or it is not asked again.
+
+Painters and scorers may come from other packages. Their class is called with the section of the settings
+that names it, PainterSettings or ScorerSettings; `arguments` there is free for settings of their own. This
+finds the model's files and loads nothing: a run whose answers are all in the journal needs no model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 from PIL import Image
 from pydantic import BaseModel
 
+from magid_agents.config import ScorerSettings
 from magid_agents.models.capabilities import Capabilities
 from magid_agents.prompts import Message
 
@@ -68,7 +74,7 @@ class PaintedImage:
 
 
 class Painter(Protocol):
-    """The image generation tool."""
+    """The image generation tool. Its class is called with a PainterSettings."""
 
     identity: str
     token_limit: int | None
@@ -131,12 +137,24 @@ class Connected(Protocol):
 
 
 class Scorer(Protocol):
-    """One check of an image, against a text where the check has one."""
+    """One check of an image, against a text where the check has one; made by a ScorerClass."""
 
     identity: str
     reads_text: bool
 
     async def score(self, image: Path, text: str) -> float: ...
+
+
+class ScorerClass(Protocol):
+    """A scorer's class, which says how its scores are judged. A threshold says nothing of another model."""
+
+    lower_is_better: bool
+    blocking: bool  # an image that fails is never kept
+    thresholds: Mapping[str, float]  # those that are known, by `model`
+
+    def __call__(self, settings: ScorerSettings) -> Scorer:
+        """Raises ScorerError or WeightsError if its model cannot be found."""
+        ...
 
 
 class ImageTagger(Protocol):

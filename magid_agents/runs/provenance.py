@@ -52,7 +52,7 @@ RESOLVED = (
 # Settings that name a prompt file. They count only if the run can use the file.
 PROMPTS = {place.setting for place in PLACES}
 # Settings with keys of any name: a pipeline's argument may be called like a setting above.
-FREE_FORM = {"painter.scheduler", "painter.arguments"}
+FREE_FORM = ("painter.scheduler", "painter.arguments", "scorers.*.arguments")
 PACKAGES = ("magid-agents", "torch", "diffusers", "transformers", "open_clip_torch", "langgraph", "xllamacpp")
 
 
@@ -164,7 +164,7 @@ def _change(name: str, old: Any, new: Any) -> Iterator[str]:
 def _flat(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for key, below in value.items():
         name = f"{path}{key}"
-        if isinstance(below, Mapping) and name not in FREE_FORM:
+        if isinstance(below, Mapping) and not any(fnmatchcase(name, pattern) for pattern in FREE_FORM):
             yield from _flat(below, f"{name}.")
         else:
             yield name, below

@@ -1,23 +1,34 @@
-"""Painters by the backend name the settings give them. A new one is a file here and a line below."""
+"""Painters by the name that `painter.backend` gives. A new one is a file here and a line in BACKENDS.
+
+Other packages add theirs by the entry points `magid_agents.painters`; see models.protocols.
+"""
 
 from collections.abc import Callable
-from importlib import import_module
 
 from magid_agents.config import PainterSettings
+from magid_agents.models.contract import check_parts, construct
 from magid_agents.models.protocols import Painter
+from magid_agents.registry import Registry
 
-_BACKENDS = {
-    "diffusers": "DiffusersPainter",
-    "images_endpoint": "ImagesEndpointPainter",
-    "retrieval": "RetrievalPainter",
-}
+BACKENDS = Registry(
+    "magid_agents.painters",
+    {
+        "diffusers": f"{__name__}.diffusers:DiffusersPainter",
+        "images_endpoint": f"{__name__}.images_endpoint:ImagesEndpointPainter",
+        "retrieval": f"{__name__}.retrieval:RetrievalPainter",
+    },
+)
+SETTING = "painter.backend"
 
 
 def build(settings: PainterSettings, **known: str) -> Painter:
     """Return the image generation tool; its backend's libraries are imported when they are needed.
 
-    `known` is what only this backend is told. Raises what the backend raises if its weights cannot be found.
+    `known` is what only this backend is told. Raises ConfigError if the backend is unknown, cannot be
+    imported or lacks a part, and what the backend raises if its weights cannot be found.
     """
-    module = import_module(f"{__name__}.{settings.backend}")
-    make: Callable[..., Painter] = getattr(module, _BACKENDS[settings.backend])
-    return make(settings, **known)
+    told = f"{SETTING}={settings.backend}"
+    make: Callable[..., Painter] = BACKENDS.load(SETTING, settings.backend)
+    painter = construct(lambda: make(settings, **known), told)
+    check_parts(painter, Painter, told)
+    return painter

@@ -1,47 +1,40 @@
-"""Scorers by the backend name the settings give them. A new one is a file here and a line below.
+"""Scorers by the name that `scorers.*.backend` gives. A new one is a file here and a line in BACKENDS.
 
-Besides what the protocol asks, a backend says which way its scores go (`lower_is_better`), whether failing
-it rules a candidate out (`blocking`), and the thresholds known for its models: none holds for another model.
+Other packages add theirs by the entry points `magid_agents.scorers`; see models.protocols.
 """
 
-from collections.abc import Mapping
-from importlib import import_module
-from typing import Protocol
-
 from magid_agents.config import ConfigError, ScorerSettings
+from magid_agents.models.contract import check_parts, construct
 from magid_agents.models.hub import ScorerError
-from magid_agents.models.protocols import Scorer
+from magid_agents.models.protocols import Scorer, ScorerClass
+from magid_agents.registry import Registry
 from magid_agents.thresholds import UNSAFE, Threshold
 
-_BACKENDS = {
-    "open_clip": "MatchScorer",
-    "quality": "QualityScorer",
-    "laion": "LaionScorer",
-    "pick": "PickScorer",
-    "nsfw": "NsfwScorer",
-}
-
-
-class Backend(Protocol):
-    """A scorer's class."""
-
-    lower_is_better: bool
-    blocking: bool
-    thresholds: Mapping[str, float]
-
-    def __call__(self, settings: ScorerSettings) -> Scorer: ...
+BACKENDS = Registry(
+    "magid_agents.scorers",
+    {
+        "open_clip": f"{__name__}.open_clip:MatchScorer",
+        "quality": f"{__name__}.quality:QualityScorer",
+        "laion": f"{__name__}.laion:LaionScorer",
+        "pick": f"{__name__}.pick:PickScorer",
+        "nsfw": f"{__name__}.nsfw:NsfwScorer",
+    },
+)
 
 
 def build(check: str, settings: ScorerSettings) -> Scorer:
     """Return one check's scorer, its model's files found; its libraries are imported when they are needed.
 
-    Raises ConfigError for a backend that is unknown or cannot score the check, ScorerError or WeightsError if
-    the model cannot be found.
+    Raises ConfigError for a backend that cannot be used for the check, ScorerError or WeightsError if the
+    model cannot be found.
     """
+    backend, told = _backend(check, settings), _told(check, settings)
     try:
-        return _backend(check, settings)(settings)
+        scorer = construct(lambda: backend(settings), told)
     except ScorerError as error:
         raise ScorerError(f"scorers.{check}: {error}") from error
+    check_parts(scorer, Scorer, told)
+    return scorer
 
 
 def threshold(check: str, settings: ScorerSettings) -> Threshold:
@@ -59,15 +52,23 @@ def threshold(check: str, settings: ScorerSettings) -> Threshold:
         raise ConfigError(f"scorers.{check}.threshold={value:g}: {error}") from error
 
 
-def _backend(check: str, settings: ScorerSettings) -> Backend:
-    if settings.backend not in _BACKENDS:
-        known = ", ".join(_BACKENDS)
-        raise ConfigError(f"scorers.{check}.backend={settings.backend} is unknown; there are: {known}")
-    module = import_module(f"{__name__}.{settings.backend}")
-    backend: Backend = getattr(module, _BACKENDS[settings.backend])
+def _backend(check: str, settings: ScorerSettings) -> ScorerClass:
+    backend: ScorerClass = BACKENDS.load(setting(check), settings.backend)
+    check_parts(backend, ScorerClass, _told(check, settings))
+    if settings.arguments and settings.backend in BACKENDS.shipped:
+        raise ConfigError(f"{_told(check, settings)} takes no arguments; take out scorers.{check}.arguments")
     if check == UNSAFE and not (backend.blocking and backend.lower_is_better):
         raise ConfigError(
-            f"scorers.{check}.backend={settings.backend} does not score how unsafe an image is; choose "
+            f"{_told(check, settings)} does not score how unsafe an image is; choose "
             "one that does, such as nsfw"
         )
     return backend
+
+
+def setting(check: str) -> str:
+    """Return the setting that names a check's backend."""
+    return f"scorers.{check}.backend"
+
+
+def _told(check: str, settings: ScorerSettings) -> str:
+    return f"{setting(check)}={settings.backend}"

@@ -11,8 +11,18 @@ from magid_agents.models import scorers
 
 
 def test_an_unknown_backend_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"scorers\.taste\.backend=tongue is unknown; there are: open_clip"):
+    with pytest.raises(
+        ConfigError, match=r"Unknown scorers\.taste\.backend 'tongue'\. Choose from open_clip"
+    ):
         scorers.build("taste", ScorerSettings(backend="tongue", model="m"))
+
+
+def test_a_scorer_that_ships_takes_no_arguments() -> None:
+    given = ScorerSettings(backend="quality", model="quality", arguments={"threshold": 0.1})
+    with pytest.raises(
+        ConfigError, match=r"backend=quality takes no arguments; take out scorers\.taste\.arg"
+    ):
+        scorers.threshold("taste", given)
 
 
 def test_harmless_drawings_pass_the_safety_gate(tmp_path: Path) -> None:
