@@ -310,11 +310,18 @@ class Settings(Section):
             "aesthetics": ScorerSettings(backend="quality", model="quality"),
             "unsafe": ScorerSettings(backend="nsfw", model="yahoo-open-nsfw"),
         },
-        description="checks by name",
+        description="checks by name; null takes one out",
     )
     critic: Critic = Critic()
     safety: Safety = Safety()
     budget: Budget = Budget()
+
+    @field_validator("scorers", mode="before")
+    @classmethod
+    def _take_out_scorers(cls, scorers: Any) -> Any:
+        if not isinstance(scorers, Mapping):
+            return scorers
+        return {check: scorer for check, scorer in scorers.items() if scorer is not None}
 
     @model_validator(mode="after")
     def _safety_is_checked(self) -> Self:

@@ -29,6 +29,23 @@ def test_one_scorer_can_be_set_without_losing_the_others() -> None:
     assert set(settings.scorers) == {"image_text_match", "aesthetics", "unsafe"}
 
 
+def test_a_scorer_that_is_null_is_taken_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("scorers: {aesthetics: null}\n")
+    assert set(load(str(profile)).scorers) == {"image_text_match", "unsafe"}
+    monkeypatch.setenv("MAGID_SCORERS__IMAGE_TEXT_MATCH", "null")
+    assert set(load(str(profile)).scorers) == {"unsafe"}
+    back = load(
+        str(profile), overrides=["scorers.aesthetics.backend=quality", "scorers.aesthetics.model=quality"]
+    )
+    assert set(back.scorers) == {"aesthetics", "unsafe"}
+    monkeypatch.delenv("MAGID_SCORERS__IMAGE_TEXT_MATCH")
+    assert set(load(preset="paper", overrides=["scorers.aesthetics=null"]).scorers) == {
+        "image_text_match",
+        "unsafe",
+    }
+
+
 def test_the_paper_preset_is_the_papers() -> None:
     settings = load(preset="paper")
     assert settings.scorers["image_text_match"].compare_to == "utterance"
@@ -84,6 +101,8 @@ def test_unknown_profiles_and_presets_list_what_there_is() -> None:
 def test_safety_cannot_be_left_out() -> None:
     with pytest.raises(ValidationError, match=r"scorers\.unsafe cannot be left out"):
         config.Settings(scorers={})
+    with pytest.raises(ConfigError, match=r"scorers\.unsafe cannot be left out"):
+        load(overrides=["scorers.unsafe=null"])
 
 
 def test_a_key_stays_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

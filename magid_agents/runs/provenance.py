@@ -5,7 +5,7 @@ Knows which settings decide the dataset and which only its speed; compares, and 
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
@@ -100,7 +100,11 @@ def differences(old: Manifest, new: Manifest, paths: Sequence[Path] = ()) -> lis
     Args:
         paths: where the inputs of `new` lie, if they may have grown at their ends.
     """
+    taken_out, added = old.thresholds.keys() - new.thresholds.keys(), new.thresholds.keys() - old.thresholds
+    old, new = (_without_scorers(manifest, taken_out | added) for manifest in (old, new))
     return [
+        *(f"scorers.{check} was taken out" for check in sorted(taken_out)),
+        *(f"scorers.{check} was added" for check in sorted(added)),
         *_settings(old.settings, new),
         *(f"prompt {name} was edited" for name in new.prompts if old.prompts.get(name) != new.prompts[name]),
         *_table("models", old.models, new.models),
@@ -120,6 +124,17 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # such as an extra
             continue
     return found
+
+
+def _without_scorers(manifest: Manifest, checks: Set[str]) -> Manifest:
+    """Return the manifest without some scorers: that one came or went is told once, and not part by part."""
+    scorers: Mapping[str, Any] = manifest.settings.get("scorers", {})
+    kept = {
+        "settings": {**manifest.settings, "scorers": {c: scorers[c] for c in scorers if c not in checks}},
+        "models": {p: m for p, m in manifest.models.items() if p not in {f"scorers.{c}" for c in checks}},
+        "thresholds": {c: t for c, t in manifest.thresholds.items() if c not in checks},
+    }
+    return manifest.model_copy(update=kept)
 
 
 def _settings(old: Mapping[str, Any], new: Manifest) -> Iterator[str]:

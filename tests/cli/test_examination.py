@@ -57,6 +57,18 @@ def test_a_guard_model_that_answers_in_a_form_of_its_own_is_told() -> None:
     assert found.says.startswith("safety.policy.model: m answers a yes/no question with neither")
 
 
+def test_a_backend_that_cannot_be_used_is_told_with_its_setting() -> None:
+    found = check(load(overrides=["painter.backend=difusers"]), "painter.backend")
+    assert (found.ok, found.says) == (False, "Unknown painter.backend 'difusers'. Did you mean 'diffusers'?")
+    assert check(load(), "painter.backend").ok
+
+
+def test_a_scorer_that_was_taken_out_is_not_looked_for() -> None:
+    names = [one.name for one in examine(load(overrides=["scorers.aesthetics=null"]))]
+    assert "scorers.unsafe" in names
+    assert not {"scorers.aesthetics", "weights quality"} & set(names)
+
+
 def test_an_endpoint_that_is_not_there_is_told_with_its_setting() -> None:
     found = check(load(overrides=["chat.base_url=http://127.0.0.1:9/v1"]), "chat")
     assert not found.ok
