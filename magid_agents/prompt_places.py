@@ -127,9 +127,10 @@ def load(settings: Settings, folder: Path | None = None) -> dict[str, Prompt]:
     """Load every prompt that a run with these settings can use, by name, and check it for its place.
 
     A user's own graph may use any prompt that the settings name, and in its own way: there only the file
-    itself is checked. Raises PromptError.
+    itself is checked. It may also ask prompts that no setting names: all those in the user's folder that do
+    not ship. Raises PromptError.
     """
-    own_graph = ":" in settings.graph
+    own_graph = _is_own(settings.graph)
     loaded: dict[str, Prompt] = {}
     for place in PLACES:
         name = place.prompt_name(settings)
@@ -138,21 +139,28 @@ def load(settings: Settings, folder: Path | None = None) -> dict[str, Prompt]:
         loaded[place.setting] = prompts.load(name, folder)
         if not own_graph:
             place.check(loaded[place.setting])
-    return {prompt.name: prompt for prompt in loaded.values()}
+    usable = list(loaded.values())
+    if own_graph:
+        usable += [prompts.load(name, folder) for name in sorted(prompts.own_names(folder))]
+    return {prompt.name: prompt for prompt in usable}
+
+
+def _is_own(graph: str) -> bool:
+    return ":" in graph
 
 
 def mistakes(settings: Settings, folder: Path | None = None) -> Iterator[PromptError]:
     """Yield what is wrong with each prompt file.
 
-    A prompt that the settings name must fit the place they name it for, any other one some place that takes
-    its variables and asks for its answer, if there is one.
+    A prompt that the settings name must fit the place they name it for, unless the graph is a user's own; any
+    other one must fit some place that takes its variables and asks for its answer, if there is one.
     """
     named = filter(None, (place.prompt_name(settings) for place in PLACES))
     for name in dict.fromkeys([*prompts.names(folder), *named]):
         try:
             prompt = prompts.load(name, folder)
             places = [place for place in PLACES if place.prompt_name(settings) == name]
-            for place in places:
+            for place in places if not _is_own(settings.graph) else ():
                 place.check(prompt)
             if not places:
                 _check_some_place(prompt)

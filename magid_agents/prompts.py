@@ -2,8 +2,9 @@
 
 A prompt is a Markdown file with YAML front matter (description, variables, output) and sections
 `## system`, `## user` and `## assistant`, each one chat message, in order. `output` names a schema of
-schemas.py. Values are inserted by a sandboxed Jinja2 with strict undefined: a dialogue's text is data, never
-itself a template, and cannot forge a line or a tag of the prompt.
+schemas.py, or a user's own as `package.module:Class`; without it, whoever asks decides. Values are inserted
+by a sandboxed Jinja2 with strict undefined: a dialogue's text is data, never itself a template, and cannot
+forge a line or a tag of the prompt.
 """
 
 import hashlib
@@ -19,7 +20,8 @@ from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from magid_agents.errors import StopRun, unknown
+from magid_agents.errors import ConfigError, StopRun, unknown
+from magid_agents.registry import import_object
 from magid_agents.resources import folder
 from magid_agents.schemas import SCHEMAS
 from magid_agents.text import as_data
@@ -55,7 +57,7 @@ class FrontMatter(BaseModel):
 
     description: str
     variables: tuple[str, ...] = ()
-    output: str | None = None  # the name of the answer's schema
+    output: str | None = None  # the answer's schema: a name in SCHEMAS, or package.module:Class
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,23 @@ class Prompt:
     sections: tuple[tuple[Role, str], ...]
     sha256: str
 
-    @property
+    @cached_property
     def schema(self) -> type[BaseModel] | None:
-        """The schema of the answer, if the file names one."""
-        return SCHEMAS[self.front.output] if self.front.output else None
+        """The schema of the answer, if the file names one. Raises PromptError if it cannot be used."""
+        output = self.front.output
+        if output is None:
+            return None
+        if output in SCHEMAS:
+            return SCHEMAS[output]
+        if ":" not in output:
+            raise PromptError(f"{self.path}: {unknown('output', output, SCHEMAS, 'or package.module:Class')}")
+        try:
+            schema = import_object(output, f"{self.path}: output={output}")
+        except ConfigError as error:
+            raise PromptError(str(error)) from error
+        if not (isinstance(schema, type) and issubclass(schema, BaseModel)):
+            raise PromptError(f"{self.path}: output={output}: must be a pydantic model, a class of BaseModel")
+        return schema
 
     @cached_property
     def _compiled(self) -> list[tuple[Role, str | Template]]:
@@ -121,11 +136,16 @@ def load(name: str, override: Path | None = None) -> Prompt:
 
 def names(override: Path | None = None) -> list[str]:
     """List every prompt by name, shipped or overriding."""
-    found: set[str] = set()
-    for place in (override, folder("prompts")):
-        if place is not None:
-            found |= {str(p.relative_to(place).with_suffix("")) for p in place.rglob("*.md")}
-    return sorted(found)
+    return sorted(_names_in(folder("prompts")) | own_names(override))
+
+
+def own_names(override: Path | None) -> set[str]:
+    """Return the names in a user's folder that no shipped prompt has."""
+    return _names_in(override) - _names_in(folder("prompts")) if override else set()
+
+
+def _names_in(place: Path) -> set[str]:
+    return {path.relative_to(place).with_suffix("").as_posix() for path in place.rglob("*.md")}
 
 
 def parse(name: str, path: Path) -> Prompt:
@@ -145,15 +165,15 @@ def parse(name: str, path: Path) -> Prompt:
         raise PromptError(
             f"{path}: front matter is not valid YAML: {' '.join(str(error).split())}"
         ) from error
-    if front.output is not None and front.output not in SCHEMAS:
-        raise PromptError(f"{path}: {unknown('output', front.output, SCHEMAS)}")
     pieces = _HEADING.split(parts[2])
     if len(pieces) < 3 or pieces[0].strip():
         raise PromptError(f"{path}: the text must begin with ## system, ## user or ## assistant")
     sections = tuple(zip(pieces[1::2], pieces[2::2], strict=True))
     _check_variables(path, front, [text for _, text in sections])
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Prompt(name, path, front, sections, digest)  # type: ignore[arg-type]  # the regex gives roles
+    prompt = Prompt(name, path, front, sections, digest)  # type: ignore[arg-type]  # the regex gives roles
+    _ = prompt.schema  # raises now and not in the midst of a run
+    return prompt
 
 
 def _check_variables(path: Path, front: FrontMatter, texts: list[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from magid_agents import prompts
 from magid_agents.dialogue import Utterance
@@ -56,6 +57,9 @@ def test_its_hash_follows_its_text(tmp_path: Path) -> None:
         (GOOD.replace("description: Asks for a thing.", "- 5"), "front matter"),
         (GOOD.replace("[thing]", "[thing"), "is not valid YAML"),
         (GOOD.replace("Questions", "Question"), "Unknown output 'Question'. Did you mean 'Questions'?"),
+        (GOOD.replace("Questions", "no_such:Style"), "there is no module no_such"),
+        (GOOD.replace("Questions", f"{__name__}:Styl"), "has no 'Styl'. Did you mean 'Style'?"),
+        (GOOD.replace("Questions", f"{__name__}:GOOD"), "must be a pydantic model"),
         (GOOD.replace("[thing]", "[thing, more]"), "more declared under variables but not used"),
         (GOOD.replace("[thing]", "[]"), "thing used but not declared"),
         (GOOD.replace("{{ thing }}", "{{ thing"), "template: "),
@@ -69,6 +73,30 @@ def test_a_mistake_is_one_line_that_names_the_file(tmp_path: Path, text: str, me
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Style(BaseModel):
+    """An answer of a user's own."""
+
+    style: str
+
+
+@pytest.mark.parametrize(
+    ("output", "schema"),
+    [("output: Questions\n", SCHEMAS["Questions"]), (f"output: {__name__}:Style\n", Style), ("", None)],
+)
+def test_the_answers_schema_ships_or_is_the_users_own_or_is_left_to_whoever_asks(
+    tmp_path: Path, output: str, schema: type[BaseModel] | None
+) -> None:
+    write(tmp_path, GOOD.replace("output: Questions\n", output))
+    assert prompts.load("scanner/own", tmp_path).schema is schema
+
+
+def test_only_names_that_do_not_ship_are_a_users_own(tmp_path: Path) -> None:
+    for name in ("mine/style", "scanner/yes_no", "top"):
+        write(tmp_path, GOOD, name)
+    assert prompts.own_names(tmp_path) == {"mine/style", "top"}
+    assert prompts.own_names(None) == set()
 
 
 def test_a_missing_value_and_an_unknown_name_are_named(tmp_path: Path) -> None:

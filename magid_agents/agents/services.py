@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from magid_agents.agents.cost import Meter
 from magid_agents.agents.stopping import Stop
 from magid_agents.config import Settings
-from magid_agents.errors import MagidError
+from magid_agents.errors import MagidError, unknown
 from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.endpoint import ContentRefused, RequestRejected
 from magid_agents.models.images import is_blank
@@ -91,7 +91,7 @@ class Services:
         Where there are images (their SHA-256), it is the critic's. `check` tells what is wrong with a
         well-formed answer, or None. Raises InvalidAnswer where the second answer is invalid too.
         """
-        template = self.prompts[prompt]
+        template = self._template(prompt)
         expected = self.output_schema(prompt)
         if expected not in (None, shape):
             raise PromptError(f"{template.path}: output must be {shape.__name__}, as {prompt} is used here")
@@ -126,7 +126,12 @@ class Services:
 
     def output_schema(self, prompt: str) -> type[BaseModel] | None:
         """The schema of the answer that a prompt file names."""
-        return self.prompts[prompt].schema
+        return self._template(prompt).schema
+
+    def _template(self, prompt: str) -> Prompt:
+        if prompt not in self.prompts:
+            raise PromptError(unknown("prompt", prompt, self.prompts))
+        return self.prompts[prompt]
 
     async def yes_probability(
         self,
@@ -143,7 +148,7 @@ class Services:
         """
         asked = model or (self.critic if images else self.chat)
         can = await self._capabilities(asked)
-        messages = self.prompts[prompt].render(values)
+        messages = self._template(prompt).render(values)
         request = {
             "messages": [[m.role, m.text] for m in messages],
             "words": [YES, NO],

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from magid_agents import config, prompt_places
+from magid_agents.models import scorers
 from magid_agents.resources import folder
 from magid_agents.runs import provenance
 from magid_agents.runs.manifest import Manifest
@@ -78,6 +79,45 @@ def test_what_an_older_version_did_not_have_is_at_its_default() -> None:
     assert provenance.differences(gone, describe()) == ["budget.patience: 3 -> nothing"]
     gone.settings["budget"]["patience"] = None
     assert provenance.differences(gone, describe()) == []
+
+
+def test_a_scorer_that_came_or_went_is_told_once() -> None:
+    def scored(*sets: str) -> Manifest:
+        settings = config.load(overrides=[*SETS, *sets])
+        thresholds = [scorers.threshold(check, scorer) for check, scorer in settings.scorers.items()]
+        models = {f"scorers.{check}": scorer.model for check, scorer in settings.scorers.items()}
+        return provenance.describe(settings, prompt_places.load(settings), models, thresholds, "g@1", [])
+
+    fewer = scored("scorers.aesthetics=null", "scorers.image_text_match.threshold=0.3")
+    assert provenance.differences(scored(), fewer) == [
+        "scorers.aesthetics was taken out",
+        "thresholds.image_text_match.value: 0.2 -> 0.3",
+    ]
+    assert provenance.differences(fewer, scored("scorers.image_text_match.threshold=0.3")) == [
+        "scorers.aesthetics was added"
+    ]
+
+
+def test_a_scorers_own_arguments_are_compared_whatever_they_are_called() -> None:
+    old = describe()
+    new = describe('scorers.aesthetics.arguments={"device": "cpu", "model": "x"}')
+    assert provenance.differences(old, new) == [
+        "scorers.aesthetics.arguments: {} -> {'device': 'cpu', 'model': 'x'}"
+    ]
+    for scorer in old.settings["scorers"].values():  # as an older version wrote it
+        del scorer["arguments"]
+    assert provenance.differences(old, describe()) == []
+
+
+def test_a_users_own_prompts_count_only_for_a_users_own_graph(tmp_path: Path) -> None:
+    before = describe("graph=mine.py:graph"), describe()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "style.md").write_text("---\ndescription: d\n---\n## user\nWhich style?\n")
+    after = describe("graph=mine.py:graph", prompts=tmp_path), describe(prompts=tmp_path)
+    assert [provenance.differences(*pair) for pair in zip(before, after, strict=True)] == [
+        ["prompt mine/style was edited"],
+        [],
+    ]
 
 
 def test_models_thresholds_graph_and_shard() -> None:
