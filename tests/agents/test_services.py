@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from magid_agents import config
@@ -14,7 +15,7 @@ from magid_agents.config import Settings
 from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer, FakeTagger
 from magid_agents.models.protocols import TokenProbabilities
-from magid_agents.prompts import Message
+from magid_agents.prompts import Message, PromptError
 from magid_agents.reading import trace
 from magid_agents.runs import session
 from magid_agents.runs.session import RunRequest, RunResult
@@ -126,6 +127,34 @@ def test_a_score_is_known_by_scorer_image_and_text_whatever_the_check_is_called(
     scores = [r for r in requests(tmp_path, "score") if "check" not in r]
     assert [sorted(r) for r in looks] == [["check", "image"]]
     assert {tuple(sorted(r)) for r in scores} == {("image", "text")}
+
+
+def test_a_scorers_own_arguments_are_in_its_keys_if_there_are_any(tmp_path: Path) -> None:
+    first = run(tmp_path, "dog")
+    others = run(tmp_path, sets=['scorers.unsafe.arguments={"region": "all"}'], update=True)
+    assert (first.calls.computed > others.calls.computed, others.calls.computed) == (True, 2)  # candidates
+    assert [r["arguments"] for r in requests(tmp_path, "score") if "arguments" in r] == [
+        {"region": "all"}
+    ] * 2
+
+
+def test_a_score_may_be_a_number_of_numpys(tmp_path: Path) -> None:
+    scorers = {
+        "image_text_match": FakeScorer(lambda *_: np.float32(0.75)),  # type: ignore[arg-type]  # as models give
+        "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
+    }
+    assert run_with(tmp_path, scorers).counts.accepted == 2
+    (image,) = lines(tmp_path / "out" / "dialogues.jsonl")[0]["utterances"][0]["images"]
+    assert image["scores"]["image_text_match"] == 0.75
+
+
+def test_a_prompt_that_was_not_loaded_ends_the_run_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    asks_for_mine_style = Path(__file__).parents[1] / "plugin" / "graph.py"
+    (tmp_path / "prompts" / "mine").mkdir(parents=True)
+    mistyped = tmp_path / "prompts" / "mine" / "styles.md"
+    mistyped.write_text("---\ndescription: d\n---\n## user\nWhich style?\n")
+    with pytest.raises(PromptError, match=r"Unknown prompt 'mine/style'\. Did you mean 'mine/styles'\?"):
+        run(tmp_path, "dog", sets=[f"graph={asks_for_mine_style}:graph"], prompts=tmp_path / "prompts")
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
