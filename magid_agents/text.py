@@ -10,9 +10,9 @@ _TAG = re.compile(r"<(?=[!?A-Za-z]|\s*[/|])")  # not an arrow, a heart or a comp
 _SUSPICIOUS = re.compile(rf"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]|{_TAG.pattern}")
 
 
-def encodable(file_name: str) -> str:
-    """Return a file's name as text that can be written: names may hold any bytes."""
-    return file_name.encode(errors="replace").decode()
+def encodable(text: str) -> str:
+    """Return text that can be written: a file's name may hold any bytes, and JSON half a character."""
+    return text.encode(errors="replace").decode()
 
 
 def printable(text: str) -> str:

@@ -55,6 +55,25 @@ def step_ref(state: MomentState, what: str) -> StepRef:
     return StepRef(state["dialogue"].id, f"{utterance:04d}/{attempt}/{what}")
 
 
+_AGENTS = {
+    "write": "prompt_writer",
+    "check": "painter",
+    "paint": "painter",
+    "score": "critic",
+    "policy": "critic",
+    "look": "critic",
+    "critique": "critic",
+    "scan": "scanner",
+}
+
+
+def agent_of(step: str) -> str:
+    """Return the agent that makes calls of such a step; the step's own name for a node of another's."""
+    what = step.split("/", 2)[2] if attempt_of(step) else step
+    name = what.partition("/")[0]
+    return _AGENTS.get(name, name)
+
+
 def attempt_of(step: str) -> tuple[int, int] | None:
     """Return the utterance and the number of the attempt, 1 the first, that `step_ref` named a step for.
 

@@ -94,7 +94,7 @@ def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
     that are under way come last. Raises RunDirError if the directory holds no run or no such dialogue.
     """
     directory = RunDir(path)
-    ended = _manifest(directory)["status"] == "finished"
+    ended = read_manifest(directory)["status"] == "finished"
     found = False
     # Read-only, so that a run under way is looked at and never disturbed.
     with closing(open_read_only(directory.journal)) as db:
@@ -108,10 +108,10 @@ def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
 
 def thresholds(directory: RunDir) -> dict[str, Threshold]:
     """Return what the run's scores were held against, by check."""
-    return {check: Threshold(**t) for check, t in _manifest(directory)["thresholds"].items()}
+    return {check: Threshold(**t) for check, t in read_manifest(directory)["thresholds"].items()}
 
 
-def _manifest(directory: RunDir) -> dict[str, Any]:
+def read_manifest(directory: RunDir) -> dict[str, Any]:
     manifest = directory.read_manifest()
     if manifest is None or not directory.journal.exists():
         raise RunDirError(f"{directory.path}: holds no run; name a run directory")

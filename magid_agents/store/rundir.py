@@ -4,6 +4,7 @@
     failures.jsonl   failed dialogues  images/ab/*.png     by content
     journal.sqlite   calls and trace   rejected/ab/*.png   by content: what failed safety
     report.html      written at the end
+    index.sqlite     made from the rest for lists and filters (reading/index.py), and made again at need
 
 Knows paths and atomic writes; knows no model, no graph and no settings.
 """
@@ -46,6 +47,7 @@ class RunDir:
         self.failures = path / "failures.jsonl"
         self.journal = path / "journal.sqlite"
         self.report = path / "report.html"
+        self.index = path / "index.sqlite"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -119,8 +121,9 @@ class RunDir:
         """Remove what a run wrote here, and nothing else."""
         self.remove_results()
         self.manifest.unlink(missing_ok=True)
-        for path in self.path.glob(f"{self.journal.name}*"):
-            path.unlink()
+        for database in (self.journal, self.index):
+            for path in self.path.glob(f"{database.name}*"):
+                path.unlink()
         for folder in (KEPT, REJECTED):
             for path in self.path.glob(f"{folder}/??/*.png"):
                 path.unlink()

@@ -1,0 +1,292 @@
+"""The index of a run: lists, filters, search and charts without reading the whole run.
+
+A SQLite file beside the journal. Everything in it is made from the results and the journal, and made again
+when those have changed; what was only added is added. It is never the only place of anything. Where the run
+directory cannot be written, it lies in the directory for temporary files.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from magid_agents.agents.state import DIALOGUE, agent_of
+from magid_agents.agents.verdict import CRITIQUE
+from magid_agents.reading.index_rows import rows
+from magid_agents.reading.query import Queries
+from magid_agents.reading.trace import read_manifest, thresholds
+from magid_agents.store.database import open_read_only
+from magid_agents.store.rundir import RunDir
+from magid_agents.text import encodable
+from magid_agents.thresholds import Threshold
+
+VERSION = 1  # of the tables below; an index of another one is made anew
+FAILED, UNDER_WAY = 1 << 40, 1 << 41  # positions from which those dialogues stand
+PROGRESS_EVERY = 500  # dialogues
+TABLES = """
+CREATE TABLE source (digest BLOB, bytes INTEGER, changes INTEGER, complete INTEGER, stamp TEXT);
+CREATE TABLE dialogues (
+    position INTEGER PRIMARY KEY, id TEXT UNIQUE, status TEXT, stage TEXT, cause TEXT, error TEXT,
+    first_text TEXT, moments INTEGER, accepted INTEGER, dropped INTEGER, attempts INTEGER, nearest REAL,
+    calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL, waited_s REAL, served_s REAL, text INTEGER);
+CREATE TABLE moments (
+    position INTEGER, number INTEGER, utterance INTEGER, description TEXT, outcome TEXT, attempts INTEGER,
+    sha256 TEXT, prompt TEXT, reason TEXT, nearest REAL, PRIMARY KEY (position, number)) WITHOUT ROWID;
+CREATE TABLE scores (
+    "check" TEXT, score REAL, failed INTEGER, position INTEGER, moment INTEGER, attempt INTEGER);
+CREATE TABLE spent (
+    position INTEGER, agent TEXT, calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL,
+    waited_s REAL, served_s REAL, PRIMARY KEY (position, agent)) WITHOUT ROWID;
+CREATE INDEX moments_by_outcome ON moments (outcome, attempts);
+CREATE INDEX scores_by_check ON scores ("check", score);
+CREATE INDEX scores_by_moment ON scores (position, moment);
+CREATE VIRTUAL TABLE texts USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
+"""
+SPENT = """
+SELECT agent(step), COUNT(*), SUM(NOT reused),
+    CAST(SUM((NOT reused) * (COALESCE(json_extract(usage, '$.input_tokens'), 0)
+                             + COALESCE(json_extract(usage, '$.output_tokens'), 0))) AS INTEGER),
+    SUM((NOT reused) * COALESCE(json_extract(usage, '$.cost'), 0.0)),
+    SUM((NOT reused) * waited_s), SUM((NOT reused) * served_s)
+FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step <> ? GROUP BY 1
+"""
+
+Progress = Callable[[int, int | None], None]  # dialogues done, and of how many if that is known
+
+
+class Index(Queries):
+    """An open index; a context manager."""
+
+    def __init__(self, db: sqlite3.Connection, directory: RunDir, limits: Mapping[str, Threshold]) -> None:
+        super().__init__(db, limits)
+        self.directory = directory
+
+    @classmethod
+    def open(cls, directory: RunDir, progress: Progress = lambda *_: None) -> Self:
+        """Open a run's index, made or brought up to date first if need be.
+
+        Raises RunDirError if the directory holds no run, JournalError if its journal cannot be read.
+        """
+        manifest = read_manifest(directory)
+        limits = thresholds(directory)
+        critique = manifest["settings"].get("critic", {})
+        limits[CRITIQUE] = Threshold(CRITIQUE, critique.get("threshold", critique.get("limit", 0.0)))
+        db = _connect(directory)
+        try:
+            _Builder(db, directory, manifest, limits).update(progress)
+        except BaseException:
+            db.close()
+            raise
+        return cls(db, directory, limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+
+def _connect(directory: RunDir) -> sqlite3.Connection:
+    """Open the file, in the run directory if it can be written; remove what another version left there."""
+    path = directory.index
+    if not os.access(directory.path, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        name = hashlib.sha256(str(directory.path.resolve()).encode()).hexdigest()[:16]
+        private = Path(tempfile.gettempdir()) / f"magid-index-{os.getuid() if hasattr(os, 'getuid') else 0}"
+        private.mkdir(mode=0o700, exist_ok=True)
+        path = private / f"{name}.sqlite"
+    db = _open(path)
+    if db is None:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        db = _open(path)
+        assert db is not None
+    return db
+
+
+def _open(path: Path) -> sqlite3.Connection | None:
+    """Return the database with its tables; None if it is of another version or no database at all."""
+    # Threads of a server take turns with it.
+    db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+    try:
+        db.execute("PRAGMA synchronous = OFF")  # what a crash spoils is made again
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == VERSION:
+            return db
+        if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            db.executescript(f"PRAGMA journal_mode = WAL; BEGIN; {TABLES}; PRAGMA user_version = {VERSION};")
+            db.execute("COMMIT")
+            return db
+    except sqlite3.DatabaseError:
+        pass
+    db.close()
+    return None
+
+
+class _Builder:
+    """Brings the tables up to date with a run directory."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        directory: RunDir,
+        manifest: Mapping[str, Any],
+        limits: Mapping[str, Threshold],
+    ) -> None:
+        self._db, self._directory, self._manifest = db, directory, manifest
+        self._limits = {check: threshold.value for check, threshold in limits.items()}
+        self._complete = True  # every dialogue's decisions were recorded; an early version's may be yet
+
+    def update(self, progress: Progress) -> None:
+        stamp = self._stamp()
+        with closing(open_read_only(self._directory.journal)) as journal:
+            journal.create_function("agent", 1, lru_cache(agent_of), deterministic=True)
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                if self._recorded_stamp() != stamp:
+                    self._read(journal, progress)
+                    self._db.execute("UPDATE source SET stamp = ?", (stamp,))
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+
+    def _stamp(self) -> str:
+        """Return what is another after every change of the run."""
+        files = (self._directory.dialogues, self._directory.failures, self._directory.manifest)
+        facts: list[object] = [[s.st_size, s.st_mtime_ns] for f in files if f.exists() and (s := f.stat())]
+        log = self._directory.journal.with_name(f"{self._directory.journal.name}-wal")
+        if self._manifest["status"] != "finished" and log.exists():  # else readers touch it, and no run
+            facts.append(log.stat().st_size)
+        return json.dumps(facts)
+
+    def _recorded_stamp(self) -> str | None:
+        row = self._db.execute("SELECT stamp FROM source").fetchone()
+        return row[0] if row else None
+
+    def _read(self, journal: sqlite3.Connection, progress: Progress) -> None:
+        done = self._keep_what_stands()
+        self._db.execute("DELETE FROM dialogues WHERE position >= ?", (FAILED,))
+        self._db.execute("DELETE FROM spent WHERE position >= ?", (FAILED,))
+        total = self._manifest.get("counts", {}).get("dialogues") or None
+        position = done.position
+        digest, end = done.digest, done.bytes
+        for line, text in _lines(self._directory.dialogues, done.bytes):
+            self._add_finished(journal, position, line)
+            position += 1
+            digest.update(text)
+            end += len(text)
+            if position % PROGRESS_EVERY == 0:
+                progress(position, total)
+        changes = _changes(self._manifest)
+        self._db.execute("DELETE FROM source")
+        self._db.execute(
+            "INSERT INTO source VALUES (?, ?, ?, ?, NULL)", (digest.digest(), end, changes, self._complete)
+        )
+        for number, (line, _) in enumerate(_lines(self._directory.failures, 0)):
+            self._add_unfinished(journal, FAILED + number, "failed", line)
+        if self._manifest["status"] != "finished":
+            known = {row[0] for row in self._db.execute("SELECT id FROM dialogues")}
+            begun = journal.execute("SELECT dialogue FROM uses GROUP BY dialogue ORDER BY MIN(seq)")
+            for number, (name,) in enumerate(row for row in begun.fetchall() if row[0] not in known):
+                self._add_unfinished(journal, UNDER_WAY + number, "under_way", {"id": name})
+        progress(position, total)
+
+    def _keep_what_stands(self) -> "_Done":
+        """Return how far the index agrees with the dataset as it is now; else empty it."""
+        digest = hashlib.blake2b()
+        row = self._db.execute("SELECT digest, bytes, changes FROM source WHERE complete").fetchone()
+        path = self._directory.dialogues
+        if row and row[2] == _changes(self._manifest) and path.exists() and path.stat().st_size >= row[1]:
+            left = row[1]
+            with path.open("rb") as file:
+                while left and (part := file.read(min(left, 1 << 20))):
+                    digest.update(part)
+                    left -= len(part)
+            if digest.digest() == row[0]:
+                (count,) = self._db.execute(
+                    "SELECT COUNT(*) FROM dialogues WHERE position < ?", (FAILED,)
+                ).fetchone()
+                return _Done(count, digest, row[1])
+        for table in ("dialogues", "moments", "scores", "spent", "source"):
+            self._db.execute(f"DELETE FROM {table}")
+        self._db.execute("INSERT INTO texts (texts) VALUES ('delete-all')")
+        return _Done(0, hashlib.blake2b(), 0)
+
+    def _add_finished(self, journal: sqlite3.Connection, position: int, record: Mapping[str, Any]) -> None:
+        name = record["id"]
+        found = journal.execute(
+            "SELECT answer FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step = ?", (name, DIALOGUE)
+        ).fetchone()
+        self._complete &= found is not None
+        made = rows(record, json.loads(found[0])["decisions"] if found else None, self._limits)
+        self._db.executemany(
+            "INSERT INTO moments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(position, number, *moment) for number, moment in enumerate(made.moments)],
+        )
+        self._db.executemany(
+            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?)",
+            [(s.check, s.score, s.failed, position, s.moment, s.attempt) for s in made.scores],
+        )
+        accepted = sum(moment.outcome == "accepted" for moment in made.moments)
+        nearest = min((m.nearest for m in made.moments if m.nearest is not None), default=None)
+        self._add(
+            journal,
+            (position, name, "finished", None, None, None, made.first_text),
+            (
+                len(made.moments),
+                accepted,
+                len(made.moments) - accepted,
+                max((m.attempts for m in made.moments), default=0),
+                nearest,
+            ),
+            made.text,
+        )
+
+    def _add_unfinished(
+        self, journal: sqlite3.Connection, position: int, status: str, result: Mapping[str, Any]
+    ) -> None:
+        stage, error = result.get("stage"), result.get("error")
+        cause = result.get("cause") or error
+        words = " ".join(filter(None, (result["id"], stage, error, result.get("raw"))))
+        told = [value and encodable(value) for value in (result["id"], status, stage, cause, error)]
+        self._add(journal, (position, *told, ""), (0, 0, 0, 0, None), encodable(words))
+
+    def _add(
+        self, journal: sqlite3.Connection, row: tuple[Any, ...], made: tuple[Any, ...], words: str
+    ) -> None:
+        position, name = row[:2]
+        spent = journal.execute(SPENT, (name, DIALOGUE)).fetchall()
+        self._db.executemany(
+            "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [(position, *agent) for agent in spent]
+        )
+        totals = [sum(agent[i] for agent in spent) for i in range(1, 7)]
+        text = self._db.execute("INSERT INTO texts (text) VALUES (?)", (words,)).lastrowid
+        values = (*row, *made, *totals, text)
+        self._db.execute(f"INSERT OR REPLACE INTO dialogues VALUES ({', '.join('?' * len(values))})", values)
+
+
+class _Done(NamedTuple):
+    position: int  # dialogues that stand
+    digest: Any  # of their lines
+    bytes: int  # of their lines
+
+
+def _changes(manifest: Mapping[str, Any]) -> int:
+    """Return how often other settings have changed the results."""
+    return sum(bool(session.get("changes")) for session in manifest.get("sessions", []))
+
+
+def _lines(path: Path, begin: int) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yield the whole lines from a byte on, each with its text."""
+    if path.exists():
+        with path.open("rb") as file:
+            file.seek(begin)
+            for text in file:
+                if text.endswith(b"\n"):
+                    yield json.loads(text.decode(errors="surrogatepass")), text

@@ -1,0 +1,145 @@
+"""One dialogue as rows of the index: what lists, filters and charts need of its record and its decisions."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from magid_agents.agents.verdict import CRITIQUE
+
+MAX_FIRST_TEXT_CHARS = 200
+
+
+class Moment(NamedTuple):
+    """A row of the table `moments`, without the dialogue and the number."""
+
+    utterance: int
+    description: str
+    outcome: str  # accepted or dropped
+    attempts: int
+    sha256: str | None  # of the image that was kept, or else came nearest
+    prompt: str
+    reason: str
+    nearest: float | None
+
+
+class Score(NamedTuple):
+    """A row of the table `scores`: one check of the candidate that an attempt was judged by."""
+
+    check: str
+    score: float | None
+    failed: bool
+    moment: int  # its number in the dialogue
+    attempt: int
+
+
+class Rows(NamedTuple):
+    """All that the index keeps of a dialogue, besides what its calls took."""
+
+    first_text: str
+    moments: Sequence[Moment]
+    scores: Sequence[Score]
+    text: str  # everything that a search may find
+
+
+def rows(record: Mapping[str, Any], decisions: Mapping[str, Any] | None, limits: Mapping[str, float]) -> Rows:
+    """Return the rows of a finished dialogue.
+
+    Args:
+        record: its line of dialogues.jsonl.
+        decisions: as its recorded answer has them; None if an early version recorded none.
+        limits: the threshold's value by check, the critique's too.
+    """
+    utterances = record["utterances"]
+    outcomes = _outcomes(record) if decisions is None else decisions.get("outcomes", [])
+    moments, scores = [], list[Score]()
+    words = [f"{u['speaker']} {u['text']}" for u in utterances]
+    for number, outcome in enumerate(outcomes):
+        attempts = outcome.get("attempts", [])
+        judged = [_judged(attempt, limits) for attempt in attempts]
+        scores += [
+            Score(check, score, failed, number, i)
+            for i, checks in enumerate(judged, 1)
+            for check, score, failed in checks
+        ]
+        moments.append(_moment(outcome, judged[-1] if judged else [], limits))
+        words += _words(outcome)
+    first = next((u["text"] for u in utterances if u["text"].strip()), "")
+    return Rows(" ".join(first.split())[:MAX_FIRST_TEXT_CHARS], moments, scores, "\n".join(words))
+
+
+def distance(score: float, limit: float) -> float:
+    """Return how far a score is from its threshold, as a share of it: checks have different units."""
+    return abs(score - limit) / abs(limit) if limit else abs(score - limit)
+
+
+Judged = tuple[str, float | None, bool]  # check, score, whether it failed
+
+
+def _judged(attempt: Mapping[str, Any], limits: Mapping[str, float]) -> list[Judged]:
+    """Return the checks of the candidate that an attempt was judged by."""
+    candidates, verdict = attempt.get("candidates", []), attempt.get("verdict") or {}
+    if not candidates:
+        return []
+    best = candidates[verdict.get("best") or 0]
+    failed = {shortfall["check"] for shortfall in verdict.get("shortfalls", [])}
+    unanswered = best.get("unanswered", {})
+    scores = best.get("scores", {})
+    found: list[Judged] = [
+        (check, scores.get(check), check in failed or check in unanswered)
+        for check in dict.fromkeys([*scores, *unanswered])
+    ]
+    critique = attempt.get("critique", {})
+    if questions := critique.get("questions"):
+        share = sum(bool(q.get("satisfied")) for q in questions) / len(questions)
+        found.append((CRITIQUE, share, CRITIQUE in failed or share < limits.get(CRITIQUE, 0.0)))
+    elif critique.get("problem"):
+        found.append((CRITIQUE, None, True))
+    return found
+
+
+def _moment(outcome: Mapping[str, Any], judged: Sequence[Judged], limits: Mapping[str, float]) -> Moment:
+    moment, kept = outcome["moment"], outcome.get("illustration")
+    attempts = outcome.get("attempts", [])
+    last = attempts[-1] if attempts else {}
+    candidates, verdict = last.get("candidates", []), last.get("verdict") or {}
+    sha256 = candidates[verdict.get("best") or 0]["sha256"] if candidates else None
+    far = [
+        distance(score, limits[check]) for check, score, _ in judged if score is not None and check in limits
+    ]
+    return Moment(
+        moment["utterance"],
+        moment["description"],
+        "accepted" if kept else "dropped",
+        len(attempts) or (kept["attempts"] if kept else 0),
+        kept["sha256"] if kept else sha256,
+        kept["prompt"] if kept else last.get("prompt", ""),
+        (outcome.get("dropped") or {}).get("reason", "") if not kept else verdict.get("reason", ""),
+        min((d for d in far if math.isfinite(d)), default=None),
+    )
+
+
+def _words(outcome: Mapping[str, Any]) -> Iterator[str]:
+    moment = outcome["moment"]
+    yield moment["description"]
+    yield moment.get("rationale", "")
+    if dropped := outcome.get("dropped"):
+        yield dropped["reason"]
+    for attempt in outcome.get("attempts", []):
+        yield attempt["prompt"]
+        critique = attempt.get("critique", {})
+        yield critique.get("comment", "")
+        for question in critique.get("questions", []):
+            yield question["question"]
+
+
+def _outcomes(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the outcomes that a line of the dataset tells, in the form of recorded decisions."""
+    found = []
+    for i, utterance in enumerate(record["utterances"]):
+        for image in utterance["images"]:
+            moment = {"utterance": i, "description": image["description"], "rationale": image["rationale"]}
+            found.append({"moment": moment, "illustration": image})
+    for drop in record["dropped"]:
+        moment = {"utterance": drop["utterance"], "description": drop["description"]}
+        found.append({"moment": moment, "dropped": drop})
+    return sorted(found, key=lambda outcome: outcome["moment"]["utterance"])
