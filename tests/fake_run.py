@@ -74,15 +74,16 @@ def write_input(path: Path, *things: str) -> Path:
 def run(folder: Path, *things: str, **options: Any) -> RunResult:
     """Run the things' dialogues into folder/out.
 
-    Options are RunRequest's, and `sets`, `chat`, `painter` or `open_models`.
+    Options are RunRequest's, and `sets`, `chat`, `painter`, `open_models` or `stop`.
     """
     sets = [*SETS, "budget.attempts=2", *options.pop("sets", [])]
     chat = options.pop("chat", None) or FakeChat(script)
     painter = options.pop("painter", None) or FakePainter()
     open_models = options.pop("open_models", None) or fakes(chat, painter)
+    stop = options.pop("stop", None)
     source = write_input(folder / "in.jsonl", *things) if things else folder / "in.jsonl"
     given = {"inputs": [source], "out": folder / "out", "settings": config.load(overrides=sets), **options}
-    return session.run(RunRequest(**given), open_models=open_models)
+    return session.run(RunRequest(**given), open_models=open_models, stop=stop)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -27,7 +27,7 @@ def keep_sigterm_handler() -> Iterator[None]:
 
 
 class Interrupted(StopRun):
-    """A signal asked the run to end."""
+    """A signal, or a caller in another thread, asked the run to end."""
 
 
 class Stop:
@@ -36,12 +36,25 @@ class Stop:
     def __init__(self) -> None:
         self.error: StopRun | None = None
         self._requested = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def request(self, error: StopRun) -> None:
         """End the run with this error, unless another came first."""
         if self.error is None:
             self.error = error
             self._requested.set()
+
+    def interrupt(self, name: str) -> None:
+        """Ask the run to end, from any thread or a signal handler, also before its event loop runs.
+
+        Args:
+            name: what interrupts it, such as "Ctrl-C".
+        """
+        if self.error is None:
+            self.error = Interrupted(f"interrupted by {name}; run the same command again to resume")
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: the run has ended
+                self._loop.call_soon_threadsafe(self._requested.set)
 
     def check(self) -> None:
         """Raise StopRun if the run is to end. To be called before anything begins."""
@@ -50,7 +63,9 @@ class Stop:
 
     async def requested(self) -> None:
         """Return once the run is to end."""
-        await self._requested.wait()
+        self._loop = asyncio.get_running_loop()
+        if self.error is None:
+            await self._requested.wait()
 
     async def unless_requested(self, work: Coroutine[Any, Any, None]) -> None:
         """Await the work; if the run is to end meanwhile, cancel it and raise the error that ends the run."""
@@ -69,6 +84,7 @@ class Stop:
 
         Does nothing outside the main thread, which alone gets signals.
         """
+        self._loop = loop
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -78,9 +94,7 @@ class Stop:
         def request(number: int, _: FrameType | None) -> None:
             for each in before:
                 signal.signal(each, signal.default_int_handler)
-            name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-            self.request(Interrupted(f"interrupted by {name}; run the same command again to resume"))
-            loop.call_soon_threadsafe(lambda: None)  # the loop may be asleep
+            self.interrupt("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
 
         try:
             for number in before:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from magid_agents import formats, prompt_places
 from magid_agents.agents import cost
 from magid_agents.agents.services import Services
-from magid_agents.agents.stopping import Interrupted
+from magid_agents.agents.stopping import Interrupted, Stop
 from magid_agents.config import ConfigError, Settings
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import StopRun
@@ -71,18 +71,20 @@ def run(
     progress: Progress = lambda *_: None,
     open_models: ModelsFactory | None = None,
     async_runner: asyncio.Runner | None = None,
+    stop: Stop | None = None,
 ) -> RunResult:
     """Do the run, or as much of it as is not done yet.
 
     Args:
         open_models: gives the models; build.open_models if left out. Tests hand fake ones.
         async_runner: where the run takes place, if the models outlive it.
+        stop: lets another thread interrupt the run.
 
     Raises:
         MagidError: before any dialogue starts, if the settings, a prompt, a model, the graph or the input
             cannot be used, or if the directory holds another run and neither `update` nor `fresh` is set.
         StopRun: on a cost limit, an outage or a full disk; it is `resumable` if the same request goes on.
-        KeyboardInterrupt: on Ctrl-C or SIGTERM.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM, or if `stop` is interrupted.
     """
     # 1. Find mistakes before anything is written.
     records, prompts, graph, directory = plan(request)
@@ -102,7 +104,7 @@ def run(
         # 4. Run.
         if request.fresh:
             directory.clear()
-        services = make_services(request.settings, prompts, models, directory, make_journal(directory))
+        services = make_services(request.settings, prompts, models, directory, make_journal(directory), stop)
         recorder = Recorder(directory, old, new, changes)
         work = _run(request, services, models, graph, records, recorder, progress)
         with (
@@ -127,6 +129,7 @@ def make_services(
     models: Models,
     directory: RunDir,
     journal: Journal,
+    stop: Stop | None = None,
 ) -> Services:
     """Put together what the nodes of a run are handed; with the journal open, `prepare` makes it ready."""
     return Services(
@@ -142,6 +145,7 @@ def make_services(
         tagger=models.tagger,
         vision_chat=models.vision_chat,
         safety_chat=models.safety_chat,
+        stop=stop or Stop(),
     )
 
 

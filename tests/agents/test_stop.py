@@ -3,13 +3,16 @@
 import asyncio
 import json
 import signal
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from pydantic import BaseModel
 
+from magid_agents.agents.stopping import Stop
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage, Reply
 from magid_agents.prompts import Message
@@ -58,3 +61,27 @@ def test_an_image_painted_when_the_stop_comes_is_kept(tmp_path: Path) -> None:
         run(tmp_path, "dog", painter=first, sets=["budget.candidates=1"])
     outcome = run(tmp_path, painter=second, sets=["budget.candidates=1"])
     assert (first.calls, second.calls, outcome.counts.accepted) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_run_in_another_thread_can_be_interrupted_also_before_it_begins(
+    tmp_path: Path, begun: bool
+) -> None:
+    stop, painting = Stop(), threading.Event()
+
+    class Waiting(FakePainter):
+        async def paint(self, prompt: str, seed: int) -> PaintedImage:
+            painting.set()
+            await asyncio.sleep(60)
+            return await super().paint(prompt, seed)
+
+    with ThreadPoolExecutor() as pool:
+        if not begun:
+            stop.interrupt("a caller")
+        running = pool.submit(run, tmp_path, "dog", painter=Waiting(), stop=stop)
+        if begun:
+            assert painting.wait(30)
+            stop.interrupt("a caller")
+        with pytest.raises(KeyboardInterrupt, match="interrupted by a caller"):
+            running.result(30)
+    assert painting.is_set() == begun

@@ -4,7 +4,7 @@ import time
 from contextlib import redirect_stderr
 from io import StringIO
 
-from magid_agents.cli.progress import show_lines, show_progress
+from magid_agents.runs.progress import show_lines, show_progress
 from magid_agents.store.results import Calls, Counts
 
 
