@@ -36,9 +36,9 @@ def run(
     The same command resumes what was interrupted; where all is done it changes nothing.
     """
     from magid_agents import config, errors
-    from magid_agents.runs.progress import show_progress
     from magid_agents.cli.summary import print_failures, print_summary
     from magid_agents.runs import session
+    from magid_agents.runs.progress import show_progress
     from magid_agents.runs.shards import Shard
     from magid_agents.store.rundir import RunDir
 

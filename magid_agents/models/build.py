@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from magid_agents.config import Chat, Remote, Settings
+from magid_agents.config import Chat, PainterSettings, Remote, Settings
 from magid_agents.models import painters, scorers
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.embedded_chat import EmbeddedChat
 from magid_agents.models.endpoint import Endpoint
+from magid_agents.models.own import NONE, OwnModels
 from magid_agents.models.protocols import ChatModel, Connected, ImageTagger, Painter, Probing, Scorer
 from magid_agents.models.reach import Listing, reach
 from magid_agents.models.tagger import MATCHER, MatcherTagger
@@ -57,32 +58,32 @@ class Models:
 
 
 @contextmanager
-def open_models(settings: Settings) -> Iterator[Models]:
+def open_models(settings: Settings, own: OwnModels = NONE) -> Iterator[Models]:
     """The models of a run; what they started ends with the block.
+
+    `own` models take the place of those that the settings name, which are then not opened.
 
     Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to change
     where one cannot be had.
     """
     _check_backends(settings)
-    thresholds = tuple(scorers.threshold(check, scorer) for check, scorer in settings.scorers.items())
+    checks = {check: scorer for check, scorer in settings.scorers.items() if check not in own.scorers}
+    thresholds = (*(scorers.threshold(check, scorer) for check, scorer in checks.items()), *own.thresholds)
     # A critic that cannot look is told what the embedded matcher sees, where that model is the match's too.
-    sees = (settings.critic.chat or settings.chat).vision
+    sees = (settings.critic.chat or own.chat or settings.chat).vision
     told = settings.critic.critique is not None and not sees
-    match = settings.scorers.get("image_text_match")
+    match = checks.get("image_text_match")
     with ExitStack() as stack:
         chats = _Chats(stack)
-        served = {}
-        if settings.painter.backend == "images_endpoint":
-            listing = chats.listing(settings.painter, "painter", "images/generations")
-            served["identity"] = listing.identity(settings.painter.model)
         yield Models(
-            chat=chats.open(settings.chat, "chat"),
+            chat=own.chat or chats.open(settings.chat, "chat"),
             vision_chat=chats.open(vision_chat, "critic.chat")
             if (vision_chat := settings.critic.chat)
             else None,
             safety_chat=chats.open(policy, "safety.policy") if (policy := settings.safety.policy) else None,
-            painter=painters.build(settings.painter, **served),
-            scorers={check: scorers.build(check, scorer) for check, scorer in settings.scorers.items()},
+            painter=own.painter or _build_painter(settings.painter, chats),
+            scorers={check: scorers.build(check, scorer) for check, scorer in checks.items()}
+            | dict(own.scorers),
             thresholds=thresholds,
             tagger=MatcherTagger(match.device) if told and match and match.model == MATCHER else None,
         )
@@ -93,6 +94,14 @@ def _check_backends(settings: Settings) -> None:
     painters.BACKENDS.check(painters.SETTING, settings.painter.backend)
     for check, scorer in settings.scorers.items():
         scorers.BACKENDS.check(scorers.setting(check), scorer.backend)
+
+
+def _build_painter(settings: PainterSettings, chats: "_Chats") -> Painter:
+    served = {}
+    if settings.backend == "images_endpoint":
+        listing = chats.listing(settings, "painter", "images/generations")
+        served["identity"] = listing.identity(settings.model)
+    return painters.build(settings, **served)
 
 
 class _Chats:

@@ -157,6 +157,14 @@ class ScorerClass(Protocol):
         ...
 
 
+class JudgedScorer(Scorer, Protocol):
+    """A scorer that a caller gives as an object: it says itself what the class of another one says."""
+
+    threshold: float
+    lower_is_better: bool
+    blocking: bool  # an image that fails is never kept
+
+
 class ImageTagger(Protocol):
     """Says in words what a model sees, for a critic that cannot look."""
 
