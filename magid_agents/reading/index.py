@@ -20,7 +20,7 @@ from magid_agents.agents.state import DIALOGUE, agent_of
 from magid_agents.agents.verdict import CRITIQUE
 from magid_agents.reading.index_rows import rows
 from magid_agents.reading.query import Queries
-from magid_agents.reading.trace import read_manifest, thresholds
+from magid_agents.reading.trace import DialogueTrace, read_manifest, thresholds, trace_of
 from magid_agents.store.database import open_read_only
 from magid_agents.store.rundir import RunDir
 from magid_agents.text import encodable
@@ -34,12 +34,15 @@ CREATE TABLE source (digest BLOB, bytes INTEGER, changes INTEGER, complete INTEG
 CREATE TABLE dialogues (
     position INTEGER PRIMARY KEY, id TEXT UNIQUE, status TEXT, stage TEXT, cause TEXT, error TEXT,
     first_text TEXT, moments INTEGER, accepted INTEGER, dropped INTEGER, attempts INTEGER, nearest REAL,
-    calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL, waited_s REAL, served_s REAL, text INTEGER);
+    calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL, waited_s REAL, served_s REAL, text INTEGER,
+    begin INTEGER);
 CREATE TABLE moments (
     position INTEGER, number INTEGER, utterance INTEGER, description TEXT, outcome TEXT, attempts INTEGER,
     sha256 TEXT, prompt TEXT, reason TEXT, nearest REAL, PRIMARY KEY (position, number)) WITHOUT ROWID;
 CREATE TABLE scores (
-    "check" TEXT, score REAL, failed INTEGER, position INTEGER, moment INTEGER, attempt INTEGER);
+    "check" TEXT, score REAL, failed INTEGER, position INTEGER, moment INTEGER, attempt INTEGER,
+    judged INTEGER);
+CREATE VIEW judged AS SELECT * FROM scores WHERE judged;
 CREATE TABLE spent (
     position INTEGER, agent TEXT, calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL,
     waited_s REAL, served_s REAL, PRIMARY KEY (position, agent)) WITHOUT ROWID;
@@ -84,6 +87,29 @@ class Index(Queries):
             db.close()
             raise
         return cls(db, directory, limits)
+
+    def result(self, dialogue: str) -> Mapping[str, Any] | None:
+        """Return a dialogue's line of a result file; an empty one if it is under way, None if not there."""
+        row = self._db.execute(
+            "SELECT status, stage, error, begin FROM dialogues WHERE id = ?", (dialogue,)
+        ).fetchone()
+        if row is None:
+            return None
+        status, stage, error, begin = row
+        if status != "finished":
+            return {"id": dialogue, "stage": stage, "error": error} if status == "failed" else {}
+        with self.directory.dialogues.open("rb") as file:
+            file.seek(begin)
+            record: dict[str, Any] = json.loads(file.readline().decode(errors="surrogatepass"))
+        return record
+
+    def trace(self, dialogue: str) -> DialogueTrace | None:
+        """Return a dialogue's trace without looking at any other; None if the run has no such dialogue."""
+        result = self.result(dialogue)
+        if result is None:
+            return None
+        with closing(open_read_only(self.directory.journal)) as journal:
+            return trace_of(journal, dialogue, result or None)
 
     def __enter__(self) -> Self:
         return self
@@ -177,7 +203,7 @@ class _Builder:
         position = done.position
         digest, end = done.digest, done.bytes
         for line, text in _lines(self._directory.dialogues, done.bytes):
-            self._add_finished(journal, position, line)
+            self._add_finished(journal, position, line, end)
             position += 1
             digest.update(text)
             end += len(text)
@@ -218,7 +244,9 @@ class _Builder:
         self._db.execute("INSERT INTO texts (texts) VALUES ('delete-all')")
         return _Done(0, hashlib.blake2b(), 0)
 
-    def _add_finished(self, journal: sqlite3.Connection, position: int, record: Mapping[str, Any]) -> None:
+    def _add_finished(
+        self, journal: sqlite3.Connection, position: int, record: Mapping[str, Any], begin: int
+    ) -> None:
         name = record["id"]
         found = journal.execute(
             "SELECT answer FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step = ?", (name, DIALOGUE)
@@ -230,8 +258,8 @@ class _Builder:
             [(position, number, *moment) for number, moment in enumerate(made.moments)],
         )
         self._db.executemany(
-            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?)",
-            [(s.check, s.score, s.failed, position, s.moment, s.attempt) for s in made.scores],
+            "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(s.check, s.score, s.failed, position, s.moment, s.attempt, s.judged) for s in made.scores],
         )
         accepted = sum(moment.outcome == "accepted" for moment in made.moments)
         nearest = min((m.nearest for m in made.moments if m.nearest is not None), default=None)
@@ -246,6 +274,7 @@ class _Builder:
                 nearest,
             ),
             made.text,
+            begin,
         )
 
     def _add_unfinished(
@@ -255,10 +284,15 @@ class _Builder:
         cause = result.get("cause") or error
         words = " ".join(filter(None, (result["id"], stage, error, result.get("raw"))))
         told = [value and encodable(value) for value in (result["id"], status, stage, cause, error)]
-        self._add(journal, (position, *told, ""), (0, 0, 0, 0, None), encodable(words))
+        self._add(journal, (position, *told, ""), (0, 0, 0, 0, None), encodable(words), None)
 
     def _add(
-        self, journal: sqlite3.Connection, row: tuple[Any, ...], made: tuple[Any, ...], words: str
+        self,
+        journal: sqlite3.Connection,
+        row: tuple[Any, ...],
+        made: tuple[Any, ...],
+        words: str,
+        begin: int | None,  # the byte that its line of the dataset begins at
     ) -> None:
         position, name = row[:2]
         spent = journal.execute(SPENT, (name, DIALOGUE)).fetchall()
@@ -267,7 +301,7 @@ class _Builder:
         )
         totals = [sum(agent[i] for agent in spent) for i in range(1, 7)]
         text = self._db.execute("INSERT INTO texts (text) VALUES (?)", (words,)).lastrowid
-        values = (*row, *made, *totals, text)
+        values = (*row, *made, *totals, text, begin)
         self._db.execute(f"INSERT OR REPLACE INTO dialogues VALUES ({', '.join('?' * len(values))})", values)
 
 

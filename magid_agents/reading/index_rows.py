@@ -23,13 +23,14 @@ class Moment(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A row of the table `scores`: one check of the candidate that an attempt was judged by."""
+    """A row of the table `scores`: one check of one candidate."""
 
     check: str
     score: float | None
     failed: bool
     moment: int  # its number in the dialogue
     attempt: int
+    judged: bool  # the candidate is the one that the attempt was judged by
 
 
 class Rows(NamedTuple):
@@ -56,11 +57,9 @@ def rows(record: Mapping[str, Any], decisions: Mapping[str, Any] | None, limits:
     for number, outcome in enumerate(outcomes):
         attempts = outcome.get("attempts", [])
         judged = [_judged(attempt, limits) for attempt in attempts]
-        scores += [
-            Score(check, score, failed, number, i)
-            for i, checks in enumerate(judged, 1)
-            for check, score, failed in checks
-        ]
+        for i, (attempt, checks) in enumerate(zip(attempts, judged, strict=True), 1):
+            scores += [Score(check, score, failed, number, i, True) for check, score, failed in checks]
+            scores += [Score(check, score, False, number, i, False) for check, score in _others(attempt)]
         moments.append(_moment(outcome, judged[-1] if judged else [], limits))
         words += _words(outcome)
     first = next((u["text"] for u in utterances if u["text"].strip()), "")
@@ -95,6 +94,14 @@ def _judged(attempt: Mapping[str, Any], limits: Mapping[str, float]) -> list[Jud
     elif critique.get("problem"):
         found.append((CRITIQUE, None, True))
     return found
+
+
+def _others(attempt: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield the scores of the candidates that the attempt was not judged by."""
+    best = (attempt.get("verdict") or {}).get("best") or 0
+    for i, candidate in enumerate(attempt.get("candidates", [])):
+        if i != best:
+            yield from candidate.get("scores", {}).items()
 
 
 def _moment(outcome: Mapping[str, Any], judged: Sequence[Judged], limits: Mapping[str, float]) -> Moment:

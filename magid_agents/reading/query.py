@@ -1,7 +1,7 @@
 """Questions to the index: lists by filter and order, counts, histograms and sums."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -157,14 +157,14 @@ class Queries:
 
     def checks(self) -> list[str]:
         """Return the checks that were made, those with a threshold first."""
-        found = [row[0] for row in self._db.execute('SELECT DISTINCT "check" FROM scores')]
+        found = [row[0] for row in self._db.execute('SELECT DISTINCT "check" FROM judged')]
         return [c for c in self.limits if c in found] + sorted(set(found) - set(self.limits))
 
     def histogram(self, check: str, wanted: Filter | None = None, bins: int = 40) -> Histogram:
         """Count the scores that attempts of the dialogues that are wanted were judged by."""
         where, values = _where(wanted or Filter())
         source = (
-            'FROM scores s JOIN dialogues d USING (position) WHERE s."check" = ? AND s.score IS NOT NULL'
+            'FROM judged s JOIN dialogues d USING (position) WHERE s."check" = ? AND s.score IS NOT NULL'
             f" AND {where}"
         )
         low, high = self._db.execute(
@@ -198,7 +198,8 @@ class Queries:
             f"SELECT COUNT(*) FROM moments m {inside} AND m.outcome = 'accepted' AND m.attempts > 1", values
         ).fetchone()[0]
         checks = self._db.execute(
-            f'SELECT s."check", SUM(s.failed), COUNT(*) FROM scores s {inside} GROUP BY 1', values
+            f'SELECT s."check", SUM(s.failed), COUNT(*) FROM judged s {inside} GROUP BY 1',
+            values,
         )
         attempts = self._db.execute(
             f"SELECT m.attempts, COUNT(*) FROM moments m {inside} GROUP BY 1 ORDER BY 1", values
@@ -228,6 +229,43 @@ class Queries:
             [AgentSpent(*row) for row in agents],
         )
 
+    def between(self, check: str, low: float, high: float) -> set[str]:
+        """Return the ids of the dialogues with a candidate whose score is from `low` to `high`."""
+        found = self._db.execute(
+            'SELECT DISTINCT d.id FROM scores s JOIN dialogues d USING (position) WHERE s."check" = ?'
+            " AND s.score BETWEEN ? AND ?",
+            (check, low, high),
+        )
+        return {row[0] for row in found}
+
+    def ids(self) -> Iterator[str]:
+        """Yield every dialogue's id, in input order, those that failed or are under way last."""
+        for (name,) in self._db.execute("SELECT id FROM dialogues ORDER BY position"):
+            yield name
+
+    def fate(self, dialogue: str) -> list[tuple[object, ...]] | None:
+        """Return how a dialogue ended and what became of its moments; None if the run has no such dialogue.
+
+        Equal for dialogues that fared the same.
+        """
+        row = self._db.execute(
+            "SELECT position, status, error FROM dialogues WHERE id = ?", (dialogue,)
+        ).fetchone()
+        if row is None:
+            return None
+        moments = self._db.execute(
+            "SELECT utterance, outcome, CASE outcome WHEN 'accepted' THEN sha256 END FROM moments"
+            " WHERE position = ? ORDER BY number",
+            row[:1],
+        )
+        return [row[1:], *moments.fetchall()]
+
+    def in_order(self, dialogues: Iterable[str]) -> list[str]:
+        """Return the ids in input order; those that are not in the run are left out."""
+        position = "SELECT position FROM dialogues WHERE id = ?"
+        found = [(self._db.execute(position, (name,)).fetchone(), name) for name in dialogues]
+        return [name for row, name in sorted(pair for pair in found if pair[0])]
+
     def neighbours(
         self, dialogue: str, wanted: Filter, order: Order = "input"
     ) -> tuple[str | None, str | None]:
@@ -250,7 +288,7 @@ class Queries:
 
     def _scores(self, position: int, moment: int, attempt: int) -> dict[str, float]:
         found = self._db.execute(
-            'SELECT "check", score FROM scores WHERE position = ? AND moment = ? AND attempt = ?'
+            'SELECT "check", score FROM judged WHERE position = ? AND moment = ? AND attempt = ?'
             " AND score IS NOT NULL",
             (position, moment, attempt),
         )
@@ -290,7 +328,10 @@ def _moment_conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
     if wanted.min_attempts is not None:
         conditions.append("m.attempts >= ?")
         values.append(wanted.min_attempts)
-    judged = "EXISTS (SELECT 1 FROM scores s WHERE s.position = m.position AND s.moment = m.number AND {})"
+    judged = (
+        "EXISTS (SELECT 1 FROM scores s WHERE s.position = m.position AND s.moment = m.number AND s.judged"
+    )
+    judged += " AND {})"
     if wanted.check is not None:
         conditions.append(judged.format('s."check" = ? AND s.failed'))
         values.append(wanted.check)

@@ -101,7 +101,7 @@ def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
         for name, result in _results(directory, db, ended):
             if dialogue in (None, name):
                 found = True
-                yield _trace(db, name, result)
+                yield trace_of(db, name, result)
     if dialogue is not None and not found:
         raise RunDirError(f"{path}: no dialogue has the id {dialogue!r}; magid trace {path} shows all")
 
@@ -141,7 +141,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line.decode(errors="surrogatepass"))
 
 
-def _trace(db: sqlite3.Connection, name: str, result: Mapping[str, Any] | None) -> DialogueTrace:
+def trace_of(db: sqlite3.Connection, name: str, result: Mapping[str, Any] | None) -> DialogueTrace:
+    """Return a dialogue's trace, given its line of a result file; None if there is none yet."""
     calls = read_calls(db, name)
     if result is not None and "stage" in result:
         return DialogueTrace(name, Decisions(), calls, False, f"{result['stage']}: {result['error']}")

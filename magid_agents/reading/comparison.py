@@ -1,0 +1,119 @@
+"""Two runs side by side: for each dialogue the first call that differs, what followed, and the outcomes.
+
+Calls are matched by their step. A call differs if its key does, and the key holds all that decides the
+answer: so the first one that differs is where the runs parted.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from magid_agents.agents.state import DIALOGUE
+from magid_agents.dialogue import MomentOutcome
+from magid_agents.reading.index import Index
+from magid_agents.reading.trace import DialogueTrace
+from magid_agents.store.database import open_read_only
+
+
+@dataclass(frozen=True)
+class CallDifference:
+    """A step whose call differs, or that one side did not take: its key there is None."""
+
+    step: str
+    left: str | None
+    right: str | None
+
+
+@dataclass(frozen=True)
+class MomentPair:
+    """What became of the sharing moment at an utterance; None on a side that found none there."""
+
+    utterance: int
+    left: MomentOutcome | None
+    right: MomentOutcome | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether one side has an image that the other has not."""
+        return _image(self.left) != _image(self.right)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A dialogue in both runs, or in one: then the other side's trace is None."""
+
+    id: str
+    left: DialogueTrace | None
+    right: DialogueTrace | None
+    calls: tuple[CallDifference, ...]  # in the order of the left run, then what only the right one did
+    moments: tuple[MomentPair, ...]
+
+    @property
+    def first(self) -> CallDifference | None:
+        """The call at which the runs parted."""
+        return self.calls[0] if self.calls else None
+
+    @property
+    def outcome_differs(self) -> bool:
+        if self.left is None or self.right is None or self.left.failure != self.right.failure:
+            return True
+        return any(pair.differs for pair in self.moments)
+
+
+def compare(left: Index, right: Index) -> Iterator[Difference]:
+    """Yield the dialogues with another call or another outcome, and those that one run has alone.
+
+    Those of the left run come first, in its order.
+    """
+    with (
+        closing(open_read_only(left.directory.journal)) as left_journal,
+        closing(open_read_only(right.directory.journal)) as right_journal,
+    ):
+        for dialogue in left.ids():
+            calls = _differences(_keys(left_journal, dialogue), _keys(right_journal, dialogue))
+            if calls or left.fate(dialogue) != right.fate(dialogue):
+                yield _difference(left, right, dialogue, calls)
+    for dialogue in right.ids():
+        if left.fate(dialogue) is None:
+            yield compare_dialogue(left, right, dialogue)
+
+
+def compare_dialogue(left: Index, right: Index, dialogue: str) -> Difference:
+    """Compare one dialogue, whether it differs or not."""
+    with (
+        closing(open_read_only(left.directory.journal)) as left_journal,
+        closing(open_read_only(right.directory.journal)) as right_journal,
+    ):
+        calls = _differences(_keys(left_journal, dialogue), _keys(right_journal, dialogue))
+    return _difference(left, right, dialogue, calls)
+
+
+def _keys(journal: sqlite3.Connection, dialogue: str) -> dict[str, str]:
+    """Return the key of each step, in the order in which they were answered."""
+    found = journal.execute(
+        "SELECT step, key FROM uses WHERE dialogue = ? AND step <> ? ORDER BY seq", (dialogue, DIALOGUE)
+    )
+    return dict(found.fetchall())
+
+
+def _differences(left: dict[str, str], right: dict[str, str]) -> tuple[CallDifference, ...]:
+    steps = dict.fromkeys([*left, *right])
+    pairs = (CallDifference(step, left.get(step), right.get(step)) for step in steps)
+    return tuple(pair for pair in pairs if pair.left != pair.right)
+
+
+def _difference(left: Index, right: Index, dialogue: str, calls: tuple[CallDifference, ...]) -> Difference:
+    traces = left.trace(dialogue), right.trace(dialogue)
+    sides = [_by_utterance(one) for one in traces]
+    utterances = sorted(sides[0].keys() | sides[1].keys())
+    moments = tuple(MomentPair(u, sides[0].get(u), sides[1].get(u)) for u in utterances)
+    return Difference(dialogue, *traces, calls, moments)
+
+
+def _by_utterance(one: DialogueTrace | None) -> dict[int, MomentOutcome]:
+    return {} if one is None else {o.moment.utterance: o for o in one.decisions.outcomes}
+
+
+def _image(outcome: MomentOutcome | None) -> str | None:
+    return outcome.illustration.sha256 if outcome and outcome.illustration else None

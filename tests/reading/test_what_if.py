@@ -1,0 +1,164 @@
+"""A threshold moved after the fact tells what a run with it gives, or says what it cannot know."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from magid_agents.config import Settings
+from magid_agents.errors import ConfigError
+from magid_agents.models.build import Models
+from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
+from magid_agents.reading.index import Index
+from magid_agents.reading.query import Filter
+from magid_agents.reading.what_if import Flips, redecide
+from magid_agents.store.rundir import RunDir
+from magid_agents.thresholds import Threshold
+from tests.fake_run import fakes, lines, run, script
+
+THINGS = ("dog", "cake", "fog", "silence", *(f"thing{i}" for i in range(20)))
+NO_CRITIQUE = ["critic.critique=null", "budget.attempts=3", "budget.candidates=2"]
+
+
+def match(prompt: str, _: str) -> float:
+    """Any score, the same for equal prompts."""
+    return crc32(prompt.encode()) % 1000 / 1000
+
+
+def beauty(prompt: str, _: str) -> float:
+    return crc32(prompt[::-1].encode()) % 1000 / 1000
+
+
+def models(**values: float) -> Callable[[Settings], AbstractContextManager[Models]]:
+    limits = {"image_text_match": 0.5, "aesthetics": 0.4, "unsafe": 0.5} | values
+
+    @contextmanager
+    def open_models(settings: Settings) -> Iterator[Models]:
+        scorers = {
+            "image_text_match": FakeScorer(match),
+            "aesthetics": FakeScorer(beauty, identity="fake-beauty"),
+            "unsafe": FakeScorer(lambda *_: 0.1, identity="fake-unsafe"),
+        }
+        thresholds = tuple(
+            Threshold(check, limits[check], check == "unsafe", check == "unsafe") for check in scorers
+        )
+        with fakes(FakeChat(script), FakePainter())(settings) as made:
+            yield replace(made, scorers=scorers, thresholds=thresholds)
+
+    return open_models
+
+
+def moved(out: Path, values: Mapping[str, float]) -> Flips:
+    with Index.open(RunDir(out)) as index:
+        return redecide(index, values)
+
+
+def kept(out: Path) -> dict[str, str | None]:
+    """The image of each dialogue's first utterance."""
+    return {
+        r["id"]: next((image["sha256"] for image in r["utterances"][0]["images"]), None)
+        for r in lines(out / "dialogues.jsonl")
+    }
+
+
+def attempts(out: Path) -> dict[str, int]:
+    with Index.open(RunDir(out)) as index:
+        return {row.id: row.attempts for row in index.dialogues(Filter())}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    run(folder, *THINGS, sets=NO_CRITIQUE, open_models=models())
+    return folder
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"image_text_match": 0.1},
+        {"image_text_match": 0.3},
+        {"image_text_match": 0.8},
+        {"image_text_match": 0.99},
+        {"aesthetics": 0.0},
+        {"aesthetics": 0.7},
+        {"image_text_match": 0.2, "aesthetics": 0.1},
+        {"image_text_match": 0.7, "aesthetics": 0.1},
+        {"unsafe": 0.05},
+    ],
+)
+def test_it_foretells_the_run(tmp_path: Path, finished: Path, values: dict[str, float]) -> None:
+    told = moved(finished / "out", values)
+    assert told.decided_otherwise == 0
+    before = kept(finished / "out")
+    run(tmp_path, *THINGS, sets=NO_CRITIQUE, open_models=models(**values))
+    after = kept(tmp_path / "out")
+    known = [flip for flip in told.flips if flip.exact and flip.change != "unknown"]
+    assert {flip.dialogue: after[flip.dialogue] for flip in known} == {f.dialogue: f.after for f in known}
+    # What is not told to flip may do so only by a prompt that was written from another verdict.
+    others = after.keys() - {flip.dialogue for flip in told.flips}
+    first_try = {d for d in others if before[d] and attempts(finished / "out")[d] == 1}
+    assert {d: after[d] for d in first_try} == {d: before[d] for d in first_try}
+    for flip in told.flips:
+        assert flip.before == before[flip.dialogue]
+    missing = {f"attempt {number} was never made" for number in (2, 3)}
+    assert {flip.why for flip in told.of("unknown")} <= missing
+
+
+def test_lowering_without_a_critique_is_exact_and_every_kind_of_change_is_told(finished: Path) -> None:
+    seen = set()
+    for check in ("image_text_match", "aesthetics"):
+        for percent in range(0, 100, 5):
+            told = moved(finished / "out", {check: percent / 100})
+            limit = {"image_text_match": 0.5, "aesthetics": 0.4}[check]
+            if percent / 100 <= limit:
+                assert {flip.change for flip in told.flips} <= {"gained", "replaced"}
+            seen |= {flip.change for flip in told.flips}
+    assert seen >= {"gained", "replaced", "lost", "unknown"}
+
+
+def test_a_threshold_that_stays_changes_nothing(finished: Path) -> None:
+    assert moved(finished / "out", {"image_text_match": 0.5, "critique": 0.6}) == Flips((), 0)
+
+
+def test_an_image_that_was_never_critiqued_is_not_known_to_pass(tmp_path: Path) -> None:
+    run(tmp_path, "dog", "cake", "fog")
+    told = moved(tmp_path / "out", {"image_text_match": 0.1})
+    assert [(flip.change, flip.dialogue, flip.why) for flip in told.flips] == [
+        ("unknown", "cake", "attempt 1 would pass, but its image was never critiqued"),
+        ("unknown", "fog", "attempt 1 would pass, but its image was never critiqued"),
+    ]
+
+
+def test_the_critiques_threshold_moves_too(tmp_path: Path) -> None:
+    def doubtful(messages: object, shape: str) -> str:
+        if shape == "CritiqueAnswer":
+            half = [{"question": q, "answer": q == "a?"} for q in ("a?", "b?")]
+            return (
+                f'{{"questions": {half}, "comment": ""}}'.replace("'", '"')
+                .replace("True", "true")
+                .replace("False", "false")
+            )
+        return script(messages, shape)  # type: ignore[arg-type]  # it is what a script is given
+
+    run(tmp_path, "dog", chat=FakeChat(doubtful))
+    (flip,) = moved(tmp_path / "out", {"critique": 0.5}).flips
+    assert (flip.change, flip.dialogue, flip.before) == ("gained", "dog", None)
+    assert flip.after in {path.stem for path in (tmp_path / "out").glob("images/??/*.png")}
+
+
+def test_a_graph_that_decides_in_its_own_way_is_left_alone(tmp_path: Path) -> None:
+    run(tmp_path, "fog", sets=["graph=no_qa"])
+    with Index.open(RunDir(tmp_path / "out")) as index:
+        assert index.count(Filter(outcome="accepted")) == 1
+    assert moved(tmp_path / "out", {"unsafe": 0.1}).flips == ()
+
+
+def test_a_check_that_has_no_threshold_is_an_error(finished: Path) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'aesthetics'"):
+        moved(finished / "out", {"aestetics": 0.5})
+    with pytest.raises(ValueError, match="a probability"):
+        moved(finished / "out", {"unsafe": 1.5})
