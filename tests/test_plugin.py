@@ -101,11 +101,13 @@ def test_reader_node_painter_and_scorer_are_at_work_in_one_run(out: Path) -> Non
     assert failure["error"].endswith("in.txt:2: a turn has no speaker; write `speaker: text`")
 
 
-def test_the_trace_tells_the_scores_of_those_scorers_that_there_are(folder: Path, out: Path) -> None:
+def test_the_trace_tells_what_the_users_node_and_the_other_scorer_said(folder: Path, out: Path) -> None:
     told = magid(folder, "trace", out).stdout
-    assert re.search(r"brightness 0\.\d+ >= 0\.01", told), told
+    assert "utterance 0: a dog, oil painting" in told
+    assert re.search(r"brightness 0\.\d+", told), told
     assert "aesthetics" not in told
-    assert '"brightness"' in magid(folder, "trace", out, "--json").stdout
+    calls = json.loads(magid(folder, "trace", out, "--json").stdout)["calls"]
+    assert [call["kind"] for call in calls if call["step"] == "0000/1/style"] == ["chat"]
 
 
 def test_the_manifest_has_what_others_decide(out: Path) -> None:

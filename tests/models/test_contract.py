@@ -127,8 +127,6 @@ def test_a_mistyped_name_is_told_before_any_backend_is_imported(
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "never_imported.py").write_text("raise SystemExit('was imported')")
-    sets = ["painter.backend=never_imported:A", "scorers.aesthetics.backend=qualitty"]
-    with pytest.raises(
-        ConfigError, match=r"Unknown scorers\.aesthetics\.backend 'qualitty'\. Did you mean 'quality'"
-    ):
+    sets = ["scorers.aesthetics.backend=never_imported:A", "painter.backend=difusers"]
+    with pytest.raises(ConfigError, match=r"Unknown painter\.backend 'difusers'\. Did you mean 'diffusers'"):
         build.open_models(load(overrides=sets)).__enter__()
