@@ -79,7 +79,8 @@ async def _score(
 
     async def score(check: str) -> float:
         step = step_ref(state, f"score/{number:02d}/{check}")
-        text = texts[services.settings.scorers[check].compare_to]
+        section = services.settings.scorers.get(check)  # none if the scorer was given as an object
+        text = texts[section.compare_to if section else "description"]
         return await services.score(step, check, candidate.sha256, text)
 
     values = await asyncio.gather(*map(score, checks))

@@ -314,7 +314,8 @@ class Services:
 
     async def score(self, step: StepRef, check: str, sha256: str, text: str) -> float:
         """One check of one stored image; NaN if the scorer gave no finite number, which fails any check."""
-        scorer, arguments = self.scorers[check], self.settings.scorers[check].arguments
+        scorer, section = self.scorers[check], self.settings.scorers.get(check)
+        arguments = section.arguments if section else {}  # none if the scorer was given as an object
         request = {
             "image": sha256,
             "text": text if scorer.reads_text else None,

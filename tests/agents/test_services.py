@@ -138,6 +138,23 @@ def test_a_scorers_own_arguments_are_in_its_keys_if_there_are_any(tmp_path: Path
     ] * 2
 
 
+def test_a_scorer_may_be_of_a_check_that_no_settings_name(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def rule(_: str, text: str) -> float:
+        said.append(text)
+        return 0.7
+
+    scorers = {
+        "unsafe": FakeScorer(lambda *_: 0.0, identity="fake-unsafe"),
+        "image_text_match": FakeScorer(lambda *_: 0.9),
+        "taste": FakeScorer(rule, identity="taste"),
+    }
+    assert run_with(tmp_path, scorers).counts.accepted == 2
+    (image,) = lines(tmp_path / "out" / "dialogues.jsonl")[0]["utterances"][0]["images"]
+    assert (image["scores"]["taste"], set(said)) == (0.7, {"a dog", "a cat"})
+
+
 def test_a_score_may_be_a_number_of_numpys(tmp_path: Path) -> None:
     scorers = {
         "image_text_match": FakeScorer(lambda *_: np.float32(0.75)),  # type: ignore[arg-type]  # as models give
