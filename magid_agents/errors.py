@@ -6,6 +6,8 @@ MagidError                  the command cannot begin, or one dialogue of a run f
 ├── MergeError              the directories are not the parts of one run
 ├── WeightsError            weights cannot be fetched or stored
 ├── InvalidAnswer           a chat model's answer is not what was asked for
+│   └── AnswerRefused       an endpoint's moderation refused to give one
+├── NoRecord                a graph ended without a finished record
 ├── PaintingFailed               the painter gave no image for a prompt
 ├── PromptRefused           the painter will give none for this prompt, however often it is asked
 ├── PromptTooLong           the prompt exceeds the painter's token limit
@@ -37,6 +39,8 @@ from collections.abc import Iterable, Mapping
 class MagidError(Exception):
     """Shown as one line, without a traceback. Raised for a dialogue, it fails that dialogue alone."""
 
+    cause = ""  # what failures are counted by: a few words that stay the same; the class's name if empty
+
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions are pickled as their class called with `args`, which fails where a class takes others.
         return _restored, (type(self), self.args, self.__dict__)
@@ -56,6 +60,11 @@ def _restored(kind: type[MagidError], args: tuple[object, ...], attributes: dict
     error = kind.__new__(kind, *args)
     error.__dict__.update(attributes)
     return error
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what a failure that this error made is counted by."""
+    return (error.cause if isinstance(error, MagidError) else "") or type(error).__name__
 
 
 def first_line(error: BaseException) -> str:

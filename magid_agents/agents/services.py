@@ -39,13 +39,23 @@ class InvalidAnswer(MagidError):
     `keys` are the journal's keys of the answers that were turned down.
     """
 
+    cause = "invalid answer"
+
     def __init__(self, problem: str, raw: str, keys: Sequence[str] = ()) -> None:
         super().__init__(problem)
         self.problem, self.raw, self.keys = problem, raw, tuple(keys)
 
 
+class AnswerRefused(InvalidAnswer):
+    """The endpoint's moderation refused to answer."""
+
+    cause = "content refused"
+
+
 class PaintingFailed(MagidError):
     """The painter gave no image for this prompt; the message says why."""
+
+    cause = "not painted"
 
 
 YES, NO = "Yes", "No"
@@ -212,7 +222,7 @@ class Services:
 
         answer = await self._ask(step, asked, request, compute)
         if isinstance(answer.value, dict):
-            raise InvalidAnswer(answer.value[REFUSED], "", [answer.key])
+            raise AnswerRefused(answer.value[REFUSED], "", [answer.key])
         return answer
 
     async def _ask(

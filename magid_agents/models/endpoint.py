@@ -23,6 +23,8 @@ FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 60.0  # seconds before the first repeat, d
 class EndpointUnavailable(MagidError):
     """The endpoint failed in a way that may pass: 5xx, a time-out, a broken connection, no proper answer."""
 
+    cause = "no answer"
+
     def __init__(self, problem: str, after: float | None = None, status: int | None = None) -> None:
         super().__init__(problem)
         self.after = after  # seconds the endpoint asked to wait
@@ -32,9 +34,13 @@ class EndpointUnavailable(MagidError):
 class RateLimited(EndpointUnavailable):
     """The endpoint said to slow down (429)."""
 
+    cause = "rate limited"
+
 
 class RequestRejected(MagidError):
     """The endpoint will not do what this request asks, however often it is asked (400)."""
+
+    cause = "request rejected"
 
     def __init__(self, problem: str, fields: Iterable[str] = ()) -> None:
         super().__init__(problem)
@@ -43,6 +49,8 @@ class RequestRejected(MagidError):
 
 class ContentRefused(RequestRejected):
     """The endpoint's moderation turned down what this request says; other requests are unaffected."""
+
+    cause = "content refused"
 
 
 class EndpointUnusable(StopRun):

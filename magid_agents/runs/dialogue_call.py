@@ -14,7 +14,7 @@ from magid_agents.agents.assemble import decisions
 from magid_agents.agents.services import InvalidAnswer, Services
 from magid_agents.agents.state import DIALOGUE
 from magid_agents.dialogue import Dialogue
-from magid_agents.errors import MagidError, StopRun
+from magid_agents.errors import MagidError, StopRun, cause_of
 from magid_agents.models.endpoint import EndpointUnavailable
 from magid_agents.runs.graph_loader import Topology
 from magid_agents.store.journal import Answer, Call, StepRef
@@ -23,10 +23,16 @@ from magid_agents.store.results import Failure, Unanswered, is_record
 STEPS_PER_ATTEMPT = 25  # of a graph, before LangGraph takes it for one that never ends
 
 
+class NoRecord(MagidError):
+    """The graph ended without a finished record."""
+
+    cause = "no record"
+
+
 async def walk(graph: Any, dialogue: Dialogue, services: Services) -> Mapping[str, Any]:
     """Take a dialogue through every node of a graph and return its final state.
 
-    Raises what a node raises, and MagidError if the state has no finished record.
+    Raises what a node raises, and NoRecord if the state has no finished record.
     """
     await services.journal.begin(dialogue.id)
     limit = STEPS_PER_ATTEMPT * (services.settings.budget.attempts + 1)
@@ -34,7 +40,7 @@ async def walk(graph: Any, dialogue: Dialogue, services: Services) -> Mapping[st
         {"dialogue": dialogue}, config={"recursion_limit": limit}, context=services
     )
     if not is_record(state.get("record")):
-        raise MagidError(
+        raise NoRecord(
             f"graph={services.settings.graph}: ends without a finished record; its last node must return "
             '{"record": {"id": ..., "utterances": [...], "dropped": [...]}}, as assemble does'
         )
@@ -74,7 +80,7 @@ class DialogueRunner:
                 raw = error.raw
                 await journal.reject(error.keys, text)  # the next run asks again
             kind = Unanswered if isinstance(error, EndpointUnavailable) else Failure
-            return kind(dialogue.id, _stage(raised), text, raw)
+            return kind(dialogue.id, _stage(raised), text, raw, cause_of(error))
         record: dict[str, Any] = answer.value["record"]
         return record
 

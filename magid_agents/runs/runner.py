@@ -14,7 +14,7 @@ from magid_agents.formats import BadRecord
 from magid_agents.runs.dialogue_call import DialogueRunner
 from magid_agents.runs.outage import OutageDetector
 from magid_agents.store.journal import Journal
-from magid_agents.store.results import READ, Calls, Counts, Failure, Results
+from magid_agents.store.results import READ, UNREADABLE, Calls, Counts, Failure, Results
 from magid_agents.store.rundir import RunDirError
 
 # Finished dialogues that wait for an older one, as a multiple of those in flight: results are written in
@@ -112,7 +112,7 @@ async def _run_record(
 ) -> dict[str, Any] | Failure:
     """Return the finished record of one dialogue, or why there is none."""
     if isinstance(record, BadRecord):
-        return Failure(record.id, READ, str(record))
+        return Failure(record.id, READ, str(record), cause=UNREADABLE)
     stop = dialogues.services.stop
     async with slots:
         try:

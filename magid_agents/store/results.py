@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple, Self
 
 from magid_agents.store.rundir import RunDir, RunDirError, atomic_write, writing
 
-READ = "read"  # the stage of a record that could not be read
+READ, UNREADABLE = "read", "unreadable record"  # stage and cause of a record that could not be read
 PUBLISH_INTERVAL_S = 10.0
 PUBLISH_MAX_SHARE = 0.05  # of a run's time
 
@@ -76,6 +77,7 @@ class Failure:
     stage: str
     error: str
     raw: str = ""
+    cause: str = ""  # what failures are counted by (errors.cause_of)
 
 
 class Unanswered(Failure):
@@ -139,6 +141,18 @@ def is_record(value: Any) -> bool:
 def is_failure(value: Any) -> bool:
     """Return whether it looks like a line of failures.jsonl."""
     return isinstance(value, dict) and value.keys() >= {"id", "stage"}
+
+
+def count_failures(path: Path) -> Counter[tuple[str, str]]:
+    """Count the lines of a failures.jsonl by stage and cause, with one of them in memory at a time."""
+    results = (line.result for line in ResultLines(path).rest())
+    return Counter((result["stage"], _cause(result)) for result in results)
+
+
+def _cause(failure: Mapping[str, Any]) -> str:
+    """Return a failure's cause, which earlier versions did not write."""
+    otherwise = UNREADABLE if failure["stage"] == READ else "cause not recorded"
+    return str(failure.get("cause") or otherwise)
 
 
 class _ResultFile:

@@ -77,7 +77,20 @@ def test_many_failures_are_not_all_printed(
     assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 11
-    assert said[-1] == f"magid: more failed; see {tmp_path / 'out' / 'failures.jsonl'}"
+    where = tmp_path / "out" / "failures.jsonl"
+    assert said[-1] == f"magid: more failed (in all: read: unreadable record 50); see {where}"
+
+
+@pytest.mark.usefixtures("faked")
+def test_failures_are_counted_by_stage_and_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_input(tmp_path / "in.jsonl", "dog", "nonsense", "nonsense-2")
+    source.write_text(source.read_text().replace("my nonsense-2", "my nonsense") + "{\n")
+    assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for row in ("dialogues failed 3", "scanner: invalid answer 2", "read: unreadable record 1"):
+        assert row in rows
 
 
 @pytest.mark.usefixtures("faked")

@@ -169,6 +169,7 @@ def test_a_graph_that_gives_no_record_fails_its_dialogues_with_advice(tmp_path: 
     assert run(tmp_path, "dog", sets=[f"graph={path}:graph"]).counts.failed == 1
     (failure,) = lines(tmp_path / "out" / "failures.jsonl")
     assert "its last node must return" in failure["error"]
+    assert failure["cause"] == "no record"
 
 
 def test_calls_of_a_dialogue_that_failed_are_listed_in_their_order(tmp_path: Path) -> None:
