@@ -1,0 +1,1 @@
+"""Numbers from runs: figures with intervals, and comparisons."""
