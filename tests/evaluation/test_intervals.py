@@ -40,7 +40,7 @@ def test_paired_runs_have_scipys_paired_interval() -> None:
     other = [value + RANDOM.normal(0.1, 0.2) for value in SAMPLE]
     ours = bootstrap(difference(mean([[v] for v in other]), mean([[v] for v in SAMPLE])), len(SAMPLE))
 
-    def theirs(left: np.ndarray, right: np.ndarray, axis: int = -1) -> np.ndarray:  # type: ignore[type-arg]  # scipy's
+    def theirs(left: np.ndarray, right: np.ndarray, axis: int = -1) -> np.ndarray:
         return np.mean(left, axis=axis) - np.mean(right, axis=axis)
 
     result = stats.bootstrap((other, SAMPLE), theirs, paired=True, method="percentile", random_state=1)
