@@ -46,7 +46,7 @@ class SharingMoment(Noun):
 
     utterance: int = Field(ge=0)
     speaker: str
-    description: str = Field(min_length=1)
+    description: str  # empty if the speaker turned out to have nothing to show
     rationale: str = ""
 
 

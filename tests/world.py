@@ -63,6 +63,7 @@ class World:
         self.vision_chat: FakeChat | None = None
         self.safety_chat: FakeChat | None = None
         self.graph: Any = magid.graph
+        self.prompts: Path | None = None  # a folder of prompts that take precedence over the shipped ones
         self.thresholds: tuple[Threshold, ...] = THRESHOLDS
         self.scorers: dict[str, FakeScorer] = {
             "image_text_match": FakeScorer(match),
@@ -79,7 +80,7 @@ class World:
                         settings=self.settings,
                         journal=journal,
                         run_dir=run,
-                        prompts={name: prompts.load(name) for name in prompts.names()},
+                        prompts={name: prompts.load(name, self.prompts) for name in prompts.names(self.prompts)},
                         chat=self.chat,
                         painter=self.painter,
                         scorers=self.scorers,

@@ -1,24 +1,29 @@
 """The scanner: which utterances would be followed by a shared image, who shares it, what it shows, why.
 
-Knows two ways to ask and what makes an answer valid. The prompt file's output says which one it is:
-SharingMoments asks once about the whole dialogue. YesOrNo asks about each utterance for the probability
-of Yes, which a small model answers better, and then for a description of the likeliest.
+There are two ways to ask; the prompt file's output schema chooses one. SharingMoments asks once about the
+whole dialogue. YesOrNo asks about each utterance for the probability of Yes, which a small model answers
+better, and then for a description of the likeliest. Those prompts get the dialogue up to the utterance, since
+nobody shares an image of what is told later.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from langgraph.runtime import Runtime
 
 from magid_agents.agents.services import Services
-from magid_agents.agents.state import DialogueState
+from magid_agents.agents.state import DialogueState, dropped
 from magid_agents.dialogue import Dialogue, SharingMoment
 from magid_agents.schemas import Description, Moment, SharingMoments, YesOrNo
 from magid_agents.store.journal import StepRef
 
 
 async def scanner(state: DialogueState, runtime: Runtime[Services]) -> DialogueState:
-    """Find the sharing moments, in order. Raises InvalidAnswer if a corrected answer is invalid too."""
+    """Find the sharing moments, in order. Those for which nothing can be described are dropped at once.
+
+    Raises InvalidAnswer if a corrected answer is invalid too.
+    """
     services, dialogue = runtime.context, state["dialogue"]
     if services.settings.scanner.max_images == 0:
         return {"moments": []}
@@ -27,7 +32,14 @@ async def scanner(state: DialogueState, runtime: Runtime[Services]) -> DialogueS
     probabilities = await _share_probabilities(dialogue, services)
     likely = _select_utterances(probabilities, services)
     found = await asyncio.gather(*(_describe_moment(dialogue, i, services) for i in likely))
-    return {"moments": _in_order(dialogue, found), "share_probabilities": probabilities}
+    moments = _in_order(dialogue, found)
+    return {
+        "share_probabilities": probabilities,
+        "moments": [m for m in moments if m.description],
+        "outcomes": [
+            dropped({"moment": m}, f"nothing to show: {m.rationale}") for m in moments if not m.description
+        ],
+    }
 
 
 def _in_order(dialogue: Dialogue, found: Sequence[Moment]) -> list[SharingMoment]:
@@ -79,8 +91,7 @@ async def _share_probabilities(dialogue: Dialogue, services: Services) -> dict[i
     """How likely an image is shared, 0 to 1, after each utterance that says anything."""
 
     async def one(i: int) -> float:
-        values = {"utterances": dialogue.utterances, "utterance": i}
-        prompt = services.settings.scanner.prompt
+        prompt, values = services.settings.scanner.prompt, _up_to(dialogue, i)
         return await services.yes_probability(StepRef(dialogue.id, f"scan/odds/{i:04d}"), prompt, values)
 
     said = [i for i, u in enumerate(dialogue.utterances) if u.text.strip()]
@@ -88,14 +99,19 @@ async def _share_probabilities(dialogue: Dialogue, services: Services) -> dict[i
 
 
 async def _describe_moment(dialogue: Dialogue, utterance: int, services: Services) -> Moment:
+    """Describe the image of a likely moment; the description is empty if its speaker has nothing to show."""
     answer = await services.ask(
         StepRef(dialogue.id, f"scan/describe/{utterance:04d}"),
         services.settings.scanner.describe,
-        {"utterances": dialogue.utterances, "utterance": utterance},
+        _up_to(dialogue, utterance),
         Description,
-        lambda found: None if found.description.strip() else "the description is empty",
     )
-    return Moment(rationale=answer.rationale, utterance=utterance, description=answer.description)
+    return Moment(utterance=utterance, **answer.model_dump())
+
+
+def _up_to(dialogue: Dialogue, utterance: int) -> dict[str, Any]:
+    """Return the values of a prompt about one utterance, which is the last one it gets to read."""
+    return {"utterances": dialogue.utterances[: utterance + 1], "utterance": utterance}
 
 
 def check_moments(answer: SharingMoments, dialogue: Dialogue, most: int) -> str | None:
