@@ -48,6 +48,7 @@ BASE = (
     'critic.chat={"provider": "openai", "model": "vision_chat", "vision": true}',
     'safety.policy={"provider": "openai", "model": "judge", "vision": true}',
     f'prices={{"writer": {FREE}, "vision_chat": {FREE}, "judge": {FREE}}}',
+    "scanner.threshold=0.5",
     "safety.threshold=0.7",
     "safety.review_share=1",
     "budget.attempts=2",

@@ -73,14 +73,14 @@ class World:
 
     def run(self, dialogue: Dialogue = DIALOGUE) -> dict[str, Any]:
         async def main() -> dict[str, Any]:
-            run = RunDir(self.folder)
+            run, names = RunDir(self.folder), prompts.names(self.prompts)
             with run.locked():
                 async with Journal(run.journal) as journal:
                     services = Services(
                         settings=self.settings,
                         journal=journal,
                         run_dir=run,
-                        prompts={name: prompts.load(name, self.prompts) for name in prompts.names(self.prompts)},
+                        prompts={name: prompts.load(name, self.prompts) for name in names},
                         chat=self.chat,
                         painter=self.painter,
                         scorers=self.scorers,

@@ -136,7 +136,7 @@ class OddsScript(Script):
         if shape == "TokenProbabilities":
             return "Yes" if "!" in messages[-1].text else "No"
         if shape == "Description":
-            text = messages[-1].text.split("with the message: ")[-1]
+            text = messages[-1].text.split("sends the message: ")[-1]
             return json.dumps({"rationale": "r", "description": text.rstrip("!")})
         return super().__call__(messages, shape)
 

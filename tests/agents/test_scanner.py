@@ -1,4 +1,4 @@
-"""The scanner by yes/no questions: what each question may see of the dialogue, and what becomes of its answer."""
+"""The scanner by yes/no questions: what each may see of the dialogue, and what becomes of its answer."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,12 @@ from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.prompts import Message
 from tests.world import Script, World
 
-SETS = {"scanner.prompt": "scanner/yes_no", "scanner.threshold": 0.5, "scanner.min_gap": 1, "scanner.max_images": 9}
+SETS = {
+    "scanner.prompt": "scanner/yes_no",
+    "scanner.threshold": 0.5,
+    "scanner.min_gap": 1,
+    "scanner.max_images": 9,
+}
 SEES_EVERYTHING = """\
 ---
 description: Shows all that a question gets to see.
@@ -83,7 +88,7 @@ def test_what_is_said_later_changes_no_moment(tmp_path: Path, own_prompts: Path,
     assert followed[: len(said)] == alone == [["dog"], [], ["cat"]]
 
 
-def test_a_likely_utterance_whose_speaker_has_nothing_to_show_is_dropped_with_the_reason(tmp_path: Path) -> None:
+def test_a_likely_utterance_with_nothing_to_show_is_dropped_with_the_reason(tmp_path: Path) -> None:
     world = World(tmp_path, Describer(), lambda *_: 0.9, **SETS)
     record = world.run(dialogue("look at my dog", "Now I am hungry.", "and at my cat"))
     assert [len(u["images"]) for u in record["utterances"]] == [1, 0, 1]

@@ -114,7 +114,8 @@ def test_a_directory_of_the_first_schema_is_resumed(first_schema: Path) -> None:
     before = read(first_schema)
     painter = FakePainter()
     dataset = lines(first_schema / "out" / "dialogues.jsonl")
-    outcome = run(first_schema, painter=painter, prompts=first_schema / "prompts")
+    sets = ["scanner.threshold=0.6"]  # the profile's at that time
+    outcome = run(first_schema, painter=painter, prompts=first_schema / "prompts", sets=sets)
     assert painter.calls == 0
     assert (outcome.counts.dialogues, outcome.counts.failed) == (3, 1)
     now = read(first_schema)
@@ -157,7 +158,7 @@ def test_a_directory_of_the_second_schema_names_what_differs_by_its_name_now(sec
     with pytest.raises(RunDirError) as refused:
         run(second_schema, prompts=second_schema / "prompts")
     for difference in (
-        "scanner.threshold: 0.7 -> 0.6",
+        "scanner.threshold: 0.7 -> 0.8",
         "scanner.min_gap: 3 -> 2",
         "scorers.image_text_match.compare_to: utterance -> description",
         "critic.critique: critic/yes_no -> critic/text",

@@ -1,8 +1,12 @@
-"""A directory that an earlier version made with the embedded models goes on, and asks no model."""
+"""A directory that an earlier version made with the embedded models goes on from its journal.
+
+That version's descriptions had seen what was said after their utterance. Two of the three moments are in the
+middle of a dialogue, so they are described again; no other question is asked.
+"""
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from magid_agents import config
 from magid_agents.config import Settings
 from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer, FakeTagger
+from magid_agents.prompts import Message
 from magid_agents.reading import trace
 from magid_agents.reading.trace import DialogueTrace
 from magid_agents.runs import graph_loader, manifest, session
@@ -21,10 +26,24 @@ from magid_agents.store.rundir import RunDir
 from magid_agents.thresholds import Threshold
 
 DATA = Path(__file__).parents[1] / "data" / "embedded_run"
+DESCRIBED_AGAIN = {  # by the utterance, as the earlier version had it
+    "Brown, floppy ears, never stops running.": ("he shows his new pet", "a brown dog with floppy ears"),
+    "Great, we went to the zoo. Look at this penguin, he walked right up to us!": (
+        "he shows the penguin",
+        "a penguin walking up to people",
+    ),
+}
 
 
 def refuse(*_: object) -> Any:
     raise AssertionError("a model was asked")
+
+
+def describe(messages: Sequence[Message], shape: str) -> str:
+    if shape != "Description":
+        refuse()
+    rationale, description = DESCRIBED_AGAIN[messages[-1].text.rpartition("with the message: ")[2]]
+    return json.dumps({"rationale": rationale, "description": description})
 
 
 class Refusing(FakePainter):
@@ -34,11 +53,11 @@ class Refusing(FakePainter):
 
 @contextmanager
 def recorded_models(settings: Settings) -> Iterator[Models]:
-    """Models with the identities of those that made the directory, none of which may be asked."""
+    """Models with the identities of those that made the directory, none of which may be asked for more."""
     recorded = manifest.load(RunDir(DATA / "out"))
     assert recorded is not None
     names = recorded.models
-    chat, painter, tagger = FakeChat(refuse), Refusing(), FakeTagger()
+    chat, painter, tagger = FakeChat(describe), Refusing(), FakeTagger()
     chat.identity, painter.identity, tagger.identity = names["chat"], names["painter"], names["observer"]
     chat.parameters = {"temperature": settings.chat.temperature, "max_tokens": settings.chat.max_tokens}
     painter.parameters = recorded.painter["parameters"]
@@ -93,10 +112,11 @@ def told(one: DialogueTrace, directory: RunDir) -> Mapping[str, Any]:
     return {"id": one.id, "share_probabilities": odds, "moments": moments}
 
 
-def test_it_goes_on_without_a_call_and_tells_the_same_decisions(folder: Path) -> None:
+def test_it_goes_on_from_its_journal_and_tells_the_same_decisions(folder: Path) -> None:
     dataset = (folder / "out" / "dialogues.jsonl").read_bytes()
     outcome = run(folder)
-    assert (outcome.calls.computed, outcome.counts.dialogues, outcome.counts.failed) == (0, 2, 0)
+    counts = outcome.counts
+    assert (outcome.calls.computed, counts.dialogues, counts.failed) == (len(DESCRIBED_AGAIN), 2, 0)
     assert (folder / "out" / "dialogues.jsonl").read_bytes() == dataset
     expected = json.loads((folder / "trace.json").read_text())
     traces = [told(one, RunDir(folder / "out")) for one in trace.read(folder / "out")]
