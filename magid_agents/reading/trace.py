@@ -16,8 +16,11 @@ from magid_agents.dialogue import Decisions, Dropped, Illustration, MomentOutcom
 from magid_agents.formats import Seen
 from magid_agents.reading.calls import RecordedCall, Spent, read_calls, read_dialogue_answer
 from magid_agents.store.database import open_read_only
+from magid_agents.store.results import READ
 from magid_agents.store.rundir import RunDir, RunDirError
 from magid_agents.thresholds import Threshold
+
+SURROGATES = "surrogatepass"  # an id is any JSON string
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,9 @@ def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
     found = False
     # Read-only, so that a run under way is looked at and never disturbed.
     with closing(open_read_only(directory.journal)) as db:
-        for name, result in _results(directory, db, ended):
-            if dialogue in (None, name):
-                found = True
-                yield trace_of(db, name, result)
+        for name, result in _results(directory, db, ended, dialogue):
+            found = True
+            yield trace_of(db, name, result)
     if dialogue is not None and not found:
         raise RunDirError(f"{path}: no dialogue has the id {dialogue!r}; magid trace {path} shows all")
 
@@ -119,26 +121,35 @@ def read_manifest(directory: RunDir) -> dict[str, Any]:
 
 
 def _results(
-    directory: RunDir, db: sqlite3.Connection, ended: bool
+    directory: RunDir, db: sqlite3.Connection, ended: bool, dialogue: str | None
 ) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
-    """Yield each dialogue's id and its line of a result file; None if there is no line yet."""
+    """Yield the id of each dialogue, or of one, and its line of a result file; None if there is none."""
     seen = Seen()
     for path in (directory.dialogues, directory.failures):
-        for result in _lines(path):
-            if result.get("stage") != "read":  # a broken record is not a dialogue
+        for result in _lines(path, dialogue):
+            if result.get("stage") != READ:  # a broken record is not a dialogue
                 seen.add(result["id"])
                 yield result["id"], result
+                if dialogue is not None:
+                    return
     if not ended:
-        for (name,) in db.execute("SELECT dialogue FROM uses GROUP BY dialogue ORDER BY MIN(seq)"):
+        where, values = ("", ()) if dialogue is None else ("WHERE dialogue = ?", (dialogue,))
+        under_way = f"SELECT dialogue FROM uses {where} GROUP BY dialogue ORDER BY MIN(seq)"
+        for (name,) in db.execute(under_way, values):
             if seen.add(name):
                 yield name, None
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path, dialogue: str | None) -> Iterator[dict[str, Any]]:
+    # As results are written: most lines need not be parsed to know that they are another dialogue's.
+    written = b"" if dialogue is None else json.dumps(dialogue, ensure_ascii=False).encode(errors=SURROGATES)
     if path.exists():
         with path.open("rb") as file:
             for line in file:
-                yield json.loads(line.decode(errors="surrogatepass"))
+                if written in line:
+                    result = json.loads(line.decode(errors=SURROGATES))
+                    if dialogue in (None, result["id"]):
+                        yield result
 
 
 def trace_of(db: sqlite3.Connection, name: str, result: Mapping[str, Any] | None) -> DialogueTrace:

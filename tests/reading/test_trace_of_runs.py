@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.reading import trace
 from magid_agents.reading.trace import DialogueTrace
+from magid_agents.store.database import open_read_only
 from magid_agents.store.rundir import image_name
 from tests import fake_run
 from tests.fake_run import lines, run, script, write_input
@@ -155,3 +157,45 @@ def test_no_text_of_a_dialogue_or_a_model_moves_the_cursor(
     printed = capsys.readouterr().out
     assert printed.count("owned") >= 5
     assert all(line.isprintable() for line in printed.split("\n"))
+
+
+@pytest.mark.parametrize("name", ["ä b", 'the "1"', "back\\slash", "line\nbreak", "\u2028", "dog"])
+def test_a_dialogue_is_found_whatever_its_id(tmp_path: Path, name: str) -> None:
+    given = [{"id": i, "utterances": [{"speaker": name, "text": f"look at my {i}"}]} for i in (name, "x")]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(one) + "\n" for one in given))
+    run(tmp_path)
+    (found,) = trace.read(tmp_path / "out", name)
+    assert found == next(one for one in trace.read(tmp_path / "out") if one.id == name)
+    assert found.calls
+
+
+def test_a_dialogue_under_way_is_found_by_its_id(tmp_path: Path) -> None:
+    run(tmp_path, "dog", "cat")
+    out = tmp_path / "out"
+    (out / "dialogues.jsonl").write_text("")
+    manifest = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps(manifest | {"status": "running"}))
+    assert [one.id for one in trace.read(out, "cat")] == ["cat"]
+
+
+def test_a_dialogue_of_many_is_read_without_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every statement goes by an index, and no other dialogue's line is parsed."""
+    run(tmp_path, "dog", "cat", "cow", "pig")
+    asked: list[str] = []
+
+    def tracing(path: Path) -> sqlite3.Connection:
+        db = open_read_only(path)
+        db.set_trace_callback(asked.append)
+        return db
+
+    dataset = tmp_path / "out" / "dialogues.jsonl"
+    dataset.write_text(dataset.read_text().replace('{"id": "cat"', '{"id": "cat'))  # not to be parsed
+    monkeypatch.setattr(trace, "open_read_only", tracing)
+    assert [one.id for one in trace.read(tmp_path / "out", "cow")] == ["cow"]
+    with closing(open_read_only(tmp_path / "out" / "journal.sqlite")) as db:
+        selects = [statement for statement in asked if statement.startswith("SELECT")]
+        plans = [row[3] for one in selects for row in db.execute(f"EXPLAIN QUERY PLAN {one}")]
+    assert len(selects) >= 2
+    assert not [plan for plan in plans if plan.startswith("SCAN")]

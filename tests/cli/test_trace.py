@@ -1,0 +1,86 @@
+"""`magid trace`, as a user meets it: which dialogues are shown, as trees or as JSON."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from magid_agents.cli import app as cli
+from tests.fake_run import run
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A run: two dialogues that went well, one rewritten, one dropped after a rewrite, one failed."""
+    run(tmp_path, "dog", "cake", "fog", "silence", "nonsense")
+    return tmp_path / "out"
+
+
+def trace(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["magid", "trace", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("filters", "shown"),
+    [
+        ([], ["dog", "cake", "fog", "silence", "nonsense"]),
+        (["--failed"], ["nonsense"]),
+        (["--rewritten"], ["cake", "fog"]),
+        (["--dropped"], ["fog"]),
+        (["--failed", "--dropped"], ["fog", "nonsense"]),
+        (["--failed", "--rewritten", "--dropped"], ["cake", "fog", "nonsense"]),
+    ],
+)
+def test_filters_add_up(
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    filters: list[str],
+    shown: list[str],
+) -> None:
+    assert trace(monkeypatch, out, "--json", *filters) == 0
+    assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == shown
+    assert trace(monkeypatch, out, *filters) == 0
+    trees = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[0].isalpha()]
+    assert trees == shown
+
+
+def test_a_filter_that_nothing_meets_shows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, "dog")
+    assert trace(monkeypatch, tmp_path / "out", "--failed") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_one_dialogue_is_shown_with_what_its_calls_asked(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trace(monkeypatch, out, "cake", "--json") == 0
+    (shown,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert shown["id"] == "cake"
+    assert all("request" in call for call in shown["calls"])
+    assert trace(monkeypatch, out, "cake") == 0
+    assert "calls" in [line.strip("├└─ ") for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_failed_dialogue_is_found_by_its_id(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trace(monkeypatch, out, "nonsense", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["failure"].startswith("scanner: ")
+
+
+@pytest.mark.parametrize("dialogue", ["do", "cow"])
+def test_an_id_that_no_dialogue_has_is_one_line_and_status_2(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dialogue: str
+) -> None:
+    assert trace(monkeypatch, out, dialogue) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"magid: {out}: no dialogue has the id '{dialogue}'; magid trace {out} shows all\n"
