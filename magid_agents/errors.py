@@ -1,6 +1,7 @@
 """The errors that a user can fix: the message is one line that names the file, record or setting and the fix.
 
 MagidError                  the command cannot begin, or one dialogue of a run fails
+├── DialogueFailed          a dialogue of a session fails
 ├── ConfigError             a setting, profile, preset, format or graph cannot be used
 ├── FormatError             an input file cannot be used
 ├── MergeError              the directories are not the parts of one run

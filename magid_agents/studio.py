@@ -19,12 +19,12 @@ from magid_agents.agents.services import InvalidAnswer, Services
 from magid_agents.config import Settings
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError
-from magid_agents.formats.records import RecordError, validate_dialogue
+from magid_agents.formats.records import parse_dialogue
 from magid_agents.prompts import Prompt
 from magid_agents.runs import graph_loader
 from magid_agents.runs.dialogue_call import walk
 from magid_agents.runs.shared_services import SharedServices
-from magid_agents.store.rundir import RunDir, RunDirError
+from magid_agents.store.rundir import RunDir
 from magid_agents.validation import explain
 
 
@@ -97,8 +97,8 @@ def serve(name: str, services: SharedServices = _services) -> Any:
     node = Path(name.rpartition(":")[0] or name).stem  # as LangGraph allows no colon in it
 
     async def run(state: Input, runtime: Runtime[Context]) -> Output:
-        dialogue = _parse(state["dialogue"])
         try:
+            dialogue = parse_dialogue(state["dialogue"])
             # Files are read, and a relative path is made absolute, in a thread.
             plan = await asyncio.to_thread(_plan, runtime.context or Context(), name)
             async with services.use(*plan) as used:
@@ -127,28 +127,11 @@ async def _record(graph: Any, dialogue: Dialogue, services: Services) -> dict[st
     return record
 
 
-def _parse(value: Any) -> Dialogue:
-    try:
-        if not isinstance(value, Mapping):
-            raise RecordError("it must be an object")
-        return validate_dialogue(value)
-    except RecordError as error:
-        raise RunFailed(
-            f"the dialogue cannot be used: {error.reason}; "
-            'give {"id": ..., "utterances": [{"speaker": ..., "text": ...}]}'
-        ) from error
-
-
 def _plan(context: Context, graph: str) -> _Plan:
     """Look up what the context names. Raises MagidError for a mistake."""
     settings = config.load(context.profile, context.preset, [*context.sets, f"graph={graph}"])
     prompts = prompt_places.load(settings, Path(context.prompts) if context.prompts else None)
     directory = RunDir(Path(context.out).resolve(), [Path(other).resolve() for other in context.reuse])
-    if directory.manifest.exists():
-        raise RunDirError(
-            f"out={directory.path}: holds a run of `magid run`, whose images other settings would move; name "
-            f"another directory, and this one as reuse to take over its answers"
-        )
     return _Plan(settings, prompts, directory)
 
 

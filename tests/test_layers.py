@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Each layer may import those below it. Modules at the top of the package are layers like the folders.
 LAYERS = (
     {"__main__"},
-    {"cli", "studio"},
+    {"cli", "studio", "api"},
     {"evaluation"},
     {"runs", "reading"},
     {"graphs"},

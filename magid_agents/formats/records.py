@@ -102,6 +102,19 @@ def validate_dialogue(record: Mapping[str, Any]) -> Dialogue:
     return dialogue
 
 
+def parse_dialogue(value: object) -> Dialogue:
+    """Return the dialogue that a caller gives as a dict. Raises FormatError if it is none."""
+    try:
+        if not isinstance(value, Mapping):
+            raise RecordError("it must be an object")
+        return validate_dialogue(value)
+    except RecordError as error:
+        raise FormatError(
+            f"the dialogue cannot be used: {error.reason}; "
+            'give {"id": ..., "utterances": [{"speaker": ..., "text": ...}]}'
+        ) from error
+
+
 def dialogue_from_turns(
     turns: Iterable[tuple[str, str]],
     place: RecordLocation,

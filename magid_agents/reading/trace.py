@@ -4,7 +4,6 @@ What was decided is read from the dialogue's own recorded answer, whatever graph
 failed, or is under way, has its calls alone.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -15,12 +14,11 @@ from typing import Any
 from magid_agents.dialogue import Decisions, Dropped, Illustration, MomentOutcome, SharingMoment
 from magid_agents.formats import Seen
 from magid_agents.reading.calls import RecordedCall, Spent, read_calls, read_dialogue_answer
+from magid_agents.reading.records import read_lines
 from magid_agents.store.database import open_read_only
 from magid_agents.store.results import READ
 from magid_agents.store.rundir import RunDir, RunDirError
 from magid_agents.thresholds import Threshold
-
-SURROGATES = "surrogatepass"  # an id is any JSON string
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _results(
     """Yield the id of each dialogue, or of one, and its line of a result file; None if there is none."""
     seen = Seen()
     for path in (directory.dialogues, directory.failures):
-        for result in _lines(path, dialogue):
+        for result in read_lines(path, dialogue):
             if result.get("stage") != READ:  # a broken record is not a dialogue
                 seen.add(result["id"])
                 yield result["id"], result
@@ -138,18 +136,6 @@ def _results(
         for (name,) in db.execute(under_way, values):
             if seen.add(name):
                 yield name, None
-
-
-def _lines(path: Path, dialogue: str | None) -> Iterator[dict[str, Any]]:
-    # As results are written: most lines need not be parsed to know that they are another dialogue's.
-    written = b"" if dialogue is None else json.dumps(dialogue, ensure_ascii=False).encode(errors=SURROGATES)
-    if path.exists():
-        with path.open("rb") as file:
-            for line in file:
-                if written in line:
-                    result = json.loads(line.decode(errors=SURROGATES))
-                    if dialogue in (None, result["id"]):
-                        yield result
 
 
 def trace_of(db: sqlite3.Connection, name: str, result: Mapping[str, Any] | None) -> DialogueTrace:

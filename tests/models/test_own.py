@@ -10,18 +10,9 @@ from magid_agents.models import build
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
 from magid_agents.models.own import OwnModels
 from tests.fake_run import script
+from tests.own_models import OwnScorer
 
 UNREACHABLE = ("chat.base_url=http://127.0.0.1:9", "painter.base_url=http://127.0.0.1:9")
-
-
-class OwnScorer(FakeScorer):
-    """A fake scorer that says what is enough."""
-
-    threshold, lower_is_better, blocking = 0.4, False, False
-
-    def __init__(self, **judged: Any) -> None:
-        super().__init__(lambda *_: 1.0, identity="own")
-        vars(self).update(judged)
 
 
 class Blocking(FakePainter):
@@ -47,7 +38,7 @@ def test_a_given_scorer_replaces_a_check_or_adds_one_and_brings_its_threshold() 
         values = {threshold.check: threshold.value for threshold in models.thresholds}
         assert set(models.scorers) == {"image_text_match", "aesthetics", "unsafe", "taste"}
         assert models.scorers["image_text_match"] is match
-        assert (values["image_text_match"], values["taste"], len(models.thresholds)) == (0.9, 0.4, 4)
+        assert (values["image_text_match"], values["taste"], len(models.thresholds)) == (0.9, 0.5, 4)
         assert models.tagger is None  # it is the replaced matcher's
 
 

@@ -1,0 +1,103 @@
+"""The lines of a run's result files, and finished dialogues as typed records whose images can be opened."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
+
+from magid_agents.dialogue import Dropped, Illustration, Noun, Utterance
+from magid_agents.store.rundir import RunDirError
+
+DIRECTORY = "directory"  # in the context of validation
+SURROGATES = "surrogatepass"  # an id is any JSON string
+
+
+class StoredIllustration(Illustration):
+    """An illustration in a run directory. `path` is as in dialogues.jsonl: it begins at the run directory."""
+
+    model_config = ConfigDict(extra="allow")
+
+    _directory: Path = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        self._directory = context[DIRECTORY]
+
+    @property
+    def file(self) -> Path:
+        """The absolute path of the image's file."""
+        return self._directory.absolute() / self.path
+
+    def image(self) -> Image.Image:
+        """Load the image. Raises RunDirError if its file is gone or cannot be read."""
+        try:
+            with Image.open(self.file) as image:
+                image.load()
+                return image
+        except FileNotFoundError as error:
+            raise RunDirError(
+                f"{self.file}: there is no such image any more; a session keeps its images longer than its "
+                "`with` block only if it is given `out`"
+            ) from error
+        except OSError as error:
+            raise RunDirError(f"{self.file}: the image cannot be read: {error}") from error
+
+
+class IllustratedUtterance(Utterance):
+    """A speaker's text turn and the images that are shared after it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    illustrations: tuple[StoredIllustration, ...] = Field((), alias="images")
+
+
+class Record(Noun):
+    """A finished dialogue. What a graph of one's own adds to the record is kept, as attributes."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    source: str = ""
+    utterances: tuple[IllustratedUtterance, ...]
+    dropped: tuple[Dropped, ...]
+
+    @classmethod
+    def parse(cls, line: Mapping[str, Any], directory: Path) -> "Record":
+        """Return the record that a line of a directory's dialogues.jsonl holds.
+
+        Raises RunDirError if it is not of this form.
+        """
+        try:
+            return cls.model_validate(line, context={DIRECTORY: directory})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise RunDirError(
+                f"{directory}: the record of {line['id']!r} cannot be read: {place}: {first['msg']}"
+            ) from error
+
+    @property
+    def illustrations(self) -> tuple[StoredIllustration, ...]:
+        """The images of all utterances, in order."""
+        return tuple(image for utterance in self.utterances for image in utterance.illustrations)
+
+
+def read_lines(path: Path, dialogue: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield each line of a result file as a dict, or only those of one dialogue; none if there is no file."""
+    if not path.exists():
+        return
+    needles = _spellings(dialogue) if dialogue is not None else {b""}
+    with path.open("rb") as file:
+        for text in file:
+            # Looking for the id's bytes takes a fraction of the time that parsing every line would.
+            if any(needle in text for needle in needles):
+                line = json.loads(text.decode(errors=SURROGATES))
+                if dialogue in (None, line["id"]):
+                    yield line
+
+
+def _spellings(text: str) -> set[bytes]:
+    """Return how JSON may hold the text: as it is, or escaped."""
+    return {json.dumps(text, ensure_ascii=ascii).encode(errors=SURROGATES) for ascii in (False, True)}  # noqa: A001  (as json calls it)
