@@ -1,7 +1,8 @@
-"""Dialogue files read as a stream: one record in memory, a fault in one record ends no file.
+"""Read dialogue files as a stream, with one record in memory at a time.
 
-A format's own file knows what it looks like. Other packages add readers by the entry points
-`magid_agents.formats`; these are used when they are named, and never to tell a file by its content.
+A record that cannot be read is reported, and reading goes on with the next one. Each format's own module
+recognises its files. Other packages add readers through the entry point group `magid_agents.formats`; such
+a reader is used only when it is named, never detected from a file's content.
 """
 
 from collections.abc import Iterator
@@ -33,31 +34,31 @@ FORMATS = Registry(
     },
     otherwise="auto, or package.module:READER",
 )
-AUTO = "auto"  # in place of a format's name: told by the content
-_HEAD = 1 << 16  # bytes by which a format is told
+AUTO = "auto"  # instead of a format's name: detect it from the content
+_HEAD = 1 << 16  # bytes that a format is detected from
 
 
 def detect(path: Path | str) -> str:
-    """The name of the file's format, by its content. Raises FormatError where none fits."""
+    """Return the name of the file's format, detected from its content. Raises FormatError if none matches."""
     with _opened(Path(path)) as file:
         return _fitting(Path(path), file.peek())
 
 
 def read(
     path: Path | str,
-    format: str = AUTO,  # noqa: A002  # named as the command's option is
+    format: str = AUTO,  # noqa: A002  # named like the command's option
     seen: Seen | None = None,
 ) -> Iterator[Dialogue | BadRecord]:
-    """Each record of the file in order, as a dialogue or as what is wrong with it.
+    """Yield the file's records in order, each as a dialogue or as a BadRecord that says what is wrong.
 
-    Files read with the same `seen` share one space of ids. A pipe can be read, once.
-    Raises ConfigError at once for a format that cannot be used, FormatError for such a file, and later if
-    the disk fails.
+    Ids must be unique across all files that are read with the same `seen`. A pipe can be read, but only
+    once. Raises ConfigError at once if the format cannot be used and FormatError if the file cannot; the
+    latter also later, if the disk fails.
     """
     path, name = Path(path), format
     if format != AUTO:
         _reader(format)
-    if not path.is_fifo():  # opening a pipe to look would take its content away
+    if not path.is_fifo():  # opening a pipe to detect its format would consume its content
         with _opened(path) as file:
             name = _chosen(path, format, file.peek())
     return _read(path, name, Seen() if seen is None else seen)
@@ -81,7 +82,7 @@ def _read(path: Path, name: str, seen: Seen) -> Iterator[Dialogue | BadRecord]:
 
 
 def _with_unique_id(dialogue: Dialogue, path: Path, seen: Seen) -> Dialogue | None:
-    """Number a repeated generated id; return None if an id that the file gave is taken."""
+    """Number a repeated generated id; return None if the file itself gives an id twice."""
     if seen.add(dialogue.id):
         return dialogue
     if dialogue.id != content_id(path, [(u.speaker, u.text) for u in dialogue.utterances]):
@@ -107,7 +108,7 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
 def _chosen(path: Path, name: str, head: bytes) -> str:
     if name != AUTO:
         return name
-    # A file without content is in no format, but that is for a record of the input to say.
+    # An empty file matches no format; it is reported as a bad record instead of an unknown format.
     return _fitting(path, head) if head.removeprefix(BOM).strip() else "native"
 
 

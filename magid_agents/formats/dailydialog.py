@@ -1,6 +1,6 @@
-"""DailyDialog: a dialogue a line, each utterance ended by `__eou__`, then label columns after TABs.
+"""DailyDialog: one dialogue per line. Each utterance ends with `__eou__`; label columns follow after tabs.
 
-The speakers take turns and have no names: A and B. The labels are not read.
+The two speakers alternate and have no names; they are called A and B. The labels are ignored.
 """
 
 import re
@@ -19,7 +19,7 @@ def parse(text: str, place: RecordLocation) -> Dialogue:
         raise RecordError(f"no utterance ends in {_END}")
     if labels.strip() and not labels.lstrip(" ").startswith("\t"):
         raise RecordError(f"the last utterance does not end in {_END}", "download the file again")
-    # The place of an utterance tells its speaker, also behind an empty one.
+    # Speakers alternate by position, so an empty utterance counts too.
     turns = [("AB"[i % 2], part.strip()) for i, part in enumerate(said.split(_END))]
     return dialogue_from_turns(turns, place)
 

@@ -1,8 +1,8 @@
-"""A JSON array of any length, split into its elements without holding more than one of them.
+"""Split a JSON array of any length into its elements, with at most one of them in memory.
 
-Looks at brackets and strings only and leaves the elements to a JSON parser. A broken element does not
-take its neighbours with it: a bracket that was left out is taken as closed where the next element
-shows it, and a string ends with its line at the latest. Knows no format.
+Only brackets and strings are looked at; the elements themselves are left to a JSON parser. A broken element
+does not affect its neighbours: a missing bracket is taken as closed as soon as the next element shows that
+it is missing, and a string ends at the end of its line at the latest.
 """
 
 import re
@@ -13,19 +13,19 @@ from magid_agents.formats.lines import BOM, LIMIT, too_long
 from magid_agents.formats.records import RecordError
 
 _CHUNK = 1 << 16
-_DEEPEST = 1000  # brackets told apart; deeper ones are only counted
+_DEEPEST = 1000  # nesting depth up to which brackets are matched by kind; deeper ones are only counted
 _TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"|["{}\[\],:]|[^\s"{}\[\],:]+')
 _STRING_END = re.compile(rb'["\n]|\\.')
 _OPENER = {b"}": b"{", b"]": b"["}
 
 
 def elements(file: BufferedReader) -> Iterator[tuple[int, bytes | RecordError]]:
-    """Each element's bytes, or why it cannot be had, with the line on which it begins."""
+    """Yield the line that each element begins on, with its bytes or the reason that it cannot be read."""
     splitter = _Splitter()
     first = True
     while chunk := file.read1(_CHUNK):
         if (len(chunk) - len(chunk.rstrip(b"\\"))) % 2:
-            chunk += file.read1(1)  # an escape stays in one piece
+            chunk += file.read1(1)  # keep an escape sequence in one piece
         yield from splitter.feed(chunk.removeprefix(BOM) if first else chunk)
         first = False
     yield from splitter.end()
@@ -37,12 +37,12 @@ class _Splitter:
         self._closed = True  # outside the array
         self._warned = False
         self._in_string = False
-        self._brackets = bytearray()  # open ones within the element
+        self._brackets = bytearray()  # still open within the element
         self._deeper = 0
         self._last = b""
         self._begin = 0  # the line on which the element begins; 0 between elements
-        self._kept = 0  # where in the chunk the bytes begin that are not yet in _data
-        self._counted = 0  # how far the chunk's lines are counted
+        self._kept = 0  # offset of the chunk's first byte that is not yet in _data
+        self._counted = 0  # offset up to which the chunk's lines are counted
         self._data = bytearray()
         self._size = 0
 
@@ -66,7 +66,7 @@ class _Splitter:
                             RecordError("text outside the JSON array", "check its brackets [ and ]"),
                         )
             elif kind == b"{" and self._brackets[-1:] == b"{" and self._last != b":" and not self._deeper:
-                # No object holds an object without a key: the one before it was not closed.
+                # An object cannot contain another one without a key: the one before was not closed.
                 del self._brackets[-1:]
                 if not self._brackets:
                     yield self._take(chunk[self._kept : start])
@@ -89,7 +89,7 @@ class _Splitter:
             yield self._line, RecordError("the file ends before the array's ]", "download the file again")
 
     def _tokens(self, chunk: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """Start, end and first byte of each token outside strings; a string is one token."""
+        """Yield start, end and first byte of each token. A string is one token; its content has none."""
         at = 0
         while True:
             if self._in_string:

@@ -1,7 +1,4 @@
-"""Records of JSON, one a line or in one array: which of the two, the first character tells.
-
-Knows JSON and its faults; what the records mean, the formats say.
-"""
+"""Read JSON records, one per line or all in one array. The first character tells which of the two it is."""
 
 import io
 import json
@@ -21,7 +18,7 @@ _FIX = "write one JSON object per line, or all of them in one array"
 
 
 def reader(key: str, parse: Callable[[Any, RecordLocation], Dialogue]) -> Reader:
-    """A reader of records that are objects with this key."""
+    """Return a reader for records that are objects with this key."""
 
     def read(file: BufferedReader, path: Path) -> Iterator[Found]:
         for line, record in records(file):
@@ -37,7 +34,7 @@ def reader(key: str, parse: Callable[[Any, RecordLocation], Dialogue]) -> Reader
 
 
 def records(file: BufferedReader) -> Iterator[tuple[int, Any]]:
-    """The line each record begins on, and its value or a RecordError."""
+    """Yield the line that each record begins on, with its value or a RecordError."""
     if _begin(file.peek()).startswith(b"["):
         for line, element in elements(file):
             yield (line, element) if isinstance(element, RecordError) else _value(line, element)
@@ -50,7 +47,7 @@ def records(file: BufferedReader) -> Iterator[tuple[int, Any]]:
 
 
 def is_json(head: bytes) -> bool:
-    """Whether it begins as JSON does."""
+    """Return whether it begins like JSON."""
     return _begin(head).startswith((b"{", b"["))
 
 
@@ -64,7 +61,7 @@ def _value(line: int, record: bytes | str) -> tuple[int, Any]:
     except UnicodeDecodeError as error:
         return line + error.object.count(b"\n", 0, error.start), not_utf8(error)
     except json.JSONDecodeError as error:
-        # An element of an array need not begin where its line does.
+        # An array's element need not begin at the start of its line, so its first line gives no column.
         column = "" if isinstance(record, bytes) and error.lineno == 1 else f", column {error.colno}"
         return line, RecordError(
             f"not valid JSON: {error.msg} at line {line + error.lineno - 1}{column}", _FIX
@@ -79,5 +76,5 @@ def _has_key(head: bytes, key: str) -> bool:
     found = [r for _, r in records(io.BufferedReader(io.BytesIO(head))) if not isinstance(r, RecordError)]
     if found:
         return any(isinstance(record, dict) and key in record for record in found)
-    # Not even the first record ends within the head.
+    # The head is shorter than the first record.
     return is_json(head) and re.search(rb'"%s"\s*:' % key.encode(), head) is not None

@@ -1,6 +1,6 @@
-"""The lines of a byte stream as text, one at a time; a line that is no text is told apart.
+"""Read a byte stream as text, one line at a time, and report lines that are not valid UTF-8.
 
-A line ends at a line feed and nowhere else: U+2028 and its kin belong to the text. Knows no format.
+A line ends at a line feed only: U+2028 and similar characters belong to the text.
 """
 
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from magid_agents.formats.records import RecordError
 
-LIMIT = 16 << 20  # bytes of a record: more is no dialogue, and must not fill the memory
+LIMIT = 16 << 20  # bytes of a record; a longer one is not a dialogue and must not fill the memory
 BOM = b"\xef\xbb\xbf"
 
 
 class Line(NamedTuple):
-    """A line without its end. Where `fault` is set, bytes were replaced by U+FFFD or left out."""
+    """A line without its ending. If `fault` is set, bytes were replaced by U+FFFD or left out."""
 
     number: int
     text: str
@@ -22,7 +22,7 @@ class Line(NamedTuple):
 
 
 def lines(file: BufferedReader) -> Iterator[Line]:
-    """Every line, blank ones too, numbered from 1; without byte order marks, LF or CRLF."""
+    """Yield every line, including blank ones, numbered from 1, without byte order marks, LF or CRLF."""
     number = 0
     while raw := file.readline(LIMIT):
         number += 1
@@ -31,7 +31,7 @@ def lines(file: BufferedReader) -> Iterator[Line]:
                 raw = file.readline(LIMIT)
             yield Line(number, "", too_long())
             continue
-        # On any line, not only the first: files are joined by `cat`.
+        # On any line, not only the first: `cat` may have joined several files.
         raw = raw.removesuffix(b"\n").removesuffix(b"\r").removeprefix(BOM)
         try:
             yield Line(number, raw.decode())
@@ -40,7 +40,7 @@ def lines(file: BufferedReader) -> Iterator[Line]:
 
 
 def not_utf8(error: UnicodeDecodeError) -> RecordError:
-    """What to say of bytes that did not decode: the first of them and the words before it."""
+    """Return the error for bytes that do not decode; it quotes the first one and the text before it."""
     before = error.object[: error.start].decode(errors="replace").rpartition("\n")[2]
     byte = error.object[error.start]
     return RecordError(f"byte 0x{byte:02x} after {before[-20:]!r} is not UTF-8", "save the file as UTF-8")

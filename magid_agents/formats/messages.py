@@ -1,8 +1,8 @@
-"""Chat transcripts: OpenAI's {"messages": [{"role", "content"}]} and ShareGPT's
-{"conversations": [{"from", "value"}]}.
+"""Chat transcripts: OpenAI's {"messages": [{"role", "content"}]} and ShareGPT's {"conversations": [{"from",
+"value"}]}.
 
-Roles are the speakers. What a system, a developer or a tool says is no utterance, nor is a call of a
-tool. Other keys of a record are passed over.
+Roles become speakers. System, developer and tool messages and tool calls are not utterances and are left
+out. Other keys of a record are ignored.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ def _parse(record: Any, place: RecordLocation, messages: str, role: str, content
 
 
 def _text(content: object, what: str) -> str:
-    """A string, or a list of text parts; null stands where a tool is called."""
+    """Return a string, or a list of text parts joined; null, as in a tool call, is empty."""
     if content is None:
         return ""
     if isinstance(content, str):

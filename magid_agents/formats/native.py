@@ -1,4 +1,4 @@
-"""The native format: {"id", "utterances": [{"speaker", "text"}]} and optionally "source", nothing else."""
+"""The native format: {"id", "utterances": [{"speaker", "text"}]} and optionally "source"; no other keys."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Synthetic-Persona-Chat: CSV of both users' personas and their conversation, "User 1: ..." a line.
+"""Synthetic-Persona-Chat: CSV with both users' personas and their conversation, one "User 1: ..." per line.
 
-Knows what models wrote into those conversations: separators, stage directions in brackets, labels in
-asterisks, utterances of several lines. The personas are not read.
+The conversations were written by models: separators, stage directions in brackets, labels in asterisks and
+utterances over several lines are handled. The personas are ignored.
 """
 
 import csv
@@ -18,13 +18,13 @@ from magid_agents.formats.records import RecordError, RecordLocation, dialogue_f
 
 _LABEL = re.compile(r"(User ?[12])\s*:")
 _CELL = re.compile(rb'(?:^|,)"[\s*]*User ?[12]\s*:', re.MULTILINE)
-# [They walk home.] (Later) *At the bar* * * *, and one that a model left open
+# [They walk home.] (Later) *At the bar* * * *, and [one that was never closed
 _DIRECTION = re.compile(r"\[.*|\(.*\)|\*.*\*")
 _FIX = "check its quotes and commas"
 
 
 def read(file: BufferedReader, path: Path) -> Iterator[Found]:
-    # The module has one limit for the whole process, far below a long conversation.
+    # The csv module has one limit per process, far below the length of a long conversation.
     csv.field_size_limit(max(csv.field_size_limit(), LIMIT))
     faults: list[Found] = []
 
@@ -35,8 +35,8 @@ def read(file: BufferedReader, path: Path) -> Iterator[Found]:
             yield line.text + "\n"
 
     rows = csv.reader(text(), strict=True)
-    width, column = 0, 2  # width 0: the first row is still to come
-    mending = False  # what follows a broken record is its rest until a whole row comes
+    width, column = 0, 2  # width 0: no row has been read yet
+    mending = False  # after a broken record, rows belong to it until one is complete
     while True:
         faults.clear()
         place = RecordLocation(path, rows.line_num + 1)
@@ -68,7 +68,7 @@ def read(file: BufferedReader, path: Path) -> Iterator[Found]:
 def parse(conversation: str, place: RecordLocation) -> Dialogue:
     if not _LABEL.search(conversation):
         raise RecordError('the conversation has no line that begins with "User 1:" or "User 2:"')
-    turns = [("User 1", "")]  # who speaks before the first label
+    turns = [("User 1", "")]  # the speaker of text before the first label
     for raw in map(str.strip, conversation.split("\n")):
         starred = raw.startswith("*")
         line = raw.strip("* ") if starred else raw
@@ -88,7 +88,7 @@ def sniff(head: bytes) -> bool:
 
 
 def _conversation_column(row: list[str]) -> int | None:
-    """Where a header row has the conversation; None where the row is no header."""
+    """Return the index of a header row's conversation column, or None if the row is not a header."""
     names = [i for i, cell in enumerate(row) if "conversation" in cell.lower()]
     return names[0] if names and not any(_LABEL.search(cell) for cell in row) else None
 

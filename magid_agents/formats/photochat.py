@@ -1,7 +1,7 @@
 """PhotoChat's original JSON: {"dialogue_id", "dialogue": [{"message", "share_photo", "user_id"}]}.
 
-The turn that shares the photo has an empty message; it is left out, since it would tell the scanner the
-answer. What is shown, and where, is not read here.
+The turn that shares the photo has an empty message. It is left out, because it would tell the scanner the
+answer. Which photo is shared, and where, is not read here.
 """
 
 from typing import Any

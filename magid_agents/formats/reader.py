@@ -1,4 +1,4 @@
-"""What every format gives: whether a file's beginning looks like it, and its records one by one."""
+"""What every format provides: a check of a file's beginning, and an iterator over its records."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from magid_agents.dialogue import Dialogue
 from magid_agents.formats.lines import lines
 from magid_agents.formats.records import RecordError, RecordLocation
 
-Found = tuple[int, Dialogue | RecordError]  # the line on which it begins, and what it is
+Found = tuple[int, Dialogue | RecordError]  # the line that it begins on, and what was read
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Reader:
 
 
 def line_reader(sniff: Callable[[bytes], bool], parse: Callable[[str, RecordLocation], Dialogue]) -> Reader:
-    """A reader of a text format with a dialogue a line; blank lines mean nothing."""
+    """Return a reader for a text format with one dialogue per line; blank lines are skipped."""
 
     def read(file: BufferedReader, path: Path) -> Iterator[Found]:
         for line in lines(file):

@@ -1,7 +1,4 @@
-"""What reading a dialogue file gives: dialogues, and for what is none its place, the reason and the fix.
-
-Knows no format and opens no file.
-"""
+"""What reading a dialogue file yields: dialogues, and bad records with their location, reason and fix."""
 
 import hashlib
 import json
@@ -16,7 +13,7 @@ from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError
 from magid_agents.text import encodable, printable
 
-_LONGEST = 300  # characters of a reason: it goes into a one-line message
+_LONGEST = 300  # characters of a reason, which goes into a one-line message
 _SHOWN = 5  # names in a list
 _SAID = {
     "missing": "is missing",
@@ -29,7 +26,7 @@ _SAID = {
 
 
 class FormatError(MagidError):
-    """An input file is missing, cannot be read or has no known format."""
+    """An input file is missing, cannot be read or has an unknown format."""
 
 
 class RecordError(Exception):
@@ -43,16 +40,16 @@ class RecordError(Exception):
 
 @dataclass(frozen=True)
 class BadRecord:
-    """A record that is not a dialogue; its text is the line that a user is shown."""
+    """A record that is not a dialogue. As text it is the line that is shown to the user."""
 
     file: Path
-    line: int  # 1-based, where the record begins, or the line that is not UTF-8
+    line: int  # 1-based; where the record begins, or the line that is not UTF-8
     reason: str
     fix: str = "correct or remove this record"
 
     @property
     def id(self) -> str:
-        """File name and line: the same wherever the file lies."""
+        """File name and line, independent of the file's folder."""
         return f"{encodable(self.file.name)}:{self.line}"
 
     def __str__(self) -> str:
@@ -67,7 +64,7 @@ class RecordLocation(NamedTuple):
 
     @property
     def stem(self) -> str:
-        """The file's name without its ending."""
+        """The file's name without its suffix."""
         return encodable(self.file.stem)
 
     @property
@@ -76,9 +73,9 @@ class RecordLocation(NamedTuple):
 
 
 def content_id(file: Path, turns: Iterable[tuple[str, str]]) -> str:
-    """Return the id of a dialogue that has none: the file's stem and a hash of speakers and texts.
+    """Return the id for a dialogue that has none: the file's stem and a hash of speakers and texts.
 
-    It does not depend on the lines before it: inserting a record changes no other id and so no seed.
+    It does not depend on the lines before it: inserting a record changes no other id, and so no seed.
     """
     text = json.dumps([list(turn) for turn in turns], ensure_ascii=False)
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=6).hexdigest()
@@ -86,13 +83,13 @@ def content_id(file: Path, turns: Iterable[tuple[str, str]]) -> str:
 
 
 def validate_dialogue(record: Mapping[str, Any]) -> Dialogue:
-    """The dialogue with these fields. Raises RecordError where they make none."""
+    """Return the dialogue with these fields. Raises RecordError if they are not valid."""
     try:
         dialogue = Dialogue.model_validate(dict(record))
     except ValidationError as error:
         raise _fault(error) from error
     try:
-        # JSON can spell half a surrogate pair, which no file and no model takes.
+        # JSON can contain half a surrogate pair, which cannot be written to a file or sent to a model.
         "".join(part for u in dialogue.utterances for part in (u.speaker, u.text)).encode()
         (dialogue.id + dialogue.source).encode()
     except UnicodeEncodeError as error:
@@ -121,9 +118,13 @@ def dialogue_from_turns(
     own_id: str | None = None,
     source: str | None = None,
 ) -> Dialogue:
-    """Make a dialogue of (speaker, text), leaving out turns without text.
+    """Make a dialogue from (speaker, text) pairs, leaving out turns without text.
 
-    Without an id of its own it gets a content id, without a source its file's name. Raises RecordError.
+    Args:
+        own_id: its id; a content id if not given.
+        source: its source; the file's name if not given.
+
+    Raises RecordError if no turn has text, or a field is not valid.
     """
     said = [(speaker, text) for speaker, text in turns if text.strip()]
     if not said:
@@ -138,7 +139,7 @@ def dialogue_from_turns(
 
 
 def get_field(value: object, key: str, kind: type[Any], what: str = "the record") -> Any:
-    """What an object holds under a key. Raises RecordError where it is no object or holds no such kind."""
+    """Return the value under an object's key. Raises RecordError if it is missing or of another type."""
     if not isinstance(value, dict):
         raise RecordError(f"{what} must be an object")
     if key not in value:
@@ -158,7 +159,7 @@ def _fault(error: ValidationError) -> RecordError:
             f"unknown keys: {', '.join(unknown[:_SHOWN])}{more}",
             "remove them; only id, source and utterances of speaker and text are read",
         )
-    if len(where) > 1:  # a list with a bad item is then also said to be too short
+    if len(where) > 1:  # pydantic also calls a list with a bad item too short
         where = [(loc, e) for loc, e in where if e["type"] != "too_short"]
     said = [f"{loc} {_SAID[e['type']] if e['type'] in _SAID else e['msg']}".strip() for loc, e in where]
     return RecordError(", ".join(said[:_SHOWN]))

@@ -1,7 +1,7 @@
-"""Which ids have been seen, at 12 to 24 bytes an id whatever its length: 134 MB at ten million.
+"""A set of dialogue ids that takes 12 to 24 bytes per id, however long the id: 134 MB for ten million.
 
-An id stands in an open-addressing table as the first 8 bytes of its BLAKE2b. A Python set of the same
-hashes takes four times as much. Two ids of ten million share a hash once in some 400,000 inputs; the
+It stores the first 8 bytes of each id's BLAKE2b hash in an open-addressing table. A Python set of the same
+hashes takes four times as much. Among ten million ids, two share a hash in about one of 400,000 inputs; the
 second is then reported as a duplicate.
 """
 
@@ -16,13 +16,13 @@ class Seen:
     def __init__(self) -> None:
         self._table = array("Q", [0]) * 1024
         self._count = 0
-        self._repeats: Counter[str] = Counter()  # by generated id; only of equal dialogues
+        self._repeats: Counter[str] = Counter()  # by generated id; equal dialogues only
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, dialogue_id: str) -> bool:
-        """Whether the id is new."""
+        """Add the id and return whether it is new."""
         digest = hashlib.blake2b(dialogue_id.encode(errors="surrogatepass"), digest_size=8).digest()
         # 0 marks an empty slot.
         if not _put(self._table, int.from_bytes(digest, "little") or 1):
@@ -37,7 +37,7 @@ class Seen:
         return True
 
     def add_repeat(self, generated_id: str) -> str:
-        """Add and return the id of an equal dialogue: the first new one of id~2, id~3 and so on."""
+        """Add and return an id for a repeated dialogue: the first free one of id~2, id~3 and so on."""
         while True:
             self._repeats[generated_id] += 1
             numbered = f"{generated_id}~{self._repeats[generated_id] + 1}"
