@@ -1,1 +1,1 @@
-"""What a run keeps on disk."""
+"""The files that a run writes and reads: journal, run directory, manifest and result files."""

@@ -1,7 +1,8 @@
-"""How far a call under way has come: told by whoever makes calls wait, read by the journal.
+"""Track a call that is under way: when it was made, when service began, whether it may be cancelled.
 
-It travels in a context variable, because agents, clients and libraries lie between the journal, which keeps
-the times and cancels calls, and the endpoint or device, which knows when a call's turn has come.
+The state travels in a context variable, because agents, clients and libraries lie between the journal,
+which records the times and cancels calls, and the endpoint or device, which knows when a call's turn has
+come.
 """
 
 import time
@@ -16,8 +17,8 @@ def _nothing() -> None:
 class CallState:
     """When a call was asked for, when its service began, and whether it may still be cancelled.
 
-    `cancel` is called once nobody waits for the call any more, unless a device has it in hand: what runs in
-    a thread cannot be stopped, and its result is worth keeping.
+    `cancel` is called as soon as nobody waits for the call any more, unless the call is held: work that
+    runs in a thread cannot be stopped, and its result is worth keeping.
     """
 
     __slots__ = "_asked_at", "_cancel", "_in_hand", "_served_from", "_wanted"
@@ -28,19 +29,19 @@ class CallState:
         self._asked_at = self._served_from = time.perf_counter()
 
     def begin_service(self) -> None:
-        """Note that the wait is over; of several tries, the last one counts as service."""
+        """Note that the wait is over. Of several tries, only the last counts as service."""
         self._served_from = time.perf_counter()
 
     def end_service(self) -> tuple[float, float]:
-        """Return the seconds that the call waited and was served."""
+        """Return for how many seconds the call waited, and for how many it was served."""
         return self._served_from - self._asked_at, time.perf_counter() - self._served_from
 
     def hold(self) -> None:
-        """Put off cancelling: what makes the call cannot be interrupted, or has already been paid."""
+        """Defer cancellation: the call cannot be interrupted now, or has already been paid for."""
         self._in_hand = True
 
     def release(self) -> None:
-        """Let the call be cancelled again; it is at once if everyone has left meanwhile."""
+        """Allow cancellation again; cancel at once if nobody waits any more."""
         self._in_hand = False
         self._cancel_if_unwanted()
 
@@ -54,7 +55,7 @@ class CallState:
         self._cancel_if_unwanted()
 
     def end(self) -> None:
-        """Let go of the call: `cancel` leads back to it, and every cycle is work for the collector."""
+        """Drop the reference to `cancel`, which refers back to the call: cycles cost garbage collection."""
         self._cancel = _nothing
 
     def _cancel_if_unwanted(self) -> None:
@@ -66,10 +67,10 @@ _current: ContextVar[CallState] = ContextVar("call_state")
 
 
 def enter(state: CallState) -> None:
-    """Make it the state of the call that this task makes."""
+    """Make this the state of the call that the current task makes."""
     _current.set(state)
 
 
 def current() -> CallState:
-    """Return the state of the call that this task makes; one that nobody reads if none was entered."""
+    """Return the state of the current task's call; without one, a state that nobody reads."""
     return _current.get(None) or CallState()

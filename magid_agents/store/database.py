@@ -1,6 +1,6 @@
-"""The journal's file: opened at the current version, read without being changed, merged from several.
+"""The journal's SQLite file: open it at the current version, read it without changing it, merge several.
 
-Knows tables, versions and what SQLite's errors mean to a user; knows nothing of models or runs.
+Translates SQLite's errors into messages that tell a user what to do.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from magid_agents.errors import StopRun
 from magid_agents.store.migrations import VERSION, migrate
 
 CALL_COLUMNS = "key, kind, model, request, answer, usage, began, waited_s, served_s, paid, rejected"
-# A key's newer answer takes the older one's place; what was paid for both is kept.
+# A newer answer to a key replaces the older one; the amounts paid add up.
 RECORD_CALL = (
     f"INSERT INTO calls ({CALL_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (key) DO UPDATE SET answer = excluded.answer, usage = excluded.usage,"
@@ -33,16 +33,16 @@ _ADVICE = {
     sqlite3.SQLITE_PERM: "is not accessible; check the permissions of the file and its directory",
     sqlite3.SQLITE_IOERR: "cannot be read or written; check the disk and run the same command again",
 }
-_PRIMARY_CODE = 0xFF  # the rest of an error code says in what situation it arose
+_PRIMARY_CODE = 0xFF  # the upper bits of an error code only say in which situation it arose
 
 
 class JournalError(StopRun):
-    """Raised if the journal cannot be read or written; the message names the file, the cause and the fix."""
+    """The journal cannot be read or written; the message names the file, the cause and the fix."""
 
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Raise JournalError with advice that fits the cause in place of SQLite's error."""
+    """Turn SQLite's errors in the block into a JournalError with advice that fits the cause."""
     try:
         yield
     except sqlite3.Error as error:
@@ -52,9 +52,9 @@ def explaining(path: Path) -> Iterator[None]:
 
 
 def open_journal(path: Path) -> sqlite3.Connection:
-    """Open a journal for writing; create it, or migrate it to the current version, if need be.
+    """Open a journal for writing. Create it, or migrate it to the current version, if necessary.
 
-    Raises JournalError if it cannot be written or a newer version of the program wrote it.
+    Raises JournalError if it cannot be written, or was written by a newer version of the program.
     """
     with explaining(path):
         db = sqlite3.connect(path, isolation_level=None, timeout=LOCK_TIMEOUT_S)
@@ -72,10 +72,10 @@ def open_journal(path: Path) -> sqlite3.Connection:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Open a journal that is not to be changed, such as another run's, at the current version.
+    """Open a journal that must not change, such as another run's, at the current version.
 
-    One of an older version is copied to a temporary database and migrated there. Raises JournalError if it
-    cannot be read or a newer version of the program wrote it.
+    A journal of an older version is copied to a temporary database and migrated there. Raises JournalError
+    if it cannot be read, or was written by a newer version of the program.
     """
     with explaining(path):
         db = _connect_read_only(path)
@@ -94,10 +94,10 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def merge_journals(parts: Sequence[Path], target: Path) -> None:
-    """Copy the calls and uses of all parts into the journal at `target`, creating it if need be.
+    """Copy the calls and uses of all parts into the journal at `target`; create it if necessary.
 
-    A key that several parts paid for keeps the last answer that was not rejected and the sum of what they
-    paid. Merging the same parts again changes nothing. Raises JournalError.
+    If several parts paid for the same key, the last answer that was not rejected is kept, with the sum of
+    what they paid. Merging the same parts again changes nothing. Raises JournalError.
     """
     merged = sqlite3.connect("", isolation_level=None)
     with closing(merged), closing(open_journal(target)) as db:
@@ -106,12 +106,12 @@ def merge_journals(parts: Sequence[Path], target: Path) -> None:
             with explaining(path), closing(open_read_only(path)) as part:
                 _copy(part, merged, "paid + excluded.paid")
         with explaining(target):
-            # The target may hold what an earlier merge of the same parts counted.
+            # The target may already hold payments that an earlier merge of the same parts counted.
             _copy(merged, db, "MAX(paid, excluded.paid)")
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, paid: str) -> None:
-    """Copy all rows. Of two answers to a call the source's wins, unless it alone was rejected."""
+    """Copy all rows. Of two answers to a call, take the source's, unless only that one was rejected."""
     replaced = ", ".join(
         f"{column} = CASE WHEN excluded.rejected IS NOT NULL AND rejected IS NULL"
         f" THEN {column} ELSE excluded.{column} END"
@@ -141,8 +141,8 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         db.close()
         if error.sqlite_errorcode & _PRIMARY_CODE not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise
-        # In a directory that cannot be written there is no place for the write-ahead log's index. The file
-        # may be read without one if there is nothing in the log either.
+        # A read-only directory has no room for the write-ahead log's index. If the log is empty, the file can
+        # be read without one.
         log = path.with_name(f"{path.name}-wal")
         if not path.is_file() or (log.exists() and log.stat().st_size):
             raise

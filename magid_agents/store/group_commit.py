@@ -1,4 +1,4 @@
-"""One thread owns the database: what has gathered is served in one transaction and committed once.
+"""Serve database jobs in one thread, and commit all that have gathered in one transaction.
 
 A hundred concurrent calls cost one fsync, and the event loop never waits for the disk.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from magid_agents.store.database import JournalError, explaining
 
-MAX_GROUP_COMMIT = 512  # jobs in one transaction; about, since jobs submitted together stay together
+MAX_GROUP_COMMIT = 512  # jobs in one transaction; approximate, as jobs submitted together stay together
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -28,19 +28,24 @@ class _Job:
 
 
 class GroupCommit:
-    """The thread, from `open` to `close`. Jobs are served in the order in which they were submitted."""
+    """The thread, from `open` to `close`. Jobs are served in the order of submission."""
 
     def __init__(self, path: Path, connect: Callable[[], AbstractContextManager[sqlite3.Connection]]) -> None:
-        """`path` is for messages; `connect` is entered and left in the thread."""
+        """Start nothing yet.
+
+        Args:
+            path: the database's file, for messages.
+            connect: entered and left in the thread.
+        """
         self.path, self._connect = path, connect
-        self._jobs: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()  # an empty list is the end
+        self._jobs: queue.SimpleQueue[list[_Job]] = queue.SimpleQueue()  # an empty list ends the thread
         self._gathered: list[_Job] = []
         self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
         self._opened: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._closed = False
 
     async def open(self) -> None:
-        """Start the thread. Raises what connecting raises."""
+        """Start the thread. Raises whatever connecting raises."""
         self._thread.start()
         if error := await asyncio.to_thread(self._opened.get):
             raise error
@@ -53,18 +58,18 @@ class GroupCommit:
         await asyncio.to_thread(self._thread.join)
 
     def submit(self, work: Work) -> asyncio.Future[Any]:
-        """Return a future that gets what `work` returns once it is committed, or what it raises.
+        """Return a future that gets the result of `work` once it is committed, or the exception it raises.
 
-        It must not return a cursor: one that another thread lets go resets a statement that is in use here.
-        The future gets JournalError if the database cannot be written. Cancelling it does not take the job
-        back.
+        `work` must not return a cursor: when another thread releases one, a statement that is in use here
+        is reset. The future gets JournalError if the database cannot be written. Cancelling it does not
+        withdraw the job.
         """
         if self._closed:
             raise JournalError(f"{self.path}: the journal is closed")
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future())
         if not self._gathered:
-            # Waking the thread costs more than most jobs: all that are asked in one turn go together.
+            # Waking the thread costs more than most jobs: those of one event loop iteration go together.
             loop.call_soon(self._hand_over)
         self._gathered.append(job)
         return job.future
@@ -75,7 +80,7 @@ class GroupCommit:
             self._gathered = []
 
     def _serve(self) -> None:
-        """The thread: gather, serve, commit, answer."""
+        """Run the thread: gather jobs, serve them, commit, hand out the results."""
         with ExitStack() as stack:
             try:
                 db = stack.enter_context(self._connect())
@@ -93,7 +98,7 @@ class GroupCommit:
                     _answer(group, self._transaction(db, group))
 
     def _transaction(self, db: sqlite3.Connection, group: list[_Job]) -> list[Any]:
-        """Each job's result or own exception, or the one that all get if the database failed."""
+        """Return each job's result or own exception; if the database failed, its error for all of them."""
         try:
             with explaining(self.path):
                 db.execute("BEGIN")
@@ -111,19 +116,19 @@ def _attempt(job: _Job, db: sqlite3.Connection) -> Any:
         return job.work(db)
     except sqlite3.Error:
         raise
-    except Exception as error:  # such as from a caller's `is_valid`: that caller's alone
+    except Exception as error:  # raised by a caller's code, such as `is_valid`: only that caller gets it
         return error
 
 
 def _answer(group: list[_Job], results: list[Any]) -> None:
-    """Wake every asker; one hop to each event loop, however many wait on it."""
+    """Settle every job's future, with one call into each event loop however many jobs it waits for."""
     by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
     for job, result in zip(group, results, strict=True):
         by_loop.setdefault(job.loop, []).append((job.future, result))
 
     def settle(pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:
         for future, result in pairs:
-            if future.done():  # the asker was cancelled meanwhile
+            if future.done():  # the caller was cancelled in the meantime
                 continue
             if isinstance(result, Exception):
                 future.set_exception(result)

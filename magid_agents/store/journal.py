@@ -1,7 +1,7 @@
-"""The journal: every call that decides something, computed once, kept on disk, found again by its key.
+"""Record every call, compute it only once, and look it up again by a hash of what decides its answer.
 
-Knows keys, answers and which dialogue asked; knows no model, no prompt and no graph. Resume, prompt
-iteration, trace and reproducibility are all reads of its tables (store/migrations.py has them).
+Resuming, prompt iteration, tracing and reproducibility are all reads of the journal's tables, which
+store/migrations.py defines.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _PAID = CALL_COLUMNS.split(", ").index("paid")
 
 @dataclass(frozen=True)
 class Call:
-    """Everything that decides an answer. Equal calls are the same call."""
+    """Everything that decides an answer. Calls with equal fields are the same call."""
 
     kind: str  # chat, paint, score or dialogue
     model: str  # identity and revision
@@ -49,13 +49,13 @@ class Call:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of the canonical JSON of all three."""
+        """SHA-256 over the canonical JSON of kind, model and request."""
         return call_key(self.kind, self.model, self.request_json)
 
 
 @dataclass(frozen=True)
 class StepRef:
-    """Who asks: a dialogue, and the step within it (unique there)."""
+    """Who makes a call: a dialogue, and a step that is unique within it."""
 
     dialogue: str
     step: str
@@ -63,33 +63,36 @@ class StepRef:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered: any JSON value, and its usage (tokens, cost). The journal fills in the rest."""
+    """An answer: any JSON value and its usage (tokens, cost). The journal fills in the other fields."""
 
     value: Any
     usage: Mapping[str, float] = field(default_factory=dict)
-    pre_commit: Callable[[], None] | None = None  # what must be stored before the answer is; in a thread
+    pre_commit: Callable[[], None] | None = None  # stores what must precede the answer; in a thread
     key: str = ""
     began: float | None = None  # seconds since 1970
-    waited_s: float = 0.0  # until its turn came: queues, earlier tries and the pauses between them
+    waited_s: float = 0.0  # before its service: queues, earlier tries and the pauses between them
     served_s: float = 0.0
-    reused: bool = False  # from disk, or computed for another asker
+    reused: bool = False  # read from disk, or computed for another caller
 
 
 class _Computation:
-    """A call that is being computed and recorded, with everyone who waits for its answer."""
+    """A call that is being computed and recorded, and all callers that wait for its answer."""
 
     __slots__ = "call", "computed_for", "state", "task", "waiting"
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self.waiting: dict[asyncio.Future[Answer], StepRef | None] = {}
-        self.computed_for: asyncio.Future[Answer] | None = None  # the asker whom the answer is charged to
+        self.computed_for: asyncio.Future[Answer] | None = None  # the caller that the answer is charged to
         self.task: asyncio.Task[Answer]
         self.state = CallState(lambda: self.task.cancel())
 
 
 class Journal:
-    """An open journal. Use as an async context manager; `reuse` names journals read when a key is new.
+    """An open journal, to be used as an async context manager.
+
+    Args:
+        reuse: journals of other runs, which are searched for a key that this one does not have.
 
     Raises JournalError if the file is not a journal, is locked by another run or cannot be written.
     """
@@ -99,7 +102,7 @@ class Journal:
         self._reuse_paths, self._reuse = tuple(reuse), list[tuple[Path, sqlite3.Connection]]()
         self._db = GroupCommit(path, self._connected)
         self._computations: dict[str, _Computation] = {}
-        # Calls by kind: answered by the one that was asked; from disk or by a call under way.
+        # Calls by kind: answered by the model itself; answered from disk or by a call already under way.
         self.computed, self.reused = Counter[str](), Counter[str]()
 
     async def __aenter__(self) -> Self:
@@ -112,7 +115,7 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait until everything that was computed is recorded; cancel what is not computed yet."""
+        """Wait until all computed answers are recorded; cancel what is not computed yet."""
         try:
             while self._computations:
                 for computation in self._computations.values():
@@ -130,19 +133,19 @@ class Journal:
         is_valid: Callable[[Any], bool] = lambda _: True,
         latest_only: bool = False,
     ) -> Answer:
-        """Return the recorded answer to the call, or compute one and record it.
+        """Return the recorded answer to the call, or compute and record it.
 
         Args:
-            compute: awaited, in a task of its own, only if no usable answer is recorded. All who ask for the
-                same call meanwhile share it and get its answer or its exception: a call that fails is not
-                made once more for each of them. It is cancelled when the last of them has been.
-            step: who asks; noted with the answer.
-            is_valid: may turn a recorded value down, such as an image whose file is gone. Runs in a thread.
-            latest_only: take a recorded answer only if `step` had it last, in this journal: for an answer
-                that tells of other calls and of files, which are as its latest computation left them.
+            compute: awaited, in a task of its own, only if there is no usable recorded answer. Concurrent
+                callers of the same call share the task and get its answer or its exception: a failing call is
+                not repeated for each of them. It is cancelled when the last of them is.
+            step: who makes the call; recorded with the answer.
+            is_valid: may reject a recorded value, such as an image whose file is missing. Runs in a thread.
+            latest_only: accept a recorded answer only if it is the last that `step` got in this journal. For
+                answers that describe other calls and files, which are as the latest computation left them.
 
-        The answer is on disk when this returns. What `compute` gave is recorded even if nobody waits for it
-        any more; what it raises is not. Raises JournalError if the journal cannot be written.
+        The answer is on disk when this returns. What `compute` returns is recorded even if nobody waits for
+        it any more; exceptions are not recorded. Raises JournalError if the journal cannot be written.
         """
         key = call.key
         computation = await self._under_way(key)
@@ -151,8 +154,8 @@ class Journal:
             if found is not None:
                 self.reused[call.kind] += 1
                 return found
-            # Look-ups and records are served in turn, and a computation is listed until its record is done:
-            # whoever looked too early for the record still finds the computation here.
+            # Look-ups and records are served in order, and a computation is listed until it is recorded: a
+            # caller whose look-up came before the record still finds the computation here.
             computation = await self._under_way(key) or self._begin(call, compute)
         answer = await self._join(computation, step)
         if answer.reused:
@@ -162,15 +165,15 @@ class Journal:
         return answer
 
     async def begin(self, dialogue: str) -> None:
-        """Forget which calls the dialogue used in an earlier run; the calls themselves stay."""
+        """Forget which calls the dialogue used in earlier runs. The calls themselves are kept."""
         await self._write("DELETE FROM uses WHERE dialogue = ?", [(dialogue,)])
 
     async def reject(self, keys: Sequence[str], reason: str) -> None:
-        """Mark answers as not to be used again, by this run or a later one; they stay to be looked at."""
+        """Mark answers that neither this run nor a later one may use again. They can still be inspected."""
         await self._write("UPDATE calls SET rejected = ? WHERE key = ?", [(reason, key) for key in keys])
 
     async def cost(self) -> float:
-        """Return the dollars that this journal's runs have paid; answers from `reuse` cost nothing here."""
+        """Return the dollars that this journal's runs have paid. Answers from `reuse` cost nothing here."""
         total = "SELECT COALESCE(SUM(paid), 0) FROM calls"
         return float(await self._db.submit(lambda db: db.execute(total).fetchone()[0]))
 
@@ -181,7 +184,7 @@ class Journal:
         await self._db.submit(write)
 
     async def _under_way(self, key: str) -> _Computation | None:
-        """The computation to join; one that is being cancelled is waited for, not joined."""
+        """Return the computation to join, if any. Wait for one that is being cancelled; do not join it."""
         while (computation := self._computations.get(key)) and computation.task.cancelling():
             await asyncio.wait([computation.task])
         return computation
@@ -211,14 +214,14 @@ class Journal:
             with explaining(path):
                 row = _usable_row(other, key, is_valid)
             if row is not None:
-                row[_PAID] = 0.0  # another directory did
+                row[_PAID] = 0.0  # the other directory paid for it
                 return row
         return None
 
     def _begin(self, call: Call, compute: Callable[[], Awaitable[Answer]]) -> _Computation:
         computation = self._computations[call.key] = _Computation(call)
         computation.task = asyncio.create_task(self._compute_and_record(computation, compute))
-        # A callback, since a task that is cancelled before its first step runs none of its own code.
+        # A callback, because a task that is cancelled before its first step runs none of its own code.
         computation.task.add_done_callback(partial(self._settle, computation))
         return computation
 
@@ -250,18 +253,18 @@ class Journal:
         return answer
 
     def _settle(self, computation: _Computation, task: asyncio.Task[Answer]) -> None:
-        """Give everyone who waits the answer or the error."""
+        """Give the answer or the error to every caller that waits."""
         del self._computations[computation.call.key]
         computation.state.end()
         error: BaseException | None
-        if task.cancelled():  # not by those who wait
+        if task.cancelled():  # by something other than its callers
             error = MagidError(f"the {computation.call.kind} call to {computation.call.model} was cancelled")
         else:
             error = task.exception()
         if error is None:
             self.computed[computation.call.kind] += 1
         for waiting in computation.waiting:
-            if waiting.done():  # its asker was cancelled and is about to leave
+            if waiting.done():  # its caller was cancelled and is about to leave
                 continue
             if error is not None:
                 waiting.set_exception(error)
@@ -272,7 +275,7 @@ class Journal:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """Open this journal and those it reads; entered and left in the database's thread."""
+        """Open this journal and those it reuses. Entered and left in the database's thread."""
         with ExitStack() as stack:
             for path in self._reuse_paths:
                 self._reuse.append((path, stack.enter_context(closing(open_read_only(path)))))

@@ -1,6 +1,6 @@
-"""The key of a call: one hash of everything that decides its answer.
+"""Compute the key of a call: one hash over everything that decides its answer.
 
-Every recorded answer is found by this key. Changing how it is made invalidates every journal there is.
+Every recorded answer is found by this key. Changing how it is computed invalidates all existing journals.
 """
 
 import hashlib
@@ -14,6 +14,6 @@ ordered_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow
 
 
 def call_key(kind: str, model: str, request_json: str) -> str:
-    """Return the SHA-256 of the canonical JSON of all three; the request is handed over as such."""
+    """Return the SHA-256 over the canonical JSON of all three. The request must already be canonical JSON."""
     text = f"[{canonical_json(kind)},{canonical_json(model)},{request_json}]"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,7 @@
-"""The history of run.json: one function a version, run whenever an older file is read.
+"""The history of run.json: one function per version, run whenever an older file is read.
 
-A migration is never edited after its release, and takes no name from the code: those may change again.
+A migration is never edited after its release. It uses no name from the rest of the code, since names
+change.
 """
 
 from collections.abc import Mapping
@@ -11,11 +12,11 @@ Table = Mapping[str, Any]
 
 
 def migrate(content: Table) -> dict[str, Any]:
-    """Return the content of a run.json in the current schema. One of a newer version is left as it is.
+    """Return the content of a run.json in the current schema; a newer version's content stays as it is.
 
     Raises KeyError, TypeError or AttributeError if the content is not what its version wrote.
     """
-    version = content.get("schema", 1)  # the first had no number
+    version = content.get("schema", 1)  # version 1 wrote no number
     for number, step in enumerate(MIGRATIONS, 2):
         if version < number:
             content = {**content, **step(content), "schema": number}
@@ -23,7 +24,7 @@ def migrate(content: Table) -> dict[str, Any]:
 
 
 def _m002_input_files_and_sessions(content: Table) -> Table:
-    """Inputs were paths alone, and the only session kept was the last, among the other fields."""
+    """Make objects of the inputs, which were paths, and move the one session out of the other fields."""
     session = {
         key: content[key] for key in ("started", "finished", "status", "versions", "calls") if key in content
     }
@@ -32,7 +33,7 @@ def _m002_input_files_and_sessions(content: Table) -> Table:
 
 
 def _m003_names(content: Table) -> Table:
-    """Rename settings, two prompts, what a threshold holds, and a count."""
+    """Rename settings, two prompts, the fields of a threshold and a count."""
     prompts = {"scanner/odds": "scanner/yes_no", "critic/odds": "critic/yes_no"}
     sections = {
         "scanner": {"limit": "threshold", "apart": "min_gap"},

@@ -1,6 +1,6 @@
-"""The history of the journal's tables: one function a version, run once when an older file is opened.
+"""The history of the journal's tables: one function per version, run once when an older file is opened.
 
-A migration is never edited after its release, and uses no statement that a later version might change.
+A migration is never edited after its release, and uses no SQL statement that a later version may change.
 """
 
 import json
@@ -12,7 +12,7 @@ from magid_agents.store.keys import call_key, canonical_json
 
 
 def migrate(db: sqlite3.Connection, version: int) -> None:
-    """Bring the tables from `version` to VERSION in one transaction: all of it happens, or nothing."""
+    """Bring the tables from `version` to VERSION in one transaction: completely, or not at all."""
     db.execute("BEGIN IMMEDIATE")
     try:
         for step in MIGRATIONS[version:]:
@@ -26,7 +26,7 @@ def migrate(db: sqlite3.Connection, version: int) -> None:
 
 
 def _m001_calls_and_uses(db: sqlite3.Connection) -> None:
-    # IF NOT EXISTS: journals written before versions were kept have these tables and say version 0.
+    # IF NOT EXISTS: the first journals have these tables but say version 0.
     db.execute(
         "CREATE TABLE IF NOT EXISTS calls ("
         " key TEXT PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL, request TEXT NOT NULL,"
@@ -40,7 +40,7 @@ def _m001_calls_and_uses(db: sqlite3.Connection) -> None:
 
 
 def _m002_times_payments_rejections(db: sqlite3.Connection) -> None:
-    """Add the columns of version 2, and take out of the keys what decides no answer."""
+    """Add the columns of version 2, and remove from the keys what does not decide an answer."""
     db.execute("ALTER TABLE calls RENAME TO calls_1")
     db.execute("ALTER TABLE uses RENAME TO uses_1")
     db.execute(
@@ -51,22 +51,22 @@ def _m002_times_payments_rejections(db: sqlite3.Connection) -> None:
         " request TEXT NOT NULL,"
         " answer TEXT NOT NULL,"
         " usage TEXT NOT NULL,"
-        " began REAL,"  # seconds since 1970; NULL if the call was made before this was kept
-        " waited_s REAL NOT NULL,"  # until it was its turn: queues, back-off, loading a model
+        " began REAL,"  # seconds since 1970; NULL if version 1 recorded the call
+        " waited_s REAL NOT NULL,"  # before its service: queues, back-off, loading a model
         " served_s REAL NOT NULL,"
-        " paid REAL NOT NULL,"  # dollars this journal's runs paid for the key, replaced answers included
-        " rejected TEXT)"  # why the answer must not be used again; NULL if it may
+        " paid REAL NOT NULL,"  # dollars this journal's runs paid for the key, including replaced answers
+        " rejected TEXT)"  # why the answer must not be used again; NULL if it can be
     )
     db.execute(
         "CREATE TABLE uses ("
-        " seq INTEGER PRIMARY KEY,"  # rises in the order in which steps were answered
+        " seq INTEGER PRIMARY KEY,"  # increases in the order in which steps were answered
         " dialogue TEXT NOT NULL,"
         " step TEXT NOT NULL,"
         " key TEXT NOT NULL,"
         " reused INTEGER NOT NULL,"
         " UNIQUE (dialogue, step))"
     )
-    # Rows whose keys become equal: the answer that a dialogue uses stays, and what was paid is added up.
+    # If keys become equal, the answer that a dialogue uses is kept, and the amounts paid add up.
     # Version 1 does not say which answers came from another directory: all count as paid here.
     db.executemany(
         "INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?, NULL, 0, ?, ?, NULL) ON CONFLICT (key) DO UPDATE SET"
@@ -74,7 +74,7 @@ def _m002_times_payments_rejections(db: sqlite3.Connection) -> None:
         " paid = paid + excluded.paid",
         _calls_with_new_keys(db),
     )
-    # Version 1 took a server's rejection of a setting for its refusal of the prompt, and kept it for ever.
+    # Version 1 took the rejection of a setting for the refusal of a prompt, and recorded it for good.
     db.execute(
         "UPDATE calls SET rejected = 'may be about a setting: recorded before the two were told apart'"
         """ WHERE kind = 'paint' AND answer LIKE '{"unpainted":"painter: 4__: %'"""
@@ -108,12 +108,12 @@ def _uses_with_new_keys(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
 
 
 def _new_key_and_request(key: str, kind: str, model: str, request_json: str) -> tuple[str, str]:
-    """Drop max_tokens from yes/no questions and the check's name from scores; the rest keeps its key."""
+    """Drop max_tokens from yes/no questions and the check's name from scores. Other keys do not change."""
     dropped = {"chat": ("words", "max_tokens"), "score": ("text", "check")}
     if kind not in dropped:
         return key, request_json
     request = json.loads(request_json)
-    # Only a yes/no question has words, and only a score has a text: an observer's look has neither.
+    # Only a yes/no question has words, and only a score has a text; a tagger's call has neither.
     mark, name = dropped[kind]
     if mark not in request or name not in request:
         return key, request_json
@@ -123,10 +123,10 @@ def _new_key_and_request(key: str, kind: str, model: str, request_json: str) -> 
 
 
 def _order_of_step(step: str) -> str:
-    """Return a text that sorts steps as they happened: version 1 kept their names and no order."""
+    """Return a text that sorts steps in the order they happened, which version 1 did not record."""
     moment, attempt, what = (*step.split("/", 2), "", "")[:3]
     if not moment.isdigit():
-        return f" {step}"  # the scanner's, before all moments
+        return f" {step}"  # the scanner's steps come before all moments
     stages = ["write", "check", "paint", "score", "policy", "look", "critique"]
     stage = what.split("/")[0]
     rank = stages.index(stage) if stage in stages else len(stages)

@@ -1,8 +1,8 @@
-"""The result files while a run writes them: dialogues.jsonl and failures.jsonl, each in input order.
+"""Write the result files, dialogues.jsonl and failures.jsonl, each in input order.
 
-New lines gather in a file beside. Publishing replaces a result file at once by the new lines, followed by
-what is left of the earlier ones: so whoever reads it, also after a SIGKILL, finds whole lines in order, and a
-run of the same settings never leaves fewer than it found.
+New lines go into a second file beside each. Publishing atomically replaces a result file by the new lines,
+followed by the remaining earlier ones. So a reader finds whole lines in order, even after a SIGKILL, and a
+run with the same settings never leaves fewer lines than it found.
 """
 
 import json
@@ -20,22 +20,22 @@ from magid_agents.store.rundir import RunDir, RunDirError, atomic_write, writing
 
 READ, UNREADABLE = "read", "unreadable record"  # stage and cause of a record that could not be read
 PUBLISH_INTERVAL_S = 10.0
-PUBLISH_MAX_SHARE = 0.05  # of a run's time
+PUBLISH_MAX_SHARE = 0.05  # of the time that a run takes
 
 
 @dataclass
 class Counts:
-    """What the result files hold."""
+    """Counts of what the result files hold."""
 
     dialogues: int = 0
     failed: int = 0
     accepted: int = 0  # images
-    rewritten: int = 0  # of these, accepted after a rewrite
+    rewritten: int = 0  # of the accepted images, those after a rewrite
     dropped: int = 0  # sharing moments
-    without_image: int = 0  # finished dialogues that have none
+    without_image: int = 0  # finished dialogues without any image
 
     def add(self, result: Mapping[str, Any]) -> None:
-        """Count a line of either file."""
+        """Count one line of either file."""
         self.dialogues += 1
         if "stage" in result:
             self.failed += 1
@@ -54,9 +54,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class Calls:
-    """How many calls to models were answered by the model, and how many by a journal.
+    """How many model calls were computed by a model, and how many were answered from a journal.
 
-    `dialogues` is the number of dialogues that were finished before, for which no call was made at all.
+    `dialogues` counts the dialogues that had been finished before, for which no call was made at all.
     """
 
     computed: int = 0
@@ -71,13 +71,13 @@ class Calls:
 
 @dataclass(frozen=True)
 class Failure:
-    """One line of failures.jsonl: a dialogue or record that did not finish, and why."""
+    """One line of failures.jsonl: a dialogue or record that did not finish, and the reason."""
 
     id: str
     stage: str
     error: str
     raw: str = ""
-    cause: str = ""  # what failures are counted by (errors.cause_of)
+    cause: str = ""  # a few fixed words by which failures are counted; see errors.cause_of
 
 
 class Unanswered(Failure):
@@ -85,7 +85,7 @@ class Unanswered(Failure):
 
 
 class Line(NamedTuple):
-    """A line of a result file, and the byte it begins at."""
+    """A line of a result file, and the byte offset where it begins."""
 
     result: dict[str, Any]
     text: bytes
@@ -93,9 +93,9 @@ class Line(NamedTuple):
 
 
 class ResultLines:
-    """The lines of a result file in order, one ahead.
+    """The lines of a result file in order, with a look-ahead of one.
 
-    A file that is missing has none, and a line that holds no result is passed over.
+    A missing file has no lines. Lines that do not hold a result are skipped.
     """
 
     def __init__(self, path: Path, begin: int = 0) -> None:
@@ -103,7 +103,7 @@ class ResultLines:
         self.head = next(self._lines, None)
 
     def take(self, dialogue_id: str) -> Line | None:
-        """Return the next line if it is that dialogue's, and go on to the one after it."""
+        """Return the next line and advance, if it is that dialogue's."""
         line = self.head
         if line is None or line.result["id"] != dialogue_id:
             return None
@@ -111,7 +111,7 @@ class ResultLines:
         return line
 
     def rest(self) -> Iterator[Line]:
-        """Take all lines that are left."""
+        """Take all remaining lines."""
         while self.head is not None:
             yield self.head
             self.head = next(self._lines, None)
@@ -134,29 +134,29 @@ def _read(path: Path, begin: int) -> Generator[Line]:
 
 
 def is_record(value: Any) -> bool:
-    """Return whether it looks like a line of dialogues.jsonl."""
+    """Return whether the value looks like a line of dialogues.jsonl."""
     return isinstance(value, dict) and value.keys() >= {"id", "utterances", "dropped"}
 
 
 def is_failure(value: Any) -> bool:
-    """Return whether it looks like a line of failures.jsonl."""
+    """Return whether the value looks like a line of failures.jsonl."""
     return isinstance(value, dict) and value.keys() >= {"id", "stage"}
 
 
 def count_failures(path: Path) -> Counter[tuple[str, str]]:
-    """Count the lines of a failures.jsonl by stage and cause, with one of them in memory at a time."""
+    """Count the lines of a failures.jsonl by stage and cause, with one line in memory at a time."""
     results = (line.result for line in ResultLines(path).rest())
     return Counter((result["stage"], _cause(result)) for result in results)
 
 
 def _cause(failure: Mapping[str, Any]) -> str:
-    """Return a failure's cause, which earlier versions did not write."""
+    """Return a failure's cause, which earlier versions did not record."""
     otherwise = UNREADABLE if failure["stage"] == READ else "cause not recorded"
     return str(failure.get("cause") or otherwise)
 
 
 class _ResultFile:
-    """One of the two files, and the new lines beside it."""
+    """One of the two result files, with its new lines in a file beside it."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._beside = path, path.with_name(f"{path.name}.new.tmp")
@@ -164,7 +164,7 @@ class _ResultFile:
         self.earlier = ResultLines(path)
 
     def append(self, line: bytes) -> None:
-        """Write the whole line, or nothing of it and raise RunDirError."""
+        """Write the whole line. If that fails, leave nothing of it and raise RunDirError."""
         end, left = self._new.tell(), memoryview(line)
         with writing(self._path):
             try:
@@ -176,7 +176,7 @@ class _ResultFile:
                 raise
 
     def publish(self) -> None:
-        """Replace the file by a copy of the new lines, followed by the earlier ones that are left."""
+        """Replace the file by a copy of the new lines, followed by the remaining earlier ones."""
         with atomic_write(self._path) as out:
             with self._beside.open("rb") as new:
                 shutil.copyfileobj(new, out)
@@ -185,11 +185,11 @@ class _ResultFile:
                 with self._path.open("rb") as before:
                     before.seek(self.earlier.head.begin)
                     shutil.copyfileobj(before, out)
-            self.earlier.close()  # Windows replaces no file that is open
+            self.earlier.close()  # Windows cannot replace an open file
         self.earlier = ResultLines(self._path, begin)
 
     def finish(self) -> None:
-        """Give the new lines the file's name."""
+        """Move the new lines to the file's name."""
         os.fsync(self._new.fileno())
         self.close()
         self._beside.replace(self._path)
@@ -203,8 +203,8 @@ class Results:
     """Both result files while a run writes them. Leaving the context publishes them for the last time.
 
     Args:
-        whole: the run goes through all of its input. What is left of an earlier run at its end is then of
-            dialogues that are no more, and goes; else it stays.
+        whole: the run goes through all of its input, so that lines of an earlier run that remain at its end
+            belong to dialogues that no longer exist, and are removed. Otherwise they are kept.
     """
 
     def __init__(self, directory: RunDir, whole: bool = True) -> None:
@@ -220,7 +220,7 @@ class Results:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
-            # On an error such as a full disk, what was published before is better than less.
+            # After an error such as a full disk, keep what was published before: it may be more.
             with suppress(RunDirError) if error else nullcontext():
                 if error or not self._whole:
                     self._keep_rest()
@@ -234,7 +234,7 @@ class Results:
         return self._dialogues, self._failures
 
     def add(self, result: dict[str, Any] | Failure) -> None:
-        """Write a dialogue's result, to be called in input order. Raises RunDirError on a full disk."""
+        """Write a dialogue's result, in input order. Raises RunDirError if the disk is full."""
         file = self._failures if isinstance(result, Failure) else self._dialogues
         line = asdict(result) if isinstance(result, Failure) else result
         file.append(json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
@@ -243,18 +243,18 @@ class Results:
             each.earlier.take(line["id"])
 
     def keep_earlier(self, dialogue_id: str) -> None:
-        """Keep what an earlier run left of a dialogue that this one did not finish."""
+        """Keep an earlier run's line of a dialogue that this run did not finish."""
         for file in self._files:
             if line := file.earlier.take(dialogue_id):
                 self._keep(file, line)
 
     @property
     def due(self) -> bool:
-        """Whether it is time to publish."""
+        """Whether it is time to publish again."""
         return time.monotonic() >= self._publish_at
 
     def publish(self) -> None:
-        """Show readers what is there so far. Without effect if the disk is too full for a copy."""
+        """Show readers the results so far. Does nothing if the disk has no room for a copy."""
         begin = time.monotonic()
         with suppress(OSError):
             self._directory.flush()
@@ -274,6 +274,6 @@ class Results:
 
     def _finish(self) -> None:
         with writing(self._directory.path):
-            self._directory.flush()  # no result names an image that a power cut could take
+            self._directory.flush()  # no result may name an image that a power cut could still lose
             for file in self._files:
                 file.finish()

@@ -1,12 +1,12 @@
-"""The run directory: where each file lies, and writing them so that a kill leaves old or new, never half.
+"""The layout of a run directory, and writing the files in it.
 
     run.json         manifest          dialogues.jsonl     finished dialogues, in input order
     failures.jsonl   failed dialogues  images/ab/*.png     by content
-    journal.sqlite   calls and trace   rejected/ab/*.png   by content: what failed safety
+    journal.sqlite   calls and trace   rejected/ab/*.png   by content; failed the safety check
     report.html      written at the end
-    index.sqlite     made from the rest for lists and filters (reading/index.py), and made again at need
+    index.sqlite     derived from the rest for lists and filters (reading/index.py); rebuilt when needed
 
-Knows paths and atomic writes; knows no model, no graph and no settings.
+Writes are atomic: a kill leaves the old file or the new one.
 """
 
 import hashlib
@@ -26,18 +26,19 @@ from PIL.PngImagePlugin import PngInfo
 from magid_agents.errors import StopRun
 from magid_agents.store.manifest_migrations import SCHEMA, migrate
 
-KEPT, REJECTED = "images", "rejected"  # an image lies in one of the two
+KEPT, REJECTED = "images", "rejected"  # every image is in one of the two
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class RunDirError(StopRun):
-    """The directory cannot be used; the message says what to do."""
+    """The run directory cannot be used; the message says what to do."""
 
 
 class RunDir:
-    """One run's directory. Creating the object touches nothing.
+    """The directory of one run. Creating the object touches no file.
 
-    `reuse_dirs` are run directories whose images may be taken over, as the answers in their journals are.
+    Args:
+        reuse_dirs: run directories that images may be copied from, as answers are from their journals.
     """
 
     def __init__(self, path: Path, reuse_dirs: Iterable[Path] = ()) -> None:
@@ -51,9 +52,9 @@ class RunDir:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the directory and keep any other run out of it.
+        """Create the directory and lock it against other runs.
 
-        Raises RunDirError where it cannot be written or another run holds it.
+        Raises RunDirError if it cannot be written or another run holds the lock.
         """
         lock = self._acquire()
         try:
@@ -62,14 +63,14 @@ class RunDir:
             lock.release()
 
     def _acquire(self) -> FileLock:
-        # Else a lock that one thread acquired could not be released by another.
+        # Otherwise a lock acquired in one thread could not be released in another.
         lock = FileLock(self.path / ".lock", thread_local=False)
         try:
             (self.path / KEPT).mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
             for folder in (".", KEPT, REJECTED):
                 for half in self.path.glob(f"{folder}/*.tmp"):
-                    half.unlink()  # left by a run that was killed while it wrote
+                    half.unlink()  # left by a run that was killed while writing
         except Timeout as error:
             raise RunDirError(
                 f"{self.path}: another run is writing here; wait for it to end or choose another --out"
@@ -113,12 +114,12 @@ class RunDir:
         write_atomically(self.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
     def remove_results(self) -> None:
-        """Remove the result files and what is made of them; the journal can give them again."""
+        """Remove the result files and the report, all of which can be restored from the journal."""
         for path in (self.dialogues, self.failures, self.report):
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Remove what a run wrote here, and nothing else."""
+        """Remove everything that a run wrote here, and nothing else."""
         self.remove_results()
         self.manifest.unlink(missing_ok=True)
         for database in (self.journal, self.index):
@@ -129,16 +130,16 @@ class RunDir:
                 path.unlink()
 
     def image_path(self, sha256: str) -> Path:
-        """Return where the image lies; its place in images/ if it is nowhere."""
+        """Return where the image lies, or its path in images/ if it does not exist."""
         kept, rejected = (self.path / image_name(sha256, folder) for folder in (KEPT, REJECTED))
         return rejected if not kept.exists() and rejected.exists() else kept
 
     def image_name_of(self, sha256: str) -> str:
-        """Return the image's path within this directory, wherever it lies there."""
+        """Return the image's path relative to this directory, in images/ or rejected/."""
         return self.image_path(sha256).relative_to(self.path).as_posix()
 
     def has_image(self, sha256: str) -> bool:
-        """Return whether the image is here and whole; takes it over from one of the others if it can."""
+        """Return whether the image is here and complete; copy it from a reused directory if it is not."""
         if _is_whole(self.image_path(sha256)):
             return True
         for other in self.reuse_dirs:
@@ -153,10 +154,10 @@ class RunDir:
         return not (self.path / image_name(sha256, REJECTED if safe else KEPT)).exists()
 
     def place_image(self, sha256: str, *, safe: bool) -> None:
-        """Move a stored image to images/ if it is safe, to rejected/ if not; nothing to do if it is there.
+        """Move a stored image to images/ if it is safe, to rejected/ if not, unless it is already there.
 
-        To be called with every verdict on its safety: another threshold may move an image back. Raises
-        RunDirError if it cannot be moved.
+        Call it after every safety verdict: another threshold may move an image back. Raises RunDirError if
+        the image cannot be moved.
         """
         source, target = (self.path / image_name(sha256, folder) for folder in (REJECTED, KEPT))
         if not safe:
@@ -167,29 +168,29 @@ class RunDir:
                 source.replace(target)
 
     def save_image(self, image: Image.Image, text: Mapping[str, str]) -> str:
-        """Store a picture with its PNG text chunks; returns the SHA-256 of the file's bytes."""
+        """Store an image with its PNG text chunks; return the SHA-256 of the file."""
         sha256, data = encode_image(image, text)
         self.store_image(sha256, data)
         return sha256
 
     def store_image(self, sha256: str, data: bytes) -> None:
-        """Store what encode_image gave, once. May be called in any thread.
+        """Store what `encode_image` returned, unless it is there already. May be called from any thread.
 
-        It survives a kill at once and a power cut after `flush`: waiting for the disk at every image is most
-        of what storing one costs, and one that a power cut took is missed by `has_image` and painted again.
-        Raises RunDirError where it cannot be written.
+        The image survives a kill at once, and a power cut after `flush`: waiting for the disk after every
+        image would be most of the cost. If a power cut loses one, `has_image` notices and it is painted
+        again. Raises RunDirError if it cannot be written.
         """
         if not _is_whole(target := self.image_path(sha256)):
             _store(target, data)
 
     def flush(self) -> None:
-        """Return when all that was written is on the disk itself."""
+        """Wait until everything written so far is on the disk itself."""
         if hasattr(os, "sync"):  # not on Windows
             os.sync()
 
 
 def encode_image(image: Image.Image, text: Mapping[str, str]) -> tuple[str, bytes]:
-    """(SHA-256, bytes) of a PNG file. The same picture with the same texts gives the same file."""
+    """Return the SHA-256 and bytes of a PNG file; equal pixels and texts give equal bytes."""
     chunks = PngInfo()
     for key in sorted(text):
         chunks.add_itxt(key, text[key])
@@ -202,15 +203,15 @@ def encode_image(image: Image.Image, text: Mapping[str, str]) -> tuple[str, byte
 def _store(target: Path, data: bytes) -> None:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Begun in the one folder above: file systems that spread folders over the disk (ext4) take
-        # several times as long for a new file in each of 256.
+        # The temporary file is created one level up: file systems that spread folders over the disk, such
+        # as ext4, take several times as long to create files in 256 different ones.
         with atomic_write(target, temp_levels_up=1, durable=False) as out:
             out.write(data)
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Raise RunDirError for an OSError: a disk that cannot be written ends the run."""
+    """Turn an OSError in the block into a RunDirError: a disk that cannot be written ends the run."""
     try:
         yield
     except OSError as error:
@@ -221,7 +222,7 @@ def writing(target: Path) -> Iterator[None]:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether there is a PNG file with an end."""
+    """Return whether this is a PNG file that is complete, judged by its end."""
     try:
         with path.open("rb") as file:
             file.seek(-len(PNG_END), os.SEEK_END)
@@ -241,16 +242,18 @@ def image_name(sha256: str, folder: str = KEPT) -> str:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside, flush to disk, then take the name."""
+    """Write to a temporary file, flush it to disk, then rename it."""
     with atomic_write(path) as out:
         out.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager
 def atomic_write(path: Path, *, temp_levels_up: int = 0, durable: bool = True) -> Iterator[IO[bytes]]:
-    """A file that takes the name when all is written; where durable, when all is on the disk.
+    """Yield a temporary file that gets its final name once it is completely written.
 
-    It lies beside until then, or so many folders above.
+    Args:
+        temp_levels_up: how many folders above `path` the temporary file lies.
+        durable: flush the file to disk before it is renamed.
     """
     beside = path.parents[temp_levels_up] / f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
