@@ -26,20 +26,18 @@ def store(directory: RunDir, dialogues: Iterable[object], *, replace: bool) -> P
     and ConfigError for what is no JSON.
     """
     path = directory.path / NAME
-    with directory.locked(), writing(path):
-        new = path.with_name(f"{NAME}.new.tmp")
-        try:
-            with atomic_write(new) as file:
-                for number, dialogue in enumerate(dialogues, 1):
-                    file.write(_line(dialogue, number))
-            if path.exists() and not (replace or _begins_with(new, path)):
-                raise RunDirError(
-                    f"{path}: holds other dialogues of an earlier run; give these and more, or use --update "
-                    "to recompute what changed, --fresh to start over, or a new --out"
-                )
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
+    with directory.locked(), atomic_write(path) as file:
+        for number, dialogue in enumerate(dialogues, 1):
+            line = _line(dialogue, number)
+            with writing(path):
+                file.write(line)
+        with writing(path):
+            file.flush()
+        if path.exists() and not (replace or _begins_with(Path(file.name), path)):
+            raise RunDirError(
+                f"{path}: holds other dialogues of an earlier run; give these and more, or use --update to "
+                "recompute what changed, --fresh to start over, or a new --out"
+            )
     return path
 
 

@@ -4,6 +4,7 @@
     failures.jsonl   failed dialogues  images/ab/*.png     by content
     journal.sqlite   calls and trace   rejected/ab/*.png   by content; failed the safety check
     report.html      written at the end
+    input.jsonl      the dialogues, if a caller gave them from memory
     index.sqlite     derived from the rest for lists and filters (reading/index.py); rebuilt when needed
 
 Writes are atomic: a kill leaves the old file or the new one.

@@ -82,6 +82,16 @@ def test_other_dialogues_are_refused_and_the_input_stays(tmp_path: Path, others:
     assert not list(tmp_path.glob("input.jsonl.*"))
 
 
+def test_what_the_callers_own_iterable_raises_is_raised_and_leaves_no_input(tmp_path: Path) -> None:
+    def broken() -> Iterator[dict[str, Any]]:
+        yield dialogue("dog")
+        raise FileNotFoundError("mine")
+
+    with pytest.raises(FileNotFoundError, match="mine"):
+        magid.run(broken(), tmp_path, **options())
+    assert not list(tmp_path.glob("input.jsonl*"))
+
+
 @pytest.mark.parametrize("way", ["update", "fresh"])
 def test_other_dialogues_replace_the_input_on_request(tmp_path: Path, way: str) -> None:
     magid.run([dialogue("dog"), dialogue("cow")], tmp_path, **options())
@@ -214,8 +224,7 @@ def test_a_cancelled_arun_ends_well_and_the_same_call_resumes(tmp_path: Path) ->
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("notebook", [True, False])
 def test_ctrl_c_ends_a_run_well_also_inside_a_running_loop(tmp_path: Path, notebook: bool) -> None:
-    main_thread = threading.main_thread().ident
-    assert main_thread is not None
+    main_thread = threading.main_thread().ident or 0
     given = options(painter=Waiting(lambda: signal.pthread_kill(main_thread, signal.SIGINT)))
     given["settings"]["concurrency"] = 1
 

@@ -1,6 +1,7 @@
 """A session: one dialogue at a time, models kept loaded, from any thread and inside any event loop."""
 
 import asyncio
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -102,6 +103,23 @@ def test_a_failure_is_raised_and_the_session_goes_on() -> None:
             session.illustrate(dialogue("cat"))
         with pytest.raises(magid.MagidError, match="the dialogue cannot be used: id is missing"):
             session.illustrate({"utterances": dialogue("dog")["utterances"]})
+        assert session.illustrate(dialogue("dog")).illustrations
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_ends_one_dialogue_and_the_session_goes_on() -> None:
+    main_thread = threading.main_thread().ident or 0
+
+    class Slow(FakePainter):
+        async def paint(self, prompt: str, seed: int) -> magid.PaintedImage:
+            if prompt == "cat":
+                signal.pthread_kill(main_thread, signal.SIGINT)
+                await asyncio.sleep(600)
+            return await super().paint(prompt, seed)
+
+    with magid.session(**options(painter=Slow())) as session:
+        with pytest.raises(KeyboardInterrupt):
+            session.illustrate(dialogue("cat"))
         assert session.illustrate(dialogue("dog")).illustrations
 
 
