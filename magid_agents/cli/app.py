@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from magid_agents.cli import doctor, models, prompts, run, trace
+from magid_agents.cli import doctor, models, prompts, run, trace, view
 
 app = typer.Typer(
     name="magid",
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (run.run, run.merge, trace.trace, doctor.doctor):
+for command in (run.run, run.merge, trace.trace, view.view, doctor.doctor):
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")

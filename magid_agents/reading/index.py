@@ -71,8 +71,8 @@ class Index(Queries):
         self.directory = directory
 
     @classmethod
-    def open(cls, directory: RunDir, progress: Progress = lambda *_: None) -> Self:
-        """Open a run's index, made or brought up to date first if need be.
+    def open(cls, directory: RunDir, progress: Progress = lambda *_: None, *, refresh: bool = True) -> Self:
+        """Open a run's index, made or brought up to date first if need be; as it is without `refresh`.
 
         Raises RunDirError if the directory holds no run, JournalError if its journal cannot be read.
         """
@@ -82,7 +82,8 @@ class Index(Queries):
         limits[CRITIQUE] = Threshold(CRITIQUE, critique.get("threshold", critique.get("limit", 0.0)))
         db = _connect(directory)
         try:
-            _Builder(db, directory, manifest, limits).update(progress)
+            if refresh:
+                _Builder(db, directory, manifest, limits).update(progress)
         except BaseException:
             db.close()
             raise

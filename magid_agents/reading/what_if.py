@@ -5,6 +5,7 @@ threshold and the new one can fare otherwise, so only those are read.
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -73,6 +74,8 @@ def redecide(index: Index, moved: Mapping[str, float]) -> Flips:
     for check in moved:
         if check not in index.limits:
             raise ConfigError(unknown("check", check, index.limits))
+        if not math.isfinite(moved[check]):
+            raise ValueError(f"{check}: a threshold must be a finite number")
     before = _rules(index)
     after = before._replace(
         thresholds=[replace(t, value=moved.get(t.check, t.value)) for t in before.thresholds],

@@ -1,0 +1,1 @@
+"""The local page over run directories, and the report, from the same templates."""
