@@ -1,7 +1,7 @@
-"""The broker: single requests of many dialogues, gathered into batches for one device or several.
+"""Gather single requests of many dialogues into batches, for one device or several.
 
-Knows how to gather, to run off the event loop, to split a batch that does not fit into memory and to hand
-each asker its own result; knows no model.
+Runs the batches off the event loop, splits a batch that does not fit in memory, and hands each caller its
+own result.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ Result = TypeVar("Result")
 class OutOfMemory(StopRun):
     """Raised by a device's function if the batch does not fit its memory; the message names the settings.
 
-    A batch of several is split. A single item that does not fit ends the run: no other dialogue fares better.
+    A batch of several items is split. If a single item does not fit, the run ends: no other dialogue would
+    fare better.
     """
 
 
 class _Request(Generic[Item, Result]):
-    """One item and who waits for its result."""
+    """One item, and the future that its caller waits for."""
 
     def __init__(self, item: Item) -> None:
         self.item = item
@@ -35,7 +36,7 @@ class _Request(Generic[Item, Result]):
 
 
 class _Queue(Generic[Item, Result]):
-    """What waits in one event loop, and the tasks that serve it, one a device."""
+    """The requests that wait in one event loop, and the tasks that serve them, one per device."""
 
     def __init__(self) -> None:
         self.waiting: deque[_Request[Item, Result]] = deque()
@@ -44,17 +45,17 @@ class _Queue(Generic[Item, Result]):
 
 
 class _Device(Generic[Item, Result]):
-    """A function of a batch and the one thread that it runs in, whatever event loop asks."""
+    """A function that takes a batch, and the thread that it always runs in, whichever event loop calls."""
 
     def __init__(self, work: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
         self._work = work
         self.thread = ThreadPoolExecutor(1, "batcher")
 
     def attempt(self, items: Sequence[Item]) -> Sequence[Result] | Exception:
-        """Return the results, one an item, or the error that all askers get."""
+        """Return the results, one per item, or the error that all callers get."""
         try:
             results = self._work(items)
-        except StopIteration as error:  # which no future takes
+        except StopIteration as error:  # which a future does not accept
             return RuntimeError(f"StopIteration: {error}")
         except Exception as error:
             return error
@@ -64,10 +65,10 @@ class _Device(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs batches of at most `size` on several devices.
+    """Run batches of at most `size` items on several devices.
 
-    While all devices are at work, new items form the next batch; an idle device waits up to `max_wait_s` for
-    more. Items whose askers were cancelled before their batch began are dropped. May be used in one event
+    While all devices are busy, new items form the next batch; an idle device waits up to `max_wait_s` for
+    more. Items whose callers were cancelled before their batch began are dropped. Can be used in one event
     loop after another.
     """
 
@@ -77,9 +78,12 @@ class Batcher(Generic[Item, Result]):
         size: int,
         max_wait_s: float = 0.01,
     ) -> None:
-        """Each device's function gives one result an item, in order. What it raises goes to every asker.
+        """Start nothing yet.
 
-        If it raises OutOfMemory for several items, the batch is split, and all later ones are as small.
+        Args:
+            devices: one function per device, which returns one result per item, in order. What it raises goes
+                to every caller. If it raises OutOfMemory for several items, the batch is split, and later
+                batches are no larger than the halves.
         """
         self.size = size
         self._devices = [_Device(work) for work in devices]
@@ -87,7 +91,7 @@ class Batcher(Generic[Item, Result]):
         self._queues: dict[asyncio.AbstractEventLoop, _Queue[Item, Result]] = {}
 
     async def __call__(self, item: Item) -> Result:
-        """Return the item's own result."""
+        """Return the result for this item."""
         request: _Request[Item, Result] = _Request(item)
         queue = self._queue_of_this_loop()
         queue.waiting.append(request)
@@ -102,7 +106,7 @@ class Batcher(Generic[Item, Result]):
             queue = self._queues.setdefault(loop, _Queue())
             for task in queue.tasks:
                 task.cancel()
-            # In a context of their own: the first asker's would be kept alive with all that it refers to.
+            # In a context of their own: the first caller's would stay alive with all that it refers to.
             queue.tasks = [
                 loop.create_task(self._serve(device, queue), context=Context()) for device in self._devices
             ]
@@ -115,7 +119,7 @@ class Batcher(Generic[Item, Result]):
             items = [request.item for request in batch]
             try:
                 outcome = await loop.run_in_executor(device.thread, device.attempt, items)
-            except BaseException:  # the loop is being shut down
+            except BaseException:  # the event loop is being shut down
                 _fail(batch, MagidError("the batch was given up: the program is ending"))
                 raise
             if isinstance(outcome, OutOfMemory) and len(batch) > 1:
@@ -138,7 +142,7 @@ class Batcher(Generic[Item, Result]):
                 return batch
 
     def _take(self, queue: _Queue[Item, Result]) -> list[_Request[Item, Result]]:
-        """Take the next batch out of the queue, without items whose askers are gone."""
+        """Take the next batch from the queue, dropping items whose callers are gone."""
         batch: list[_Request[Item, Result]] = []
         while queue.waiting and len(batch) < self.size:
             request = queue.waiting.popleft()

@@ -1,7 +1,4 @@
-"""From settings to models: every one's files found, none of them loaded yet.
-
-Knows which setting names which model; what each can do is its own file's.
-"""
+"""Find the models that the settings name, with all their files, and load none of them yet."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -34,7 +31,7 @@ class Models:
 
     @property
     def identities(self) -> dict[str, str]:
-        """What each model is called in the journal, by its place in the settings."""
+        """Each model's identity in the journal, by its place in the settings."""
         names = {"chat": self.chat.identity, "painter": self.painter.identity}
         names |= {f"scorers.{check}": scorer.identity for check, scorer in self.scorers.items()}
         others = {"observer": self.tagger, "critic.chat": self.vision_chat, "safety.policy": self.safety_chat}
@@ -42,7 +39,7 @@ class Models:
 
     @property
     def capabilities(self) -> dict[str, dict[str, Any]]:
-        """How each chat model that was probed is asked, by its place in the settings."""
+        """How each chat model that was probed must be asked, by its place in the settings."""
         chats = {"chat": self.chat, "critic.chat": self.vision_chat, "safety.policy": self.safety_chat}
         return {
             place: asdict(chat.capabilities)
@@ -51,7 +48,7 @@ class Models:
         }
 
     async def aclose(self) -> None:
-        """Close every model's connections, on the event loop that used them."""
+        """Close every model's connections. Call it on the event loop that used them."""
         for model in (self.chat, self.vision_chat, self.safety_chat, self.painter):
             if isinstance(model, Connected):
                 await model.aclose()
@@ -59,17 +56,18 @@ class Models:
 
 @contextmanager
 def open_models(settings: Settings, own: OwnModels = NONE) -> Iterator[Models]:
-    """The models of a run; what they started ends with the block.
+    """Yield the models of a run; whatever they start is ended with the block.
 
-    `own` models take the place of those that the settings name, which are then not opened.
+    Args:
+        own: models that replace those the settings name, which are then not opened.
 
-    Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to change
-    where one cannot be had.
+    Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to
+    change if a model cannot be used.
     """
     _check_backends(settings)
     checks = {check: scorer for check, scorer in settings.scorers.items() if check not in own.scorers}
     thresholds = (*(scorers.threshold(check, scorer) for check, scorer in checks.items()), *own.thresholds)
-    # A critic that cannot look is told what the embedded matcher sees, where that model is the match's too.
+    # A critic without vision is told what the embedded matcher sees, if that model also scores the match.
     sees = (settings.critic.chat or own.chat or settings.chat).vision
     told = settings.critic.critique is not None and not sees
     match = checks.get("image_text_match")
@@ -105,7 +103,7 @@ def _build_painter(settings: PainterSettings, chats: "_Chats") -> Painter:
 
 
 class _Chats:
-    """The chat models of a run: equal settings share a model, models behind one address what it can bear."""
+    """The chat models of a run. Equal settings share a model, equal addresses share concurrency limits."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -124,7 +122,7 @@ class _Chats:
         return self._models[settings]
 
     def listing(self, settings: Remote, section: str, path: str = "chat/completions") -> Listing:
-        """Reach an address, once for all that is behind it. Raises ChatError."""
+        """Contact an address, once for all models behind it. Raises ChatError."""
         place = (settings.address, settings.key_variable)
         if place not in self._listings:
             self._listings[place] = reach(settings, section, path)

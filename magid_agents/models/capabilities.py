@@ -1,4 +1,4 @@
-"""How a chat model must be asked behind its endpoint: what probe.py found out."""
+"""How a chat model behind an endpoint must be asked, as probe.py found out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,37 +6,37 @@ from typing import Any
 
 from magid_agents.models.endpoint import EndpointUnusable
 
-MAX_TOP_LOGPROBS = 20  # the most token probabilities that endpoints give
+MAX_TOP_LOGPROBS = 20  # the most token probabilities that any endpoint returns
 
 
 class ChatError(EndpointUnusable):
-    """The chat model cannot be used as the settings say; the message names the one to change."""
+    """The chat model cannot be used with these settings; the message names the one to change."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """The defaults are those of a server that takes everything."""
+    """What a server supports. The defaults are those of one that supports everything."""
 
-    token_limit: str | None = "max_completion_tokens"  # the argument that bounds an answer; None if none does
-    json_mode: str | None = "json_schema"  # a key of structured.JSON_MODES; None if it writes no such JSON
+    token_limit: str | None = "max_completion_tokens"  # the argument that limits an answer; None if none
+    json_mode: str | None = "json_schema"  # a key of structured.JSON_MODES; None if no mode works
     top_logprobs: int = MAX_TOP_LOGPROBS  # 0 if yes/no questions are answered in text
-    yes_no: bool = True  # it answers yes/no questions at all
+    yes_no: bool = True  # whether it answers yes/no questions at all
     thinks: bool = False  # before it answers
 
     def limit(self, tokens: int) -> dict[str, int]:
-        """The argument that bounds an answer to so many tokens."""
+        """Return the argument that limits an answer to this many tokens."""
         return {self.token_limit: tokens} if self.token_limit else {}
 
-    # A default leaves no trace in a call's key: keys are older than the other values.
+    # Default values are left out of a call's key, since keys are older than the other values.
 
     @property
     def decides_json(self) -> Mapping[str, Any]:
-        """What decides an answer in JSON, for the key of the call."""
+        """The part of a call's key that decides an answer in JSON."""
         return {} if self.json_mode == "json_schema" else {"json_mode": self.json_mode}
 
     @property
     def decides_yes_no(self) -> Mapping[str, Any]:
-        """What decides the answer to a yes/no question, for the key of the call."""
+        """The part of a call's key that decides the answer to a yes/no question."""
         return {} if self.top_logprobs == MAX_TOP_LOGPROBS else {"top_logprobs": self.top_logprobs}
 
     def __str__(self) -> str:

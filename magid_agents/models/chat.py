@@ -1,6 +1,6 @@
-"""Chat models behind OpenAI-compatible endpoints: what agents ask them, asked as each endpoint needs it.
+"""Ask chat models behind OpenAI-compatible endpoints, each in the way that its endpoint supports.
 
-Judges no answer: validation is services.py's, the repetition of calls endpoint.py's.
+Answers are validated in agents/services.py, and failed calls are retried in endpoint.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from magid_agents.prompts import Message
 
 
 class OpenAIChat:
-    """A chat model of any OpenAI-compatible endpoint, a models.protocols.Probing."""
+    """A chat model behind any OpenAI-compatible endpoint; implements models.protocols.Probing."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class OpenAIChat:
         """Open no connection yet.
 
         Args:
-            section: the settings' place, such as critic.chat: errors name it.
-            endpoint: bounds, delays and repeats the calls; one of its own if not given.
-            address: where it is not the one in the settings.
-            identity: what the journal calls the model; its name if not given.
-            capabilities: what is known of it already; it needs no probe then.
+            section: place in the settings, such as critic.chat; error messages name it.
+            endpoint: limits concurrency and retries calls; a new one if not given.
+            address: replaces the address in the settings.
+            identity: the model's name in the journal; its name in the settings if not given.
+            capabilities: what is already known about it; it is not probed then.
         """
         self.identity = identity or settings.model
         self.parameters = parameters(settings)
@@ -58,12 +58,12 @@ class OpenAIChat:
 
     @property
     def adopted(self) -> Mapping[str, Any] | None:
-        """How the model must be asked, once that is known."""
+        """How the model must be asked, as JSON; None while that is not known."""
         return asdict(self._capabilities) if self._capabilities else None
 
     @property
     def probe_request(self) -> Mapping[str, Any]:
-        """All that decides what a probe finds."""
+        """Everything that decides what a probe finds."""
         return {
             "questions": probe.VERSION,
             "address": self._settings.address,
@@ -74,7 +74,7 @@ class OpenAIChat:
     async def probe(self) -> Probed:
         """Find out how the model must be asked.
 
-        Raises ChatError that names a setting the model cannot meet, EndpointDown if there is no answer.
+        Raises ChatError that names the setting the model cannot meet, EndpointDown if there is no answer.
         """
         try:
             capabilities, usage = await probe.find_out(self._completions)
@@ -89,7 +89,7 @@ class OpenAIChat:
         self._capabilities = Capabilities(**found)
 
     def require_json(self) -> JsonMode:
-        """Return how to ask for JSON. Raises ChatError if the model gives none of a given schema."""
+        """Return how to ask for JSON. Raises ChatError if the model cannot follow a JSON schema."""
         if self.capabilities.json_mode is None:
             raise ChatError(
                 f"{self._section}.model: {self._settings.model} gives no JSON of the shape it is asked for; "
@@ -126,10 +126,10 @@ class OpenAIChat:
     async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
     ) -> TokenProbabilities:
-        """Return how likely the answer is each of the words; all are 0 if it is none of them.
+        """Return how likely the answer is each of the words; 0 for all if it is none of them.
 
-        An endpoint without token probabilities answers in text, and its word gets all. Raises ChatError if
-        the model gives no such answer, and what Completions.send raises.
+        If the endpoint returns no token probabilities, the model answers in text, and its word gets
+        probability 1. Raises ChatError if the model gives no such answer, and what Completions.send raises.
         """
         can = self.capabilities
         self.require_yes_no()
@@ -149,5 +149,5 @@ class OpenAIChat:
 
 
 def parameters(settings: Chat) -> Mapping[str, Any]:
-    """What decides an answer besides model and messages."""
+    """Return everything besides model and messages that decides an answer."""
     return {"temperature": settings.temperature, "max_tokens": settings.max_tokens}

@@ -1,6 +1,6 @@
-"""ChatOpenAI of langchain-openai over a client of ours, which alone knows address, key and account.
+"""Use ChatOpenAI of langchain-openai over our own client, which alone has the address, key and account.
 
-Takes time to import: only what is about to ask a model does.
+Slow to import: only import it when about to call a model.
 """
 
 from typing import Any, Self
@@ -11,11 +11,11 @@ from openai import AsyncOpenAI, BaseModel
 
 
 class PlainChatOpenAI(ChatOpenAI):
-    """Sends what it is given, and keeps the thinking that servers return beside the answer."""
+    """Send requests unchanged, and keep the reasoning that servers return beside the answer."""
 
     @classmethod
     def over(cls, client: AsyncOpenAI, model: str) -> Self:
-        """Return a chat model that asks through the client, so that none is made from the environment."""
+        """Return a chat model that uses this client, so that none is made from environment variables."""
         completions = client.chat.completions
         return cls(
             model=model,

@@ -1,4 +1,4 @@
-"""The HTTP client of every remote endpoint: its address, key and account come from the settings alone."""
+"""The HTTP client of all remote endpoints; address, key and account come from the settings alone."""
 
 from typing import TYPE_CHECKING
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 def open_client(settings: Remote, address: str | None = None) -> "AsyncOpenAI":
-    """Open a client that repeats nothing by itself; the caller closes it, on the event loop that used it.
+    """Return a client that does not retry. The caller closes it, on the event loop that used it.
 
     Args:
-        address: where it is not the one in the settings.
+        address: replaces the address in the settings.
     """
-    import openai  # takes half a second: not for a run that asks nothing
+    import openai  # takes half a second, which a run without calls need not spend
 
     bound = type(openai.DEFAULT_CONNECTION_LIMITS)  # of the HTTP library that this release of the client uses
     client = openai.AsyncOpenAI(
         base_url=address or settings.address,
-        # Servers of one's own often want no key, but the client insists on some text.
+        # Self-hosted servers often need no key, but the client insists on some text.
         api_key=(settings.key() or SecretStr("none")).get_secret_value(),
-        max_retries=0,  # Endpoint repeats
+        max_retries=0,  # Endpoint retries
         http_client=openai.DefaultAsyncHttpxClient(
             timeout=settings.timeout,
             limits=bound(
@@ -31,7 +31,7 @@ def open_client(settings: Remote, address: str | None = None) -> "AsyncOpenAI":
             ),
         ),
     )
-    # By now the client has read OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS.
+    # The client has read OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS by now.
     client.organization = client.project = None
     client._custom_headers = {}
     return client

@@ -1,6 +1,6 @@
-"""One request to a chat completions endpoint, and what came back.
+"""Send one request to a chat completions endpoint and parse the response.
 
-Sends exactly the arguments it is given: servers differ in which they take, and capabilities.py finds out.
+Sends exactly the arguments it is given: servers differ in what they accept, which probe.py finds out.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
     from magid_agents.models.chat_openai import PlainChatOpenAI
 
-THOUGHT = "</think>"  # what models that think aloud write before their answer
+THOUGHT = "</think>"  # ends the reasoning that some models write before their answer
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model said and what it took."""
+    """What a model answered, and what that took."""
 
-    text: str  # its words, the arguments of its function call, or its refusal
+    text: str  # its text, the arguments of its function call, or its refusal
     usage: Mapping[str, float]  # tokens
-    cut: bool = False  # by the token limit
-    thought: bool = False  # before it answered, aloud or not
-    first_tokens: Sequence[tuple[str, float]] = ()  # the likeliest, with their probabilities
+    cut: bool = False  # cut off by the token limit
+    thought: bool = False  # whether it reasoned before it answered, visibly or not
+    first_tokens: Sequence[tuple[str, float]] = ()  # most likely first tokens, with probabilities
 
     @property
     def answer(self) -> str:
-        """The text without the thinking before it; empty if the thinking has not ended."""
+        """The text without the reasoning before it; empty if the reasoning is not finished."""
         _, closed, answer = self.text.rpartition(THOUGHT)
         if not closed and answer.lstrip().startswith("<think>"):
             return ""
@@ -52,9 +52,9 @@ class Completions:
         """Open nothing yet.
 
         Args:
-            section: the settings' place, such as critic.chat: errors name it.
-            endpoint: bounds, delays and repeats the requests.
-            address: where it is not the one in the settings.
+            section: place in the settings, such as critic.chat; error messages name it.
+            endpoint: limits concurrency and retries requests.
+            address: replaces the address in the settings.
         """
         self.settings, self.section = settings, section
         self._endpoint, self._address = endpoint, address
@@ -64,10 +64,10 @@ class Completions:
     async def send(
         self, messages: Sequence[Message], images: Sequence[bytes] = (), **arguments: Any
     ) -> Completion:
-        """Ask once; images (PNG) go with the last message. An argument of None is left out.
+        """Send one request; images (PNG) go with the last message. Arguments that are None are left out.
 
-        Raises EndpointUnavailable once the retries are spent, RequestRejected (ContentRefused) if this
-        request is turned down, EndpointUnusable if every request would be.
+        Raises EndpointUnavailable after the last retry, RequestRejected (ContentRefused) if this request is
+        refused, EndpointUnusable if every request would be.
         """
         everything = {"temperature": self.settings.temperature, **arguments}
         body = {name: value for name, value in everything.items() if value is not None}
@@ -82,15 +82,15 @@ class Completions:
     async def _send(self, messages: "list[BaseMessage]", body: Mapping[str, Any]) -> Completion:
         model = self._model or self._open()
         with translated(self.section, self.settings.key()):
-            # The client's own limit is between bytes; an answer that trickles would never end.
+            # The client's own timeout is per read, so a slow trickle of bytes would never end.
             async with asyncio.timeout(self.settings.timeout):
-                # In extra_body nothing is renamed, left out or looked over: the server gets what is meant.
+                # Arguments in extra_body are sent unchanged: nothing is renamed, dropped or validated.
                 return self._read(await model.ainvoke(messages, extra_body=body))
 
     def _open(self) -> "PlainChatOpenAI":
         from magid_agents.models.chat_openai import (
             PlainChatOpenAI,
-        )  # seconds: not for a run that asks nothing
+        )  # takes seconds, which a run without calls need not spend
 
         self._client = open_client(self.settings, self._address)
         self._model = PlainChatOpenAI.over(self._client, self.settings.model)

@@ -1,4 +1,4 @@
-"""Construct models of other packages, and check that they have every part before a run uses them."""
+"""Construct models of other packages, and check them against their protocol before a run uses them."""
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
@@ -8,24 +8,24 @@ from magid_agents.errors import ConfigError, MagidError, first_line
 
 Made = TypeVar("Made")
 
-CHECKED_TYPES = (str, bool)  # of attributes; the rest may be anything that behaves alike
+CHECKED_TYPES = (str, bool)  # attribute types that are checked; any others are duck-typed
 
 
 def construct(make: Callable[[], Made], told: str) -> Made:
-    """Return what `make` makes. A MagidError is raised as it is, anything else as a ConfigError."""
+    """Return what `make` returns. A MagidError passes through; anything else becomes a ConfigError."""
     try:
         return make()
     except MagidError:
         raise
-    except Exception as error:  # whatever somebody's class raises
+    except Exception as error:  # a third-party class may raise anything
         raise ConfigError(f"{told}: cannot be made: {type(error).__name__}: {first_line(error)}") from error
 
 
 def check_parts(thing: object, protocol: type, told: str) -> None:
-    """Raise ConfigError, which names the first part that is missing or of another kind.
+    """Raise ConfigError if parts of the protocol are missing or of another type; the message names them.
 
     Args:
-        told: how the message begins: the setting that named the object.
+        told: prefix of the message: the setting that named the object.
     """
     hints = get_type_hints(protocol)
     methods = {name: part for name, part in vars(protocol).items() if not name.startswith("_")}
@@ -41,5 +41,5 @@ def check_parts(thing: object, protocol: type, told: str) -> None:
 
 
 def _has(thing: object, name: str) -> bool:
-    """Return whether there is an attribute; a property is not evaluated, as it may need a probe first."""
+    """Return whether the attribute exists, without evaluating a property, which may need a probe first."""
     return hasattr(type(thing), name) or hasattr(thing, name)

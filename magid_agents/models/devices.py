@@ -1,13 +1,13 @@
-"""Which devices a model runs on, by the name the settings give them.
+"""Resolve the device names in the settings to this machine's devices.
 
-Knows what torch sees of this machine; imports torch only when it is asked.
+Imports torch only inside the functions.
 """
 
 AUTO = "auto"
 
 
 def every(named: str) -> list[str]:
-    """The devices of `cuda:0,cuda:1`; for `auto` every GPU, else the CPU."""
+    """Return the devices in a list such as `cuda:0,cuda:1`; for `auto` every GPU, or else the CPU."""
     import torch
 
     if named != AUTO:
@@ -18,5 +18,5 @@ def every(named: str) -> list[str]:
 
 
 def first(named: str) -> str:
-    """The first of them."""
+    """Return the first of the named devices."""
     return every(named)[0]

@@ -1,15 +1,15 @@
-"""Identities of model files on this machine: digests of their content, never names or dates."""
+"""Compute identities of local model files from digests of their content, not from dates."""
 
 import hashlib
 from pathlib import Path
 
-# What decides a model's answers: configurations, weights, tokenizers, chat templates.
+# Files that decide a model's answers: configurations, weights, tokenizers, chat templates.
 MODEL_FILES = {".json", ".safetensors", ".bin", ".txt", ".model", ".jinja"}
 HEX_DIGITS = 16
 
 
 def folder_identity(folder: Path) -> str:
-    """Return `name@digest` of a local folder: the digest covers the paths and bytes of its model files."""
+    """Return a local folder's `name@digest`; the digest covers paths and bytes of its model files."""
     digest = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.suffix in MODEL_FILES):
         digest.update(path.relative_to(folder).as_posix().encode())
@@ -18,7 +18,7 @@ def folder_identity(folder: Path) -> str:
 
 
 def file_identity(path: Path) -> str:
-    """Return `name@digest` of a local file."""
+    """Return a local file's `name@digest`."""
     return f"{path.name}@{_sha256(path).hex()[:HEX_DIGITS]}"
 
 

@@ -1,6 +1,6 @@
-"""Bringing a file here from a model hub, over HTTP.
+"""Download files from a model hub over HTTP, resuming partial downloads.
 
-Knows the hub and how to go on with half a file; digests are checked by weights.py.
+Digests are checked in weights.py.
 """
 
 import os
@@ -11,14 +11,14 @@ import httpx
 
 from magid_agents.models.manifest import File
 
-Advance = Callable[[int], None]  # told how many bytes have come
+Advance = Callable[[int], None]  # called with the number of bytes that arrived
 
 
 class Unreachable(Exception):
-    """This source cannot be had now; another may."""
+    """This source is unavailable at the moment; another may work."""
 
 
-_dead_hubs: set[str] = set()  # hubs found unreachable: later files must not wait for them again
+_dead_hubs: set[str] = set()  # hubs that were unreachable; later files do not wait for them again
 
 
 def hub_endpoint() -> str:
@@ -26,13 +26,13 @@ def hub_endpoint() -> str:
 
 
 def from_hub(repo: str, revision: str, file: File, target: Path, advance: Advance) -> None:
-    """Stream one file to `target`, going on from what is already there."""
+    """Download one file to `target`, resuming from what is already there. Raises Unreachable."""
     have = target.stat().st_size if target.exists() else 0
     endpoint = hub_endpoint()
     if endpoint in _dead_hubs:
         raise Unreachable(f"{endpoint}: could not be reached before")
     url = f"{endpoint}/{repo}/resolve/{revision}/{file.path}"
-    # A range of a compressed answer is of no use.
+    # A byte range of a compressed response would be useless.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     timeout = httpx.Timeout(60, connect=5)
     try:
@@ -46,7 +46,7 @@ def from_hub(repo: str, revision: str, file: File, target: Path, advance: Advanc
                 for chunk in answer.iter_bytes():
                     out.write(chunk)
                     advance(len(chunk))
-                    if out.tell() > file.bytes:  # no need to fill the disk with what the digest refuses
+                    if out.tell() > file.bytes:  # the digest would not match: do not fill the disk
                         break
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
         _dead_hubs.add(endpoint)
@@ -56,7 +56,7 @@ def from_hub(repo: str, revision: str, file: File, target: Path, advance: Advanc
 
 
 def _refuse_other_length(answer: httpx.Response, expected: int) -> None:
-    """A page that some gateway sends in place of the file must not wipe out half a file."""
+    """Raise Unreachable for a gateway's error page: it must not overwrite a partial download."""
     length = answer.headers.get("Content-Length")
     if length is not None and "Content-Encoding" not in answer.headers and int(length) != expected:
         raise Unreachable(f"{answer.url} offers {length} bytes, not {expected}")

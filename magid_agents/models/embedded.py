@@ -1,7 +1,6 @@
-"""The embedded pair: a matcher and a painter small enough to ship, and the matcher's quality head.
+"""Load the embedded matcher, its quality head, and the painter, all small enough to ship.
 
-Knows how the shipped folders and MiniLM's fetched weights make working models: the matcher through
-open_clip, the painter through diffusers. Judges nothing and knows no threshold.
+The matcher is loaded through open_clip, the painter through diffusers, both with MiniLM's fetched weights.
 """
 
 import json
@@ -32,7 +31,7 @@ FEATURES = 1280 + 2 * (16 + 24 + 40)
 
 @dataclass
 class Matcher:
-    """An open_clip dual encoder with its own preprocessing."""
+    """An open_clip dual encoder together with its preprocessing."""
 
     model: Any  # open_clip's CLIP or CustomTextCLIP
     preprocess: Any
@@ -47,10 +46,10 @@ class Matcher:
 
     @torch.inference_mode()
     def features(self, images: Sequence[Image]) -> torch.Tensor:
-        """Features of the embedded matcher's trunk, (n, FEATURES): what the quality head reads.
+        """Return features of the embedded matcher's trunk, (n, FEATURES), for the quality head.
 
-        The pooled last layer, and mean and deviation of the first ones: the last learned to overlook
-        noise and blur, the first still see it.
+        They are the pooled last layer, and mean and deviation of the first layers. The last layer was
+        trained to ignore noise and blur; the first ones still respond to them.
         """
         trunk = self.model.visual.trunk
         last, early = trunk.forward_intermediates(self._batch(images), indices=EARLY)
@@ -61,19 +60,19 @@ class Matcher:
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
-        """Unit vectors of pictures, (n, width of the shared space)."""
+        """Return unit vectors of images, (n, width of the shared space)."""
         return self.model.encode_image(self._batch(images), normalize=True).cpu()
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """Unit vectors of texts, (n, width of the shared space)."""
+        """Return unit vectors of texts, (n, width of the shared space)."""
         return self.model.encode_text(self.tokenizer(list(texts)).to(self.device), normalize=True).cpu()
 
 
 def load_matcher(folder: Path | None = None, device: str = "cpu") -> Matcher:
-    """Build the matcher from its config and weights; folder defaults to the shipped one.
+    """Build the matcher from a folder's config and weights; by default the shipped folder.
 
-    Raises WeightsError where the text encoder cannot be had, ValueError where the weights do not fit.
+    Raises WeightsError if the text encoder cannot be fetched, ValueError if the weights do not fit.
     """
     quiet()
     folder = folder or weights.ensure("matcher")
@@ -94,7 +93,7 @@ def load_matcher(folder: Path | None = None, device: str = "cpu") -> Matcher:
 
 
 class QualityHead(torch.nn.Module):
-    """A small head on the matcher's trunk: the probability that a drawing is clean, 0 to 1."""
+    """A small head on the matcher's trunk for the probability that a drawing is clean."""
 
     def __init__(self, width: int = FEATURES, hidden: int = 64) -> None:
         super().__init__()
@@ -106,12 +105,12 @@ class QualityHead(torch.nn.Module):
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(n, FEATURES) trunk features to (n,) logits."""
+        """Map (n, FEATURES) trunk features to (n,) logits."""
         return self.layers(features).squeeze(-1)
 
 
 def load_quality(folder: Path | None = None) -> QualityHead:
-    """The shipped quality head, ready for Matcher.features."""
+    """Load the shipped quality head, which takes the output of Matcher.features."""
     head = QualityHead()
     path = (folder or weights.ensure("quality")) / "model.safetensors"
     head.load_state_dict({k: v.float() for k, v in load_file(path).items()})
@@ -119,7 +118,7 @@ def load_quality(folder: Path | None = None) -> QualityHead:
 
 
 def load_painter(folder: Path | None = None) -> DiffusionPipeline:
-    """The shipped diffusers pipeline with MiniLM as its text encoder, on the CPU in fp32."""
+    """Load the shipped diffusers pipeline, with MiniLM as its text encoder, on the CPU in fp32."""
     quiet()
     folder = folder or weights.ensure("painter")
     text_encoder = AutoModel.from_pretrained(

@@ -1,4 +1,4 @@
-"""The embedded chat model: a llama.cpp server of our own, started by the first call."""
+"""The embedded chat model: a local llama.cpp server that is started by the first call."""
 
 import asyncio
 import importlib.util
@@ -19,16 +19,16 @@ from magid_agents.models.server_process import ServerNotStarted, ServerProcess
 from magid_agents.prompts import Message
 
 CONTEXT = 4096  # tokens of one conversation
-CAPABILITIES = Capabilities()  # of the llama.cpp that ships: known, so that no question finds them out
+CAPABILITIES = Capabilities()  # known for the llama.cpp that ships, so it is never probed
 
 
 class EmbeddedServer:
-    """A llama.cpp server on 127.0.0.1, on a free port, for as long as the block lasts."""
+    """A llama.cpp server on a free port of 127.0.0.1 that runs as long as the block."""
 
     def __init__(self, settings: Chat, section: str = "chat") -> None:
-        """Finds the model, fetching it where it is not here yet.
+        """Find the model's file; fetch it if it is missing.
 
-        Raises ChatError where llama.cpp is not installed, WeightsError where the model cannot be had.
+        Raises ChatError if llama.cpp is not installed, WeightsError if the model cannot be fetched.
         """
         if importlib.util.find_spec("xllamacpp") is None:
             raise ChatError(
@@ -69,7 +69,7 @@ class EmbeddedServer:
 
     @property
     def address(self) -> str:
-        """The API's address, while the server runs."""
+        """The API's address while the server runs."""
         return f"{self._process.address}/v1"
 
     def chat(self) -> OpenAIChat:
@@ -84,13 +84,13 @@ class EmbeddedServer:
 
 
 class EmbeddedChat:
-    """The protocol's chat model over a server that starts with the first call and ends with the block."""
+    """A ChatModel whose server starts with the first call and ends with the block."""
 
     vision = False
     capabilities = CAPABILITIES
 
     def __init__(self, settings: Chat, section: str = "chat") -> None:
-        """Finds the model's file. Raises what EmbeddedServer raises."""
+        """Find the model's file. Raises what EmbeddedServer raises."""
         self._server = EmbeddedServer(settings, section)
         self.identity = self._server.identity
         self.parameters = parameters(settings)

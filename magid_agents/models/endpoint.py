@@ -1,8 +1,8 @@
-"""One endpoint's calls: how many at once, and how often and when a failed one is tried again.
+"""Limit how many calls to an endpoint run at once, and retry those that fail.
 
-The only layer that retries. Concurrency adapts as TCP's does: a call that ends well adds a little, one that
-is told to slow down halves it (additive increase, multiplicative decrease; Chiu and Jain 1989). Knows no
-protocol: clients say by the exception they raise what became of a call.
+This is the only layer that retries. Concurrency adapts like TCP's congestion window: a successful call adds
+a little, a rate limit halves it (additive increase, multiplicative decrease; Chiu and Jain 1989). Clients
+report the outcome of a call by the exception they raise.
 """
 
 import asyncio
@@ -17,52 +17,52 @@ from magid_agents.store import call_state
 
 Result = TypeVar("Result")
 
-FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 60.0  # seconds before the first repeat, doubled each time, and at most
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 60.0  # before the first retry, doubled each time; the maximum
 
 
 class EndpointUnavailable(MagidError):
-    """The endpoint failed in a way that may pass: 5xx, a time-out, a broken connection, no proper answer."""
+    """The endpoint failed in a way that may pass: 5xx, a timeout, a broken connection, a malformed answer."""
 
     cause = "no answer"
 
     def __init__(self, problem: str, after: float | None = None, status: int | None = None) -> None:
         super().__init__(problem)
-        self.after = after  # seconds the endpoint asked to wait
-        self.status = status  # of its answer, if there was one
+        self.after = after  # seconds that the endpoint asked to wait
+        self.status = status  # HTTP status, if there was a response
 
 
 class RateLimited(EndpointUnavailable):
-    """The endpoint said to slow down (429)."""
+    """The endpoint asked to slow down (429)."""
 
     cause = "rate limited"
 
 
 class RequestRejected(MagidError):
-    """The endpoint will not do what this request asks, however often it is asked (400)."""
+    """The endpoint will not accept this request, however often it is sent (400)."""
 
     cause = "request rejected"
 
     def __init__(self, problem: str, fields: Iterable[str] = ()) -> None:
         super().__init__(problem)
-        self.fields = frozenset(fields)  # of the request: those it objects to, if its answer lists them
+        self.fields = frozenset(fields)  # fields of the request that it objects to, if its answer lists them
 
 
 class ContentRefused(RequestRejected):
-    """The endpoint's moderation turned down what this request says; other requests are unaffected."""
+    """The endpoint's moderation refused this request's content; other requests are unaffected."""
 
     cause = "content refused"
 
 
 class EndpointUnusable(StopRun):
-    """The endpoint will do nothing for us: wrong key, unknown model, no balance left."""
+    """The endpoint accepts no request of this account: wrong key, unknown model, no balance left."""
 
 
 class EndpointDown(StopRun):
-    """No call gets an answer: the run is to be repeated when the endpoint is up."""
+    """No call gets an answer; the run can be resumed once the endpoint is up again."""
 
 
 class Endpoint:
-    """Calls to one address, shared by all who call it."""
+    """Limits and retries of calls to one address, shared by all callers."""
 
     def __init__(
         self, max_concurrency: int, max_retries: int, initial_backoff_s: float = FIRST_BACKOFF_S
@@ -72,15 +72,15 @@ class Endpoint:
             max_retries,
             initial_backoff_s,
         )
-        self.limit = float(max_concurrency)  # calls under way at once, as adapted
+        self.limit = float(max_concurrency)  # how many calls may run at once, as adapted
         self._running = 0
-        self._halved = self._quiet_until = 0.0  # moments of the event loop's clock
-        self._waiting: deque[asyncio.Future[None]] = deque()  # for a slot, the first to come first
+        self._halved = self._quiet_until = 0.0  # times on the event loop's clock
+        self._waiting: deque[asyncio.Future[None]] = deque()  # for a slot, in order of arrival
 
     async def call(self, run: Callable[[], Awaitable[Result]]) -> Result:
-        """Return run()'s result.
+        """Call `run` and return its result.
 
-        Raises the last EndpointUnavailable once the retries are spent, and anything else at once.
+        Raises the last EndpointUnavailable after the last retry, and any other exception at once.
         """
         for repeat in range(self._max_retries):
             try:
@@ -127,10 +127,10 @@ class Endpoint:
         self._hand_over_slots()
 
     def _hand_over_slots(self) -> None:
-        """Give free slots to those who wait: one for each slot, not a race of all for one."""
+        """Give free slots to waiting callers, one each, so that they do not all race for one."""
         while self._waiting and self._slots_free():
             turn = self._waiting.popleft()
-            if not turn.done():  # not cancelled meanwhile
+            if not turn.done():  # not cancelled in the meantime
                 self._running += 1
                 turn.set_result(None)
 
@@ -138,7 +138,7 @@ class Endpoint:
         return self._running < max(1, int(self.limit))
 
     def _slow_down(self, began: float, now: float, error: RateLimited) -> None:
-        """Halve once for all the calls that were under way when the endpoint first said so."""
+        """Halve the limit once for all calls that were running when the endpoint first asked for it."""
         if began >= self._halved:
             self.limit = max(1.0, self.limit / 2)
             self._halved = now
@@ -148,5 +148,5 @@ class Endpoint:
     def _pause(self, error: EndpointUnavailable, repeat: int) -> float:
         if error.after is not None:
             return min(error.after, MAX_BACKOFF_S)
-        # Jitter, so that calls that failed together do not come back together; no answer depends on it.
+        # Jitter keeps calls that failed together from retrying together. No answer depends on it.
         return min(self._initial_backoff_s * 2**repeat, MAX_BACKOFF_S) * random.uniform(0.5, 1)

@@ -1,6 +1,6 @@
 """Fake models for tests and dry runs: instant, deterministic, and named so.
 
-Each counts its calls. None pretends to judge: what it answers is what it was told to.
+Each counts its calls. None pretends to judge: each answers what it was told to answer.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ Script = Callable[[Sequence[Message], str], str]  # (messages, name of the schem
 
 
 class FakeChat:
-    """Answers with what its script says."""
+    """Answers what its script returns."""
 
     capabilities = Capabilities()
 
@@ -39,7 +39,7 @@ class FakeChat:
     async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()
     ) -> TokenProbabilities:
-        """The script's answer for the shape "TokenProbabilities" is the word that gets all of it."""
+        """Give probability 1 to the word that the script returns for the schema "TokenProbabilities"."""
         self.calls += 1
         self.looked += len(images)
         said = self.script(messages, TokenProbabilities.__name__)
@@ -47,7 +47,7 @@ class FakeChat:
 
 
 class FakePainter:
-    """Paints two colours that depend on prompt and seed; one token a word."""
+    """Paints two colours that depend on prompt and seed; counts one token per word."""
 
     sampled = True
 
@@ -68,12 +68,12 @@ class FakePainter:
 
 
 class FakeScorer:
-    """Scores by a function of the picture's own prompt (from its PNG text) and the text."""
+    """Scores by a function of the text and of the image's own prompt, read from its PNG text."""
 
     def __init__(
         self, rule: Callable[[str, str], float], reads_text: bool = True, identity: str = "fake-scorer"
     ) -> None:
-        """Two scorers of different rules need different identities, as all models do."""
+        """Set up a scorer. Two scorers with different rules need different identities, as all models do."""
         self.identity, self.reads_text = identity, reads_text
         self.rule, self.calls = rule, 0
 
@@ -84,7 +84,7 @@ class FakeScorer:
 
 
 class FakeTagger:
-    """Sees the picture's own prompt."""
+    """Sees the image's own prompt."""
 
     def __init__(self) -> None:
         self.identity, self.calls = "fake-observer", 0

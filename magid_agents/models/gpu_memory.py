@@ -1,4 +1,6 @@
-"""Whether painter and scorers fit the free GPU memory, of which a chat server may have left little."""
+"""Check whether painter and scorers fit in the GPU memory that is free, next to a chat server for
+instance.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +9,7 @@ from dataclasses import dataclass
 from magid_agents.config import Settings
 from magid_agents.models import weights
 
-# Reckoned from the number of parameters in each preset's number format, as docs/backends.md says.
+# Estimated from parameter count and number format of each preset; see docs/backends.md.
 PAINTER_GB = {
     "sdxl": 8,
     "sdxl-turbo": 8,
@@ -30,7 +32,7 @@ class Gpu:
 
 
 def list_gpus() -> list[Gpu]:
-    """Return what CUDA sees of this machine."""
+    """List this machine's CUDA GPUs."""
     import torch
 
     gpus = []
@@ -41,10 +43,10 @@ def list_gpus() -> list[Gpu]:
 
 
 def needed_gb(settings: Settings) -> int:
-    """Return how much painter and scorers need on one GPU, as far as it is known of their models."""
+    """Return how much memory painter and scorers need on one GPU, as far as their models are known."""
     local = settings.painter.backend == "diffusers"
     painter = PAINTER_GB.get(settings.painter.preset or "", 0) if local else 0
-    known = weights.manifest()  # ours are small
+    known = weights.manifest()  # the embedded models are small
     large = [
         scorer
         for scorer in settings.scorers.values()
@@ -54,7 +56,7 @@ def needed_gb(settings: Settings) -> int:
 
 
 def shortage(settings: Settings, gpus: Sequence[Gpu]) -> str | None:
-    """Say which GPU has too little free memory, and what to change; None if all have enough."""
+    """Say which GPU has too little free memory and what to change; None if all have enough."""
     needed, wanted = needed_gb(settings), settings.painter.device
     numbers = range(len(gpus)) if wanted == "auto" else [int(n) for n in re.findall(r"cuda:(\d+)", wanted)]
     for number in numbers:

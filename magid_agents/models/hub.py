@@ -1,4 +1,4 @@
-"""A scorer's model: its files from the model hub or a local folder, its identity, and loading it."""
+"""Find a scorer's model on the hub or in a local folder, identify it, and load it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -50,14 +50,14 @@ def identity(model: str, folder: Path) -> str:
 
 
 def lazy_model(name: str, load: Callable[[], Model]) -> Lazy[Model]:
-    """Return what loads a scorer's model at its first use, and then raises ScorerError if it cannot."""
+    """Return a Lazy that loads a scorer's model, and raises ScorerError if that fails."""
 
     def load_or_stop() -> Model:
         try:
             return load()
         except MagidError:
             raise
-        except Exception as error:  # of many libraries, which raise what they like on files they cannot use
+        except Exception as error:  # the libraries raise all kinds of exceptions for bad files
             raise ScorerError(
                 f"model {name} cannot be loaded: {first_line(error)}; fetch it again or name another"
             ) from error

@@ -1,4 +1,4 @@
-"""A model that is made at its first use: a run whose answers are all in the journal loads none."""
+"""Load a model at its first use, so that a run whose answers are all in the journal loads none."""
 
 import asyncio
 import threading
@@ -7,15 +7,15 @@ from typing import Generic, TypeVar
 
 Model = TypeVar("Model")
 
-# One for all: libraries that import themselves piece by piece (transformers, diffusers) break when two
-# threads import them at once. Reentrant, as one model may be made of another.
+# One lock for all: libraries with lazy imports of their own (transformers, diffusers) break when two threads
+# import them at once. Reentrant, because making one model may need another.
 _ONE_AT_A_TIME = threading.RLock()
 
 
 class Lazy(Generic[Model]):
-    """Calling it gives the model; `make` runs once, however many threads ask at the same time.
+    """A model that is made by the first call; `make` runs once, however many threads call at the same time.
 
-    What `make` raises is raised to every asker, and the next one tries again.
+    If `make` raises, every waiting caller gets the exception, and the next call tries again.
     """
 
     def __init__(self, make: Callable[[], Model]) -> None:
@@ -41,6 +41,6 @@ class Lazy(Generic[Model]):
         loading = self._loading
         if loading is None or loading.done() or loading.get_loop() is not asyncio.get_running_loop():
             loading = self._loading = asyncio.create_task(asyncio.to_thread(self))
-            # Retrieved here too: a failure that every waiting task was cancelled for is not worth a warning.
+            # Retrieve the exception, so that asyncio does not warn if every waiting task was cancelled.
             loading.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(loading)

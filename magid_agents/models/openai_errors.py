@@ -1,7 +1,6 @@
-"""What the openai client raises, in our own words: worth another try, this request's fault, or hopeless.
+"""Translate the openai client's exceptions: worth a retry, this request's fault, or hopeless.
 
-Knows HTTP statuses and the client's exceptions; decides nothing about retries. A key that an endpoint
-repeats in its message is blotted out here, before any text leaves.
+If an endpoint repeats the key in its message, the key is masked here, before the text goes anywhere.
 """
 
 import time
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     import openai
 
 LONGEST = 300  # characters kept of an endpoint's own message
-# Statuses that say more than their class: not the request's fault but the setting's.
+# Unlike other 4xx statuses, these are the fault of a setting and not of the request.
 HOPELESS = {401: "turns the key down", 403: "turns the key down", 404: "does not know the model or path"}
-# Error codes of moderation: OpenAI's, Azure's and DashScope's.
+# Error codes for content moderation: OpenAI's, Azure's and DashScope's.
 REFUSED_CONTENT = {
     "content_policy_violation",
     "moderation_blocked",
@@ -37,7 +36,7 @@ REFUSED_CONTENT = {
     "data_inspection_failed",
 }
 PASSING = {408, 409, 425}  # 4xx that may pass
-# What client and parser raise on an answer that is none: no JSON, or JSON of another shape.
+# What client and parser raise on a malformed response: not JSON, or JSON of another shape.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
@@ -45,9 +44,11 @@ MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
     """Translate what the client raises in the block.
 
-    Raises RateLimited, EndpointUnavailable, RequestRejected, ContentRefused or EndpointUnusable.
+    Args:
+        section: place in the settings, such as chat; error messages name it.
+        key: masked in all messages.
 
-    `section` names the settings that describe the endpoint, such as chat.
+    Raises RateLimited, EndpointUnavailable, RequestRejected, ContentRefused or EndpointUnusable.
     """
     import openai
 
@@ -92,9 +93,9 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
 
 
 def refuses_content(error: "openai.APIStatusError") -> bool:
-    """Tell moderation of one prompt from the refusal of a key or a setting, which have the same statuses."""
+    """Return whether a prompt was moderated; a refused key or setting can have the same status."""
     body = error.body if isinstance(error.body, dict) else {}
-    metadata = body.get("metadata")  # OpenRouter's, whose moderation answers 403
+    metadata = body.get("metadata")  # OpenRouter's moderation answers 403 with this
     flagged = isinstance(metadata, dict) and "flagged_input" in metadata
     return flagged or not REFUSED_CONTENT.isdisjoint({error.code, error.type})
 
@@ -105,7 +106,7 @@ def refused_fields(error: "openai.APIStatusError") -> set[str]:
 
 
 def _message(error: "openai.APIStatusError") -> str:
-    """Return the endpoint's own words, of which the client passes on OpenAI's only."""
+    """Return the endpoint's own message; the client itself only passes on OpenAI's."""
     body = error.body if isinstance(error.body, dict) else {}
     listed = "; ".join(f"{'.'.join(place)}: {problem}" for place, problem in _validation_errors(error))
     said = (
@@ -118,17 +119,17 @@ def _message(error: "openai.APIStatusError") -> str:
 
 
 def _validation_errors(error: "openai.APIStatusError") -> list[tuple[tuple[str, ...], str]]:
-    """Return place and problem of each validation error, as FastAPI lists them."""
+    """Return location and message of each validation error, as FastAPI lists them."""
     detail = error.body.get("detail") if isinstance(error.body, dict) else None
     return [
-        (tuple(map(str, problem["loc"][1:])), str(problem.get("msg", "")))  # the first place is the body
+        (tuple(map(str, problem["loc"][1:])), str(problem.get("msg", "")))  # the first element is "body"
         for problem in (detail if isinstance(detail, list) else [])
         if isinstance(problem, dict) and isinstance(problem.get("loc"), list)
     ]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from Retry-After as a number or a date (RFC 9110, 10.2.3), or None."""
+    """Return the seconds to wait, from Retry-After as a number or a date (RFC 9110, 10.2.3), or None."""
     if text := headers.get("retry-after"):
         try:
             return max(0.0, float(text))

@@ -1,4 +1,4 @@
-"""Models that a caller gives as objects, in place of those that the settings name."""
+"""Models that a caller passes as objects, instead of those that the settings name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from magid_agents.thresholds import Threshold
 
 @dataclass(frozen=True)
 class OwnModels:
-    """The objects, checked. Raises ConfigError for the first that lacks a part of its protocol.
+    """A caller's own models, checked. Raises ConfigError for the first that lacks a part of its protocol.
 
-    `scorers` are by check: one that the settings have too is replaced, another one is added.
+    `scorers` are by check: a scorer for a check in the settings replaces theirs, others are added.
     """
 
     chat: ChatModel | None = None
@@ -32,7 +32,7 @@ class OwnModels:
 
     @property
     def thresholds(self) -> tuple[Threshold, ...]:
-        """What the scores of the scorers are held against. Raises ConfigError if one is impossible."""
+        """The thresholds of these scorers. Raises ConfigError if one is impossible."""
         return tuple(_threshold(check, scorer) for check, scorer in self.scorers.items())
 
 

@@ -1,7 +1,7 @@
 """Find out what a chat model can do, by questions that cannot be passed by accident.
 
-Servers differ in what they take, refuse and silently ignore, so that a request was accepted proves little:
-the answer must show that it was understood. docs/backends.md lists what is known of each server.
+Servers differ in what they accept, refuse and silently ignore. That a request was accepted proves little:
+the answer must show that it was understood. docs/backends.md lists what is known about each server.
 """
 
 import io
@@ -18,9 +18,9 @@ from magid_agents.models.endpoint import EndpointUnavailable, EndpointUnusable, 
 from magid_agents.models.structured import JSON_MODES, find_json
 from magid_agents.prompts import Message
 
-VERSION = 1  # of the questions: what other questions found is found out again
+VERSION = 1  # of the questions: results of other versions are not used
 TOKEN_LIMITS = ("max_completion_tokens", "max_tokens")  # two names of one argument, the newer first
-FEWER_TOP_LOGPROBS = 5  # where the most is refused
+FEWER_TOP_LOGPROBS = 5  # tried if MAX_TOP_LOGPROBS is refused
 MIN_TOKENS_TO_THINK = 1024
 YES_NO = ("Yes", "No")
 COLOURS = ("orange", "green")  # a pair that nobody would guess
@@ -35,13 +35,13 @@ SEASON = "Which season follows winter?"
 class Season(BaseModel):
     """Neither its field nor its form is in the question: only a model that got the schema fills it in."""
 
-    model_config = ConfigDict(extra="forbid")  # as strict endpoints demand
+    model_config = ConfigDict(extra="forbid")  # strict endpoints require it
 
     season_after_frost: Literal["spring", "summer", "autumn", "winter"]
 
 
 async def find_out(completions: Completions) -> tuple[Capabilities, dict[str, float]]:
-    """Ask a few short questions, three if the server takes everything; also returns the tokens they took.
+    """Ask a few short questions, three if the server supports everything; also return the tokens they took.
 
     Raises ChatError if the model cannot do what the settings ask of it, and what Completions.send raises.
     """
@@ -60,7 +60,7 @@ async def find_out(completions: Completions) -> tuple[Capabilities, dict[str, fl
 
 
 class _Probe:
-    """The questions, each with all that the settings will send along with a run's own."""
+    """The questions, each sent with the same settings as a run's own calls."""
 
     def __init__(self, completions: Completions) -> None:
         self._completions, self._settings = completions, completions.settings
@@ -74,7 +74,7 @@ class _Probe:
         return answer
 
     async def plain(self) -> tuple[str, bool]:
-        """Return the name of the token limit that is not refused, and whether the model thinks first."""
+        """Return the name of a token limit that is accepted, and whether the model reasons first."""
         try:
             name, answer = await self._plain(self._images)
         except (RequestRejected, EndpointUnavailable) as error:
@@ -98,9 +98,9 @@ class _Probe:
     async def _diagnose(
         self, problem: RequestRejected | EndpointUnavailable
     ) -> RequestRejected | EndpointUnavailable | ChatError:
-        """Name the setting without which the plain question is answered."""
+        """Return an error that names the setting without which the plain question is answered."""
         changes: list[tuple[str, str, list[bytes], dict[str, Any]]] = []
-        # llama.cpp answers an image that its model cannot take with a 500, as if it had broken down.
+        # llama.cpp answers 500, as for a crash, if its model cannot read images.
         if self._images and (isinstance(problem, RequestRejected) or problem.status):
             changes.append(("vision", "false", [], {}))
         if isinstance(problem, RequestRejected):
@@ -132,7 +132,7 @@ class _Probe:
             )
 
     async def token_probabilities(self, token_limit: str) -> tuple[int, str | None]:
-        """Return how many token probabilities come with an answer, and the token limit that is kept to."""
+        """Return how many token probabilities come with an answer, and a token limit that is obeyed."""
         names = TOKEN_LIMITS[TOKEN_LIMITS.index(token_limit) :]
         for top_logprobs in (MAX_TOP_LOGPROBS, FEWER_TOP_LOGPROBS):
             for name in names:
@@ -146,30 +146,30 @@ class _Probe:
         return 0, token_limit
 
     async def _first_token(self, token_limit: str, top_logprobs: int) -> Completion | None:
-        """Ask for one token of a long answer; None if the request is refused."""
+        """Ask for one token of a long answer; return None if the request is refused."""
         arguments = {token_limit: 1, "logprobs": True, "top_logprobs": top_logprobs}
         try:
             return await self._send(EXPLAINED, self._images, arguments)
         except (
             RequestRejected,
             EndpointUnusable,
-        ):  # OpenAI's models that think answer 403, as if to a wrong key
+        ):  # OpenAI's reasoning models answer 403, as for a wrong key
             return None
 
     async def yes_no_in_text(self, limit: dict[str, int]) -> bool:
-        """Whether an answer in words begins with one of the two."""
+        """Return whether an answer in text begins with Yes or No."""
         answer = await self._send(YES_OR_NO, self._images, {**limit})
         self._check_room(answer)
         return yes_no.from_text(answer.answer, YES_NO) is not None
 
     async def json_mode(self, limit: dict[str, int]) -> str | None:
-        """Return the strictest of JSON_MODES that gives JSON of a schema, or None."""
+        """Return the strictest of JSON_MODES that produces JSON of a schema, or None."""
         for name, mode in JSON_MODES.items():
             question = mode.messages([Message("user", SEASON)], Season)[-1].text
             try:
                 answer = await self._send(question, self._images, {**limit, **mode.arguments(Season)})
                 Season.model_validate_json(find_json(answer.answer))
-            except (RequestRejected, ValidationError):  # refused, or taken and not done
+            except (RequestRejected, ValidationError):  # refused, or accepted and ignored
                 continue
             return name
         return None

@@ -1,7 +1,4 @@
-"""Telling a person at the terminal that weights are on their way.
-
-Knows stderr only: a bar where it is a terminal, a line elsewhere. Knows nothing of sources.
-"""
+"""Report the progress of downloads on stderr: a bar on a terminal, a line elsewhere."""
 
 import sys
 from collections.abc import Iterator
@@ -11,13 +8,13 @@ from magid_agents.models.download import Advance
 
 
 def note(text: str) -> None:
-    """One line on stderr."""
+    """Print one line to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def meter(title: str, total: int, show: bool) -> Iterator[Advance]:
-    """Yields what is to be told of each arrival, in bytes."""
+    """Yield a function to call with the number of bytes whenever some arrive."""
     if not show or not sys.stderr.isatty():
         if show:
             note(f"{title} ({total / 1e6:,.1f} MB)")

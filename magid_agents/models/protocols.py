@@ -1,11 +1,13 @@
-"""What a model must be able to do, one protocol each; magid_agents.models.fakes has one of every kind.
+"""What a model must be able to do, as one protocol per kind; magid_agents.models.fakes has one of each.
 
-Every `identity` names a model and what decides its answers besides the request: revision or digest. It is
-part of the journal's keys: a model whose answers change needs another identity, or it is not asked again.
+An `identity` names a model and whatever decides its answers besides the request, such as revision or
+digest. It is part of the journal's keys: a model whose answers change needs a new identity, or recorded
+answers are used instead of it.
 
 Painters and scorers may come from other packages. Their class is called with the section of the settings
-that names it, PainterSettings or ScorerSettings; `arguments` there is free for settings of their own. This
-finds the model's files and loads nothing: a run whose answers are all in the journal needs no model.
+that names it, PainterSettings or ScorerSettings, where `arguments` is free for settings of their own. The
+constructor finds the model's files but loads nothing: a run whose answers are all in the journal needs no
+model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +25,7 @@ from magid_agents.prompts import Message
 
 @dataclass(frozen=True)
 class Reply:
-    """The raw answer of a chat model and what it took, in tokens."""
+    """The raw answer of a chat model, and the tokens that it took."""
 
     text: str
     usage: Mapping[str, float] = field(default_factory=dict)
@@ -31,26 +33,26 @@ class Reply:
 
 @dataclass(frozen=True)
 class TokenProbabilities:
-    """How likely a chat model is to begin its answer with each of the words it was given, 0 to 1.
+    """How likely a chat model is to begin its answer with each of the given words, 0 to 1.
 
     All are 0 if its answer is none of them.
     """
 
     probabilities: Mapping[str, float]
     usage: Mapping[str, float] = field(default_factory=dict)
-    text: str = ""  # what it said
+    text: str = ""  # the model's answer
 
 
 class ChatModel(Protocol):
     """A chat model behind an OpenAI-compatible endpoint."""
 
     identity: str
-    parameters: Mapping[str, Any]  # the rest that decides an answer
+    parameters: Mapping[str, Any]  # everything else that decides an answer
     vision: bool
 
     @property
     def capabilities(self) -> Capabilities:
-        """How it must be asked."""
+        """How the model must be asked."""
         ...
 
     async def complete(
@@ -62,32 +64,32 @@ class ChatModel(Protocol):
     ) -> TokenProbabilities: ...
 
 
-IMAGES = "images"  # in the usage of a call to a painter, beside tokens
+IMAGES = "images"  # key in a painter's usage, besides tokens
 
 
 @dataclass(frozen=True)
 class PaintedImage:
-    """An RGB image and what it took: tokens, from a painter that counts them."""
+    """An RGB image, and the tokens that it took if the painter counts them."""
 
     image: Image.Image
     usage: Mapping[str, float] = field(default_factory=dict)
 
 
 class Painter(Protocol):
-    """The image generation tool. Its class is called with a PainterSettings."""
+    """The image generation tool. Its class is called with PainterSettings."""
 
     identity: str
     token_limit: int | None
-    sampled: bool  # a seed makes another image; else it is the image's rank, 0 the best
+    sampled: bool  # every seed gives another image; if not, the seed is a rank, 0 the best
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """All that decides an image besides prompt and seed."""
+        """Everything that decides an image besides prompt and seed."""
         ...
 
     @property
     def reproducible(self) -> bool:
-        """Whether prompt and seed give the same image again; if not, no record claims a seed."""
+        """Whether prompt and seed give the same image again. If not, no record states a seed."""
         ...
 
     def count_tokens(self, prompt: str) -> int: ...
@@ -97,7 +99,7 @@ class Painter(Protocol):
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe found out, as JSON, and what it took: tokens, images."""
+    """The result of a probe, as JSON, and its usage: tokens, images."""
 
     found: Mapping[str, Any]
     usage: Mapping[str, float] = field(default_factory=dict)
@@ -105,21 +107,22 @@ class Probed:
 
 @runtime_checkable
 class Probing(Protocol):
-    """A model that has to ask its server before it knows how to be used.
+    """A model that must ask its server before it knows how to use it.
 
-    What a probe finds is recorded: a run directory holds answers of one kind, and a resumed run asks nothing.
+    The result is recorded, so that all answers in a run directory were asked for in the same way, and a
+    resumed run does not probe again.
     """
 
     identity: str
 
     @property
     def adopted(self) -> Mapping[str, Any] | None:
-        """What a probe found, once it was adopted."""
+        """The result of a probe, or None if none was adopted yet."""
         ...
 
     @property
     def probe_request(self) -> Mapping[str, Any]:
-        """All that decides what a probe finds."""
+        """Everything that decides what a probe finds."""
         ...
 
     async def probe(self) -> Probed: ...
@@ -129,15 +132,15 @@ class Probing(Protocol):
 
 @runtime_checkable
 class Connected(Protocol):
-    """A model with connections."""
+    """A model that keeps connections open."""
 
     async def aclose(self) -> None:
-        """Close them, on the event loop that used them; the model can be used again."""
+        """Close them, on the event loop that used them. The model can be used again."""
         ...
 
 
 class Scorer(Protocol):
-    """One check of an image, against a text where the check has one; made by a ScorerClass."""
+    """One check of an image, some against a text. Made by a ScorerClass."""
 
     identity: str
     reads_text: bool
@@ -146,19 +149,19 @@ class Scorer(Protocol):
 
 
 class ScorerClass(Protocol):
-    """A scorer's class, which says how its scores are judged. A threshold says nothing of another model."""
+    """A scorer's class, which also says how its scores are judged: thresholds differ between models."""
 
     lower_is_better: bool
     blocking: bool  # an image that fails is never kept
-    thresholds: Mapping[str, float]  # those that are known, by `model`
+    thresholds: Mapping[str, float]  # known thresholds by `model`
 
     def __call__(self, settings: ScorerSettings) -> Scorer:
-        """Raises ScorerError or WeightsError if its model cannot be found."""
+        """Make the scorer. Raises ScorerError or WeightsError if its model cannot be found."""
         ...
 
 
 class JudgedScorer(Scorer, Protocol):
-    """A scorer that a caller gives as an object: it says itself what the class of another one says."""
+    """A scorer passed as an object, which itself says what a ScorerClass says of others."""
 
     threshold: float
     lower_is_better: bool
@@ -166,7 +169,7 @@ class JudgedScorer(Scorer, Protocol):
 
 
 class ImageTagger(Protocol):
-    """Says in words what a model sees, for a critic that cannot look."""
+    """Tell in words what is in an image, for a critic without vision."""
 
     identity: str
 

@@ -1,8 +1,8 @@
-"""Keeps transformers and diffusers from writing bars and reports of their own on the user's terminal."""
+"""Keep transformers and diffusers from writing progress bars and logs of their own to the terminal."""
 
 
 def quiet() -> None:
-    """Errors only, from now on; to be called once both can be imported."""
+    """Show errors only from now on. Call it once both can be imported."""
     from diffusers.utils import logging as diffusers
     from transformers.utils import logging as transformers
 

@@ -1,4 +1,4 @@
-"""Whether an endpoint is there and takes the key, and what it says of the models it serves."""
+"""Check that an endpoint is up and accepts the key, and read what it says about its models."""
 
 import hashlib
 import json
@@ -16,21 +16,20 @@ TIMEOUT_S = 10
 NOT_READY = (502, 503, 504)
 KEY_REFUSED = (401, 403)
 # What llama.cpp reads from the model's file. `created` is left out: vLLM, SGLang and llama.cpp set it to the
-# time of the request, and the others mean by it when the model was added, not what it is.
+# time of the request, and for the others it is when the model was added.
 FILE_FACTS = ("vocab_type", "n_vocab", "n_ctx_train", "n_embd", "n_params", "size")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What one address says of its models; empty if it keeps no list."""
+    """What one address says about its models; empty if it has no list."""
 
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def identity(self, model: str) -> str:
-        """Return the model's name, with a digest of whatever else is known that tells it from a model of the
-        same name.
+        """Return the model's name, with a digest if more is known that tells it from others of that name.
 
-        Stable across restarts, machines and time: only what describes the model itself goes in.
+        Stable across restarts, machines and time: the digest covers only what describes the model itself.
         """
         facts = self._facts(model)
         if not facts:
@@ -39,8 +38,8 @@ class Listing:
         return f"{model}@{digest[:12]}"
 
     def _facts(self, model: str) -> dict[str, Any]:
-        names = [model, f"{model}:latest"]  # Ollama's default tag
-        if len(self.models) == 1:  # llama.cpp answers to every name with its one model
+        names = [model, f"{model}:latest"]  # Ollama adds its default tag
+        if len(self.models) == 1:  # llama.cpp accepts any name for its one model
             names += self.models
         served = next((name for name in names if name in self.models), "")
         entry = self.models.get(served, {})
@@ -54,11 +53,11 @@ class Listing:
 
 
 def reach(settings: Remote, section: str, path: str = "chat/completions") -> Listing:
-    """Ask an address for its models.
+    """Contact an endpoint and return its models.
 
     Args:
-        section: the settings' place, such as critic.chat: errors name it.
-        path: what will be called there.
+        section: place in the settings, such as critic.chat; error messages name it.
+        path: the path that will be called there.
 
     Raises ChatError if there is no answer, the server is not ready, or the key is missing or refused.
     """
@@ -72,8 +71,8 @@ def reach(settings: Remote, section: str, path: str = "chat/completions") -> Lis
             answer = client.get(f"{settings.address}/models")
             status = answer.status_code
             if status in KEY_REFUSED:
-                # Anthropic lists its models to requests of its own kind only. This one has no content: it is
-                # refused for that unless the key comes first, and costs nothing.
+                # Anthropic lists its models only to requests in its own format. An empty request costs nothing:
+                # it is refused, for the key if that is wrong, and otherwise for its missing content.
                 status = client.post(f"{settings.address}/{path}", json={}).status_code
             models = _parse(answer)
             if key is None:
@@ -93,14 +92,14 @@ def reach(settings: Remote, section: str, path: str = "chat/completions") -> Lis
 def _parse(answer: httpx.Response) -> dict[str, dict[str, Any]]:
     try:
         return {str(entry["id"]): dict(entry) for entry in answer.json()["data"]}
-    except (ValueError, KeyError, TypeError):  # many proxies have no list
+    except (ValueError, KeyError, TypeError):  # many proxies offer no list
         return {}
 
 
 def _with_ollama_digests(
     client: httpx.Client, address: str, models: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Add what only Ollama's own API says: the digest of each model, which a new pull may change."""
+    """Add each model's digest, which a new pull may change and only Ollama's own API tells."""
     if not models or not address.endswith("/v1") or any({"root", "meta"} & m.keys() for m in models.values()):
         return models
     answer = client.get(f"{address.removesuffix('/v1')}/api/tags")
@@ -112,7 +111,7 @@ def _with_ollama_digests(
 
 
 def _without_folder(name: str) -> str:
-    """Drop the folder of a file, which differs between machines; a hub id stays."""
+    """Drop the folder of a file's path, which differs between machines; keep a hub id."""
     if PurePosixPath(name).is_absolute():
         return PurePosixPath(name).name
     return PureWindowsPath(name).name if PureWindowsPath(name).is_absolute() else name

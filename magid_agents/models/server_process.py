@@ -1,4 +1,4 @@
-"""A server in a process of its own, which says its address first and ends when its standard input does."""
+"""Run a server in a child process that prints its address first, and ends when its standard input does."""
 
 import subprocess
 from collections import deque
@@ -12,18 +12,18 @@ STOP_TIMEOUT_S = 5
 
 
 class ServerNotStarted(Exception):
-    """The process ended before it said its address; the message is the last line of its log."""
+    """The process ended before it printed its address; the message is the last line of its log."""
 
 
 class ServerProcess:
-    """The process, for as long as the block lasts; the last lines it wrote to standard error are in `log`."""
+    """The process, running as long as the block. `log` holds the last lines of its standard error."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self.log: deque[str] = deque(maxlen=LOG_LINES)
 
     def __enter__(self) -> Self:
-        """Start it and wait for its address. Raises ServerNotStarted."""
+        """Start the process and wait for its address. Raises ServerNotStarted."""
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
@@ -31,12 +31,12 @@ class ServerProcess:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            # Ctrl-C is for the program: its server must go on until the last call has ended.
+            # Ctrl-C is meant for the program: the server must keep running until the last call has ended.
             start_new_session=True,
         )
         assert self._process.stdout is not None
         assert self._process.stderr is not None
-        # Servers log every call: unread, the log would block them, and kept whole it would only grow.
+        # Servers log every call: an unread log would block them, and a log kept whole would only grow.
         self._reader = Thread(target=self.log.extend, args=(self._process.stderr,), daemon=True)
         self._reader.start()
         self.address = self._process.stdout.readline().strip()

@@ -1,6 +1,6 @@
-"""Ways to get JSON of one schema from an endpoint, the strictest first, and reading it from the answer.
+"""Ways to get JSON of a given schema from an endpoint, strictest first, and to read it from the answer.
 
-Not every server knows every way; capabilities.py finds out which one works.
+Not every server supports every way; probe.py finds out which one works.
 """
 
 import json
@@ -28,13 +28,13 @@ def json_schema(schema: Schema) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class JsonMode:
-    """One way: what goes with the request, and whether the words must state the schema."""
+    """One way: the arguments of the request, and whether the prompt must state the schema."""
 
     arguments: Callable[[Schema], dict[str, Any]]
     stated: bool = False
 
     def messages(self, messages: Sequence[Message], schema: Schema) -> list[Message]:
-        """Add the schema in words if the endpoint does not get it otherwise."""
+        """Return the messages, with the schema in words if the endpoint does not get it otherwise."""
         if not self.stated:
             return list(messages)
         stated = json.dumps(json_schema(schema), ensure_ascii=False)
@@ -62,9 +62,9 @@ JSON_MODES: Mapping[str, JsonMode] = {
 
 
 def find_json(text: str) -> str:
-    """Return the JSON object that a text holds, without the prose or fences around it.
+    """Return the JSON object inside a text, without the prose or fences around it.
 
-    A text that is JSON as a whole, or in which no object is complete, is returned as it is.
+    A text that is JSON as a whole, or that contains no complete object, is returned unchanged.
     """
     if _is_json(text):
         return text

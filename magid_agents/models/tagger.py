@@ -1,7 +1,4 @@
-"""What the embedded matcher sees in a picture, in words: the likeliest things and places it knows.
-
-For a critic that cannot look. Knows the matcher's vocabulary; judges nothing.
-"""
+"""Tell in words what the embedded matcher sees in an image, for a critic without vision."""
 
 from __future__ import annotations
 
@@ -23,27 +20,27 @@ if TYPE_CHECKING:
     import torch
 
 MATCHER = "matcher"
-THINGS, PLACES = 6, 2  # how many of each are named
+THINGS, PLACES = 6, 2  # number of words of each kind
 
 
 @dataclass(frozen=True)
 class _Words:
     words: list[str]
-    vectors: torch.Tensor  # (words, width), unit
+    vectors: torch.Tensor  # (words, width), unit length
 
 
 class MatcherTagger:
-    """The best-fitting words of the vocabulary, with their cosines."""
+    """The words of the matcher's vocabulary that fit an image best, with their cosines."""
 
     def __init__(self, device: str = devices.AUTO) -> None:
-        """`device` is the match scorer's own: on the same one, the two share the model in memory."""
+        """Find the model. On the match scorer's `device` the two share the model in memory."""
         self._matcher = open_clip.matcher(MATCHER, device)
         self._vocabulary = Lazy(self._load)
         self.identity = open_clip.identity(MATCHER)
         self._batched: Batcher[Path, list[tuple[str, float]]] = Batcher([self._look], open_clip.BATCH)
 
     async def tag_image(self, image: Path) -> list[tuple[str, float]]:
-        """(word, cosine): the likeliest things first, then the likeliest places."""
+        """Return (word, cosine) pairs: the best-fitting things first, then the best-fitting places."""
         return await self._batched(image)
 
     def _load(self) -> dict[str, _Words]:

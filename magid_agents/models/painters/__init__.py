@@ -1,6 +1,6 @@
-"""Painters by the name that `painter.backend` gives. A new one is a file here and a line in BACKENDS.
+"""Painters by the name in the setting `painter.backend`. A new one takes a file here and a line in BACKENDS.
 
-Other packages add theirs by the entry points `magid_agents.painters`; see models.protocols.
+Other packages add theirs through the entry point group `magid_agents.painters`; see models.protocols.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,13 @@ SETTING = "painter.backend"
 
 
 def build(settings: PainterSettings, **known: str) -> Painter:
-    """Return the image generation tool; its backend's libraries are imported when they are needed.
+    """Return the painter that the settings name; heavy libraries are imported only when it needs them.
 
-    `known` is what only this backend is told. Raises ConfigError if the backend is unknown, cannot be
-    imported or lacks a part, and what the backend raises if its weights cannot be found.
+    Args:
+        known: further arguments that only this backend takes.
+
+    Raises ConfigError if the backend is unknown, cannot be imported or lacks a part, and what the backend
+    raises if its weights cannot be found.
     """
     told = f"{SETTING}={settings.backend}"
     make: Callable[..., Painter] = BACKENDS.load(SETTING, settings.backend)

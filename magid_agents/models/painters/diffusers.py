@@ -1,8 +1,7 @@
-"""Any diffusers text-to-image pipeline as the image generation tool, batched, on one device or several.
+"""Paint with any diffusers text-to-image pipeline, in batches, on one device or several.
 
-Knows tokens, seeds and memory; each image has a generator of its own, so that its seed decides it whatever
-batch it rides in (up to the last bits of floating point). Files are found at once, the pipeline is loaded
-for the first image. How a pipeline is built is pipeline.py's.
+Each image has its own generator, so that its seed decides it whatever batch it is in, up to the last bits
+of floating point. The files are found at once; the pipeline is loaded for the first image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from magid_agents.models.protocols import PaintedImage
 from magid_agents.models.tokens import TokenCounter
 
 Asked = tuple[str, int]  # prompt and seed
-# They decide an image too, but older keys hold none of them: at their defaults they stay out of the key.
+# Newer settings that decide an image: left out of the key at their defaults, so that older keys stay valid.
 IN_KEY_IF_SET = {"pipeline", "variant", "guidance_argument", "attention"}
 
 
@@ -33,9 +32,9 @@ class DiffusersPainter:
     sampled = reproducible = True
 
     def __init__(self, settings: PainterSettings) -> None:
-        """Finds the pipeline's files, fetching them where needed.
+        """Find the pipeline's files; fetch them if they are missing.
 
-        Raises PainterError or WeightsError where they cannot be had.
+        Raises PainterError or WeightsError if they cannot be fetched.
         """
         self.settings = settings
         self._folder = pipeline.found(settings)
@@ -57,14 +56,14 @@ class DiffusersPainter:
         self._batched = Lazy(self._loaded)
 
     def count_tokens(self, prompt: str) -> int:
-        """Tokens of the prompt as the pipeline's first text encoder counts them, special ones included."""
+        """Count tokens as the pipeline's first text encoder does, including special ones."""
         return self._tokens.count(prompt)
 
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
         """Return one RGB image.
 
-        Raises PromptTooLong for a prompt over the token limit, OutOfMemory if a single image does not fit,
-        and PainterError if the pipeline cannot be loaded or turns the settings down.
+        Raises PromptTooLong if the prompt exceeds the token limit, OutOfMemory if a single image does not
+        fit, and PainterError if the pipeline cannot be loaded or rejects the settings.
         """
         if self.token_limit is not None and (count := self.count_tokens(prompt)) > self.token_limit:
             raise PromptTooLong(
@@ -84,7 +83,7 @@ class DiffusersPainter:
         given = pipeline.arguments(self.settings)
         if "negative_prompt" in given:
             given["negative_prompt"] = [given["negative_prompt"]] * len(batch)
-        # CPU generators: the same seed gives the same noise on every device.
+        # CPU generators give the same noise for a seed on every device.
         generators = [torch.Generator("cpu").manual_seed(seed) for _, seed in batch]
         too_large = (
             f"painter: {len(batch)} images of {self.settings.width} x {self.settings.height} do not fit the "
@@ -94,7 +93,7 @@ class DiffusersPainter:
             with out_of_memory(too_large):
                 done = pipe(prompt=[prompt for prompt, _ in batch], generator=generators, **given)
         except (ValueError, TypeError) as error:
-            # The prompts have passed the same tokenizer: it is the settings that the pipeline turns down.
+            # The prompts have passed the same tokenizer, so the pipeline must be rejecting the settings.
             raise PainterError(
                 f"painter: {type(pipe).__name__} cannot paint with these settings: {first_line(error)}; see "
                 "painter.width, painter.height and painter.arguments"

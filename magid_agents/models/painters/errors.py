@@ -1,6 +1,6 @@
-"""What a painter raises when it gives no image: which prompt, or whether any prompt, may still get one.
+"""Errors of a painter that gives no image: they say whether it is about this prompt or about every prompt.
 
-Anything else, such as EndpointUnavailable, fails the dialogue that asked; the same command tries again.
+Anything else, such as EndpointUnavailable, fails the dialogue; the same command tries it again.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from magid_agents.errors import MagidError, StopRun
 
 
 class PainterError(StopRun):
-    """No prompt gets an image until a setting, a file or the server is changed; the message names which."""
+    """No prompt gets an image until a setting, file or server changes; the message names which."""
 
 
 class PromptRefused(MagidError):
-    """The painter gives no image for this prompt, however often it is asked: recorded like an image.
+    """The painter gives no image for this prompt, however often it is asked. Recorded like an image.
 
-    `usage` is what finding that out took, as a PaintedImage has it.
+    `usage` is what it took to find that out, in the units of PaintedImage.usage.
     """
 
     def __init__(self, problem: str, usage: Mapping[str, float] | None = None) -> None:
@@ -24,4 +24,4 @@ class PromptRefused(MagidError):
 
 
 class PromptTooLong(MagidError):
-    """The prompt exceeds the painter's token limit. Not recorded: nothing was asked, the limit may change."""
+    """The prompt exceeds the painter's token limit. Not recorded: no call was made, the limit may change."""

@@ -1,7 +1,7 @@
-"""A folder of images, known by content.
+"""Identify the images in a folder by content.
 
-Copying the folder, renaming its files or holding a file twice changes nothing. Digests are cached by path,
-size and time of change, so that only new and changed files are read.
+Copying the folder, renaming files or holding a file twice changes nothing. Digests are cached by path, size
+and modification time, so that only new and changed files are read.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 def images_by_digest(folder: Path | None) -> dict[str, Path]:
     """Return the folder's image files by the SHA-256 of their content, in the order of the digests.
 
-    Subfolders count; of equal files the one whose path sorts first is returned. Raises PainterError if there
-    is no folder or no image in it.
+    Includes subfolders. Of files with equal content, the one whose path sorts first is returned. Raises
+    PainterError if the folder does not exist or holds no image.
     """
     if folder is None or not folder.is_dir():
         raise PainterError(f"painter.folder={folder}: name a folder of images to choose from")
@@ -67,7 +67,7 @@ def _digest(path: Path) -> str:
 
 @contextmanager
 def writing_cache(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file of the cache, whole or not at all. Raises PainterError if it cannot be written."""
+    """Yield a cache file to write, completely or not at all. Raises PainterError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:

@@ -1,7 +1,7 @@
-"""Any OpenAI-compatible images endpoint: vLLM-Omni, SGLang or OpenAI itself; one request per image.
+"""Paint with any OpenAI-compatible images endpoint: vLLM-Omni, SGLang, OpenAI; one request per image.
 
-Batches are the server's to form, so many requests are under way at once. What a request may hold is found out
-by a probe before the first image; see request_variant.py.
+The server forms batches, so many requests run at once. A probe before the first image finds out which
+fields a request may have; see request_variant.py.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ SECTION = "painter"
 
 
 class ImagesEndpointPainter:
-    """The `images_endpoint` backend of models.protocols.Painter; Probing and Connected too."""
+    """The `images_endpoint` backend of models.protocols.Painter; also implements Probing and Connected."""
 
     token_limit: int | None = None
     sampled = True
@@ -56,12 +56,13 @@ class ImagesEndpointPainter:
         """Open no connection yet.
 
         Args:
-            identity: what tells the served model from others of its name; the name alone if nothing does.
+            endpoint: limits concurrency and retries calls; a new one if not given.
+            identity: the served model's name in the journal; its name in the settings if not given.
         """
         self.settings, self.identity = settings, identity or settings.model
         self._client: AsyncOpenAI | None = None
         self._endpoint = endpoint or Endpoint(settings.concurrency, settings.retries)
-        self._variant: RequestVariant | None = None  # until a probe's result is adopted
+        self._variant: RequestVariant | None = None  # None until a probe's result is adopted
 
     @property
     def variant(self) -> RequestVariant:
@@ -72,32 +73,32 @@ class ImagesEndpointPainter:
 
     @property
     def adopted(self) -> Mapping[str, Any] | None:
-        """The result of a probe, once it was adopted."""
+        """The adopted result of a probe, or None."""
         return asdict(self._variant) if self._variant else None
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The settings that reach the server, by their names: a field it does not know decides nothing."""
+        """The settings that reach the server, by name. A field it does not support decides nothing."""
         unknown = {OPTIONAL[field] for field in self._optional(SEED) if field not in self.variant.fields}
         names = ("steps", "guidance", "width", "height", "negative_prompt")
         return {name: getattr(self.settings, name) for name in names if name not in unknown}
 
     @property
     def reproducible(self) -> bool:
-        """Whether a seed is sent and gives the same image again."""
+        """Whether a seed is sent, and gives the same image again."""
         return self.variant.reproducible
 
     @property
     def probe_request(self) -> Mapping[str, Any]:
-        """All that decides what a probe finds: another server may accept another request."""
+        """Everything that decides what a probe finds; another server may accept another request."""
         place = {"address": self.settings.base_url, "prompt": PROMPT, "size": self._size}
         return {**place, **self._optional(SEED)}
 
     async def probe(self) -> Probed:
         """Find out which request the server accepts.
 
-        Raises PainterError if it rejects the value of a setting or every request, EndpointDown if there is no
-        answer.
+        Raises PainterError if it rejects every request or the value of a setting, EndpointDown if there is
+        no answer.
         """
         spent = Counter[str]()
 
@@ -120,36 +121,36 @@ class ImagesEndpointPainter:
         return Probed(asdict(variant), dict(spent))
 
     def adopt(self, found: Mapping[str, Any]) -> None:
-        """Send what a probe found to be accepted, in this run or an earlier one."""
+        """Send requests as a probe found them to be accepted, in this run or an earlier one."""
         self._variant = RequestVariant(tuple(found["fields"]), found["reproducible"])
 
     async def aclose(self) -> None:
-        """Close the connections, on the event loop that used them; the next request opens new ones."""
+        """Close the connections, on the event loop that used them. The next request opens new ones."""
         client, self._client = self._client, None
         if client is not None:
             await client.close()
 
-    def count_tokens(self, prompt: str) -> int:  # noqa: ARG002  (the server's own business)
-        """Unknown: 0."""
+    def count_tokens(self, prompt: str) -> int:  # noqa: ARG002  (the server counts)
+        """Return 0: the number is unknown."""
         return 0
 
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
         """Return one RGB image.
 
-        Raises PromptRefused if the server paints anything but this prompt, PainterError or EndpointUnusable
-        if it paints nothing, EndpointUnavailable once the retries are spent.
+        Raises PromptRefused if the server refuses only this prompt, PainterError or EndpointUnusable if it
+        paints nothing at all, EndpointUnavailable after the last retry.
         """
         try:
             return await self._paint(prompt, seed, self.variant.fields)
         except ContentRefused as error:
             raise PromptRefused(str(error)) from error
         except RequestRejected as error:
-            # Few servers say that it is about the prompt. If it is, they paint another one.
+            # Few servers say that the prompt is at fault. If it is, they will paint a harmless one.
             usage = {} if "prompt" in error.fields else await self._paint_harmless()
             raise PromptRefused(str(error), usage) from error
 
     async def _paint_harmless(self) -> Mapping[str, float]:
-        """Return what it took; raise PainterError if it is rejected."""
+        """Paint the harmless prompt and return its usage. Raises PainterError if it is rejected too."""
         try:
             painted = await self._paint(PROMPT, SEED, self.variant.fields)
         except ContentRefused as error:
@@ -194,7 +195,7 @@ class ImagesEndpointPainter:
         return f"{self.settings.width}x{self.settings.height}"
 
     def _optional(self, seed: int) -> dict[str, Any]:
-        """Every field that a server may know or not."""
+        """Return every field that a server may or may not support, with its value."""
         settings = self.settings
         values = {
             "response_format": "b64_json",
@@ -206,6 +207,6 @@ class ImagesEndpointPainter:
 
 
 def _usage(answer: "ImagesResponse") -> dict[str, float]:
-    """Return the tokens read and written, as far as the server reports them."""
+    """Return the input and output tokens, as far as the server reports them."""
     reported = {name: getattr(answer.usage, name, None) for name in ("input_tokens", "output_tokens")}
     return {name: tokens for name, tokens in reported.items() if isinstance(tokens, int)}

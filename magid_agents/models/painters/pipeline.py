@@ -1,7 +1,6 @@
-"""A diffusers text-to-image pipeline from the settings that describe it: found, loaded, placed on a device.
+"""Find, identify and load the diffusers text-to-image pipeline that the settings describe.
 
-Knows pipeline classes, schedulers, number formats and attention backends; paints nothing. What a preset's
-model needs is profiles/painters/*.toml's to say.
+The settings that a preset's model needs are in profiles/painters/*.toml.
 """
 
 import inspect
@@ -17,9 +16,9 @@ from magid_agents.models.quiet import quiet
 
 
 def found(settings: PainterSettings) -> Path:
-    """The folder with the pipeline's files, fetched where needed.
+    """Return the folder with the pipeline's files; fetch them if they are missing.
 
-    Raises PainterError or WeightsError where they cannot be had.
+    Raises PainterError or WeightsError if they cannot be fetched.
     """
     if settings.model in weights.manifest():
         return weights.ensure(settings.model)
@@ -41,18 +40,18 @@ def found(settings: PainterSettings) -> Path:
 
 
 def identity(settings: PainterSettings, folder: Path) -> str:
-    """Name and revision: the hub's commit, or for files on this machine a digest of what lies there."""
+    """Return name and revision: the hub's commit, or a digest of local files."""
     if settings.model in weights.manifest():
         return weights.identity(settings.model)
     if not Path(settings.model).is_dir():
-        return f"{settings.model}@{folder.name}"  # the hub's cache names a snapshot's folder by its commit
+        return f"{settings.model}@{folder.name}"  # the hub's cache names a snapshot folder after its commit
     return folder_identity(folder)
 
 
 def load(settings: PainterSettings, folder: Path, device: str) -> Any:
-    """The pipeline on the device, ready to be called.
+    """Return the pipeline on the device, ready to be called.
 
-    Raises PainterError where the files, or this machine, cannot do what the settings ask.
+    Raises PainterError if the files or this machine do not support what the settings ask for.
     """
     diffusers = _diffusers()
     try:
@@ -75,7 +74,7 @@ def load(settings: PainterSettings, folder: Path, device: str) -> Any:
 
 
 def arguments(settings: PainterSettings) -> dict[str, Any]:
-    """What every call gets besides prompts and generators; the negative prompt once an image."""
+    """Return the arguments of every call besides prompts and generators; one negative prompt per image."""
     given: dict[str, Any] = {
         "num_inference_steps": settings.steps,
         settings.guidance_argument: settings.guidance,
@@ -109,14 +108,14 @@ def _built(diffusers: Any, settings: PainterSettings, folder: Path) -> Any:
 
 
 def _large(folder: Path) -> list[str]:
-    """The parts of a pipeline worth quantising, as far as it has them."""
+    """Return those parts worth quantising that this pipeline has."""
     return [name for name in ("transformer", "unet", "text_encoder") if (folder / name).is_dir()]
 
 
 def _tune(pipe: Any, settings: PainterSettings) -> None:
-    """Set the options of the denoiser that trade speed, memory and precision.
+    """Set the denoiser's options that trade speed, memory and precision.
 
-    Raises PainterError if one is set and the pipeline has no single denoiser, as cascades have not.
+    Raises PainterError if one is set and the pipeline has no single denoiser, such as a cascade.
     """
     import torch
 

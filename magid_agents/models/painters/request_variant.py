@@ -1,8 +1,8 @@
-"""Which optional fields of an images request a server accepts, found out with one harmless prompt.
+"""Find out, with one harmless prompt, which optional fields of an images request a server accepts.
 
-Servers agree on `model`, `prompt`, `n` and `size`, and on little else: OpenAI rejects what vLLM-Omni and
-SGLang offer, and others ignore what they do not know. Only a rejection that calls a field unknown makes
-requests without it; a rejected value is a setting's fault, and moderation says nothing about either.
+Servers agree on `model`, `prompt`, `n` and `size`, and on little else: OpenAI rejects fields that vLLM-Omni
+and SGLang offer, and others ignore fields they do not know. A field is only left out if a rejection calls
+it unknown. A rejected value is the fault of a setting, and moderation says nothing about fields.
 """
 
 import re
@@ -19,7 +19,7 @@ PROMPT = "A street market with people, fruit and colourful awnings on a sunny da
 SEED = 1
 
 RESPONSE_FORMAT, SEED_FIELD = "response_format", "seed"
-# Fields of a request, and the setting of the painter that gives the value; None if no setting does.
+# Fields of a request, and the painter's setting that holds the value; None if no setting does.
 OPTIONAL: Mapping[str, str | None] = {
     RESPONSE_FORMAT: None,
     SEED_FIELD: None,
@@ -38,7 +38,7 @@ UNKNOWN = re.compile(
 )
 
 THUMBNAIL = (32, 32)
-SAME = 3.0  # of 255, on average: more than other batches and kernels change, far less than another seed
+SAME = 3.0  # mean difference, of 255: above that of other batches and kernels, far below that of other seeds
 
 Fields = tuple[str, ...]
 Send = Callable[[str, int, Fields], Awaitable[Image.Image]]  # prompt, seed, optional fields
@@ -53,9 +53,10 @@ class RequestVariant:
 
 
 async def find_variant(send: Send, fields: Sequence[str]) -> RequestVariant:
-    """Paint the harmless prompt with as many of the fields as the server accepts; twice if a seed is one.
+    """Paint the harmless prompt with as many fields as the server accepts, and twice if a seed is among them.
 
-    Raises PainterError if the server rejects the value of a setting or every request, and what `send` does.
+    Raises PainterError if the server rejects every request or the value of a setting, and what `send`
+    raises.
     """
     accepted, image = await _accepted(send, tuple(fields))
     reproducible = SEED_FIELD in accepted and is_same(image, await send(PROMPT, SEED, accepted))
@@ -63,7 +64,7 @@ async def find_variant(send: Send, fields: Sequence[str]) -> RequestVariant:
 
 
 async def _accepted(send: Send, fields: Fields) -> tuple[Fields, Image.Image]:
-    # Fewer and fewer fields: the next one is for a rejection that does not say what it is about.
+    # Fewer and fewer fields: the next variant is tried if a rejection does not name a field.
     untried = [
         fields,
         tuple(field for field in fields if field != RESPONSE_FORMAT),
@@ -97,19 +98,19 @@ def settings_rejected(error: RequestRejected) -> PainterError:
 
 
 def is_same(one: Image.Image, other: Image.Image) -> bool:
-    """Return whether two images are the same up to the last bits of floating point."""
+    """Return whether two images are equal up to numerical noise."""
     small = [np.asarray(i.resize(THUMBNAIL, Image.Resampling.BOX), dtype=float) for i in (one, other)]
     return one.size == other.size and float(np.abs(small[0] - small[1]).mean()) <= SAME
 
 
 def _unknown_fields(error: RequestRejected, variant: Fields) -> Fields:
-    """The fields to leave out: called unknown, or with a value that no setting can change."""
+    """Return the fields to leave out: those called unknown, or with a value that no setting can change."""
     unknown = UNKNOWN.search(str(error)) is not None
     return tuple(field for field in _named(error, variant) if unknown or OPTIONAL[field] is None)
 
 
 def _named(error: RequestRejected, fields: Sequence[str]) -> Fields:
-    """Those of the fields that the endpoint objects to: by its structured answer, else by its words."""
+    """Return the fields that the endpoint objects to, from its structured answer or else its message."""
     if error.fields:
         return tuple(field for field in fields if field in error.fields)
     return tuple(field for field in fields if re.search(rf"\b{field}\b", str(error)))

@@ -1,8 +1,7 @@
-"""Images found and not painted: those of a folder that fit the prompt best (the MMDD-style baseline,
-Lee et al. 2021).
+"""Retrieve the images of a folder that fit a prompt best (the MMDD-style baseline, Lee et al. 2021).
 
-Ranks by an open_clip index over the folder, which is cached and built anew when an image is added, changed or
-taken out. The seed is the rank, 0 the best.
+Images are ranked by an open_clip index of the folder, which is cached and rebuilt when an image is added,
+changed or removed. The seed is the rank, with 0 the best.
 """
 
 import asyncio
@@ -38,7 +37,7 @@ class RetrievalPainter:
     parameters: Mapping[str, Any] = {}
 
     def __init__(self, settings: PainterSettings) -> None:
-        """List the folder and find the model that reads its images.
+        """List the folder and find the model that encodes its images.
 
         Raises PainterError if the folder or the model cannot be used, WeightsError if the embedded matcher
         cannot be fetched.
@@ -55,8 +54,8 @@ class RetrievalPainter:
         self._index = Lazy(self._read)
         self._ranked: Batcher[str, np.ndarray] = Batcher([self._rank], BATCH)
 
-    def count_tokens(self, prompt: str) -> int:  # noqa: ARG002  (the encoder's own business)
-        """Unlimited: 0."""
+    def count_tokens(self, prompt: str) -> int:  # noqa: ARG002  (there is no limit to count for)
+        """Return 0: there is no limit."""
         return 0
 
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
@@ -71,11 +70,11 @@ class RetrievalPainter:
 
     def _rank(self, prompts: Sequence[str]) -> list[np.ndarray]:
         texts = self._matcher().encode_texts(prompts).numpy()
-        # Stable, so that images of equal score keep the order of their digests.
+        # Stable, so that images with equal scores keep the order of their digests.
         return list(np.argsort(-(texts @ self._index().T), axis=1, kind="stable"))
 
     def _read(self) -> np.ndarray:
-        """Return the images' unit vectors, (n, width), from the cache if they are there."""
+        """Return the images' unit vectors, (n, width), from the cache if possible."""
         path = cache_folder("retrieval") / f"{self._digest}.npy"
         if path.exists():
             return np.asarray(np.load(path))

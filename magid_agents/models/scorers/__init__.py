@@ -1,6 +1,6 @@
-"""Scorers by the name that `scorers.*.backend` gives. A new one is a file here and a line in BACKENDS.
+"""Scorers by the name in `scorers.*.backend`. A new one takes a file here and a line in BACKENDS.
 
-Other packages add theirs by the entry points `magid_agents.scorers`; see models.protocols.
+Other packages add theirs through the entry point group `magid_agents.scorers`; see models.protocols.
 """
 
 from magid_agents.config import ConfigError, ScorerSettings
@@ -23,10 +23,10 @@ BACKENDS = Registry(
 
 
 def build(check: str, settings: ScorerSettings) -> Scorer:
-    """Return one check's scorer, its model's files found; its libraries are imported when they are needed.
+    """Return the scorer of one check, with its model's files found; heavy libraries are imported when needed.
 
-    Raises ConfigError for a backend that cannot be used for the check, ScorerError or WeightsError if the
-    model cannot be found.
+    Raises ConfigError if the backend cannot be used for the check, ScorerError or WeightsError if the model
+    cannot be found.
     """
     backend, told = _backend(check, settings), _told(check, settings)
     try:
@@ -38,9 +38,10 @@ def build(check: str, settings: ScorerSettings) -> Scorer:
 
 
 def threshold(check: str, settings: ScorerSettings) -> Threshold:
-    """Return what a check's scores are held against: the threshold that is set, else the model's.
+    """Return the threshold of a check: the one in the settings, or else the model's own.
 
-    Raises ConfigError for a backend that build() refuses, if no threshold is known, and if it is impossible.
+    Raises ConfigError if build() refuses the backend, no threshold is known, or the threshold is
+    impossible.
     """
     backend = _backend(check, settings)
     value = settings.threshold if settings.threshold is not None else backend.thresholds.get(settings.model)

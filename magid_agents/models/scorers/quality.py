@@ -1,6 +1,6 @@
-"""Aesthetics of the embedded profile: the probability, 0 to 1, that a drawing is clean and whole.
+"""Aesthetics in the embedded profile: the probability, 0 to 1, that a drawing is clean and complete.
 
-Reads the embedded matcher's trunk through the shipped quality head; says nothing of beauty or content.
+The shipped quality head reads the embedded matcher's trunk. The score says nothing about beauty or content.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ TRUNK = "matcher"
 
 
 class QualityScorer:
-    """Whether a drawing came out whole."""
+    """How likely a drawing came out clean and complete."""
 
     reads_text = lower_is_better = blocking = False
     thresholds: ClassVar = {"quality": 0.5}
 
     def __init__(self, settings: ScorerSettings) -> None:
-        """Raises WeightsError where the weights cannot be had."""
+        """Find the model's files, which are loaded for the first image. Raises WeightsError."""
         self._matcher = open_clip.matcher(TRUNK, settings.device)
         folder = weights.ensure(settings.model)
         self._head = Lazy(lambda: _load(folder))
