@@ -1,6 +1,4 @@
-"""Check whether painter and scorers fit in the GPU memory that is free, next to a chat server for
-instance.
-"""
+"""Check whether painter and scorers fit in the free GPU memory; a chat server may have taken most."""
 
 import re
 from collections.abc import Sequence

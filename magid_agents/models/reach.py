@@ -71,8 +71,8 @@ def reach(settings: Remote, section: str, path: str = "chat/completions") -> Lis
             answer = client.get(f"{settings.address}/models")
             status = answer.status_code
             if status in KEY_REFUSED:
-                # Anthropic lists its models only to requests in its own format. An empty request costs nothing:
-                # it is refused, for the key if that is wrong, and otherwise for its missing content.
+                # Anthropic lists its models only to requests in its own format. An empty request is free: it
+                # is refused, for the key if that is wrong, and otherwise for its missing content.
                 status = client.post(f"{settings.address}/{path}", json={}).status_code
             models = _parse(answer)
             if key is None:
