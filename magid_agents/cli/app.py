@@ -1,10 +1,11 @@
-"""The `magid` command: its groups of commands, its global options and its exit status.
+"""The `magid` command: its subcommands, global options and exit status.
 
 Exit status: 0 done; 2 the command, config or input cannot be used; 3 some dialogues failed; 4 stopped by a
-cost limit, an outage or a full disk, to be resumed by the same command; 130 interrupted by Ctrl-C or SIGTERM.
+cost limit, an outage or a full disk, and can be resumed by the same command; 130 interrupted by Ctrl-C or
+SIGTERM.
 
-Each command parses, delegates and prints. It imports what it needs when it is called: `magid --help` has to
-answer at once.
+Each command parses, delegates and prints. It imports what it needs inside its function, so that `magid
+--help` answers at once.
 """
 
 import signal
@@ -39,9 +40,9 @@ def options(
 
 
 def main() -> None:
-    """Run the command; an expected error is one line on stderr."""
+    """Run the command; print an expected error as one line on stderr."""
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the command as Ctrl-C does
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the command like Ctrl-C
     try:
         code = app(standalone_mode=False, prog_name="magid")
     except (KeyboardInterrupt, typer.Abort):
@@ -55,13 +56,13 @@ def main() -> None:
 
 
 def _line(error: Exception) -> str:
-    """Return the error on one line that cannot move a terminal's cursor: it may quote anybody's text."""
+    """Return the error as one line without control characters, since it may quote untrusted text."""
     from magid_agents.errors import MagidError
     from magid_agents.text import printable
 
     if isinstance(error, MagidError):
         message = str(error)
-    # Wrong use of the command, an error whose class Typer keeps private; empty if help was shown instead.
+    # A usage error, whose class Typer keeps private. It is empty if help was shown instead.
     elif say := getattr(error, "format_message", None):
         if not say():
             return ""

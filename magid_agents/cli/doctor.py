@@ -1,4 +1,4 @@
-"""`magid doctor`: whether this machine can run with given settings."""
+"""`magid doctor`: check whether this machine can run with the given settings."""
 
 import typer
 
@@ -6,7 +6,7 @@ from magid_agents.cli.options import Overrides, Preset, Profile
 
 
 def doctor(profile: Profile = "embedded", preset: Preset = "default", overrides: Overrides = None) -> int:
-    """Check what this machine can run, and say what is missing; exit status 2 where something is."""
+    """Check what this machine can run, and say what is missing; exit status 2 if anything is."""
     from magid_agents import config
     from magid_agents.cli.examination import examine
 

@@ -1,7 +1,7 @@
-"""What this machine can run with given settings, and what is missing.
+"""Check what this machine can run with the given settings, and what is missing.
 
-Fetches and loads nothing. Remote chat models are asked the few questions that a run begins with. Keys are
-never shown.
+Fetches and loads no weights. Remote chat models are asked the few questions that a run begins with. API
+keys are never shown.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: whether it is right, and what it is or what to do."""
+    """The result of one check: whether it passed, and what was found or what to do."""
 
     name: str
     ok: bool
@@ -45,7 +45,7 @@ class Check:
 
 
 def examine(settings: Settings) -> Iterator[Check]:
-    """Every check, the machine first."""
+    """Yield the result of every check, the machine first."""
     yield _machine()
     yield from _packages()
     yield _device(settings, list_gpus())
@@ -94,7 +94,7 @@ def _device(settings: Settings, gpus: Sequence[Gpu]) -> Check:
 
 
 def _weights(settings: Settings) -> Iterator[Check]:
-    # Another package's painter or scorer has no weights of ours, whatever its model is called.
+    # A painter or scorer of another package has no shipped weights, whatever its model is called.
     named = {s.model for s in settings.scorers.values() if s.backend in scorers.BACKENDS.shipped}
     named |= {settings.painter.model} if settings.painter.backend in painters.BACKENDS.shipped else set()
     named |= {chat.model for chat in _chats(settings).values() if chat.provider == "embedded"}
@@ -114,7 +114,7 @@ def _weights(settings: Settings) -> Iterator[Check]:
 
 
 def _endpoints(settings: Settings) -> Iterator[Check]:
-    """Every chat model: the embedded one's package, a remote one's address, key and abilities."""
+    """Check every chat model: the embedded one's package; a remote one's address, key and capabilities."""
     for section, chat in _chats(settings).items():
         check = _embedded_chat if chat.provider == "embedded" else _remote_chat
         yield _tried(section, partial(check, section, chat))

@@ -1,4 +1,4 @@
-"""`magid models`: the weights that are known by name."""
+"""`magid models`: list and fetch weights by name."""
 
 from typing import Annotated
 
@@ -9,9 +9,9 @@ app = typer.Typer(help="Weights by name, with source, licence and digest.", no_a
 
 @app.command("list")
 def list_models(
-    long: Annotated[bool, typer.Option("--long", help="Every file, its digest and its sources too.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="Also list files, digests and sources.")] = False,
 ) -> None:
-    """Show every entry: what for, how big, whose licence, and whether it is here."""
+    """Show every entry: purpose, size, licence, and whether it is on this machine."""
     from rich.console import Console
     from rich.table import Table
 
@@ -33,10 +33,10 @@ def list_models(
 
 @app.command("fetch")
 def fetch_models(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; see `magid models list`.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Names; see `magid models list`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Fetch every entry.")] = False,
 ) -> None:
-    """Fetch weights by name, verify their digests and print where they lie."""
+    """Fetch weights by name, verify their digests and print where they are stored."""
     from magid_agents.models import weights
 
     wanted = list(weights.manifest()) if everything else names or []

@@ -11,5 +11,5 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: critic.threshold=0.8.")
 ]
 PromptFolder = Annotated[
-    Path | None, typer.Option("--prompts", help="Your folder; its files go before those that ship.")
+    Path | None, typer.Option("--prompts", help="Your folder; its files replace those that ship.")
 ]

@@ -1,4 +1,4 @@
-"""`magid prompts`: the prompt files, and whether they can be used."""
+"""`magid prompts`: list the prompt files and check them."""
 
 from typing import Annotated
 
@@ -6,12 +6,12 @@ import typer
 
 from magid_agents.cli.options import Overrides, Preset, PromptFolder
 
-app = typer.Typer(help="Prompt files: what there is, and whether it is right.", no_args_is_help=True)
+app = typer.Typer(help="List and check prompt files.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_prompts(folder: PromptFolder = None) -> None:
-    """Show every prompt, what it is for and the file it is read from."""
+    """Show every prompt, its purpose and its file."""
     from magid_agents import prompts as files
 
     for name in files.names(folder):
@@ -25,11 +25,11 @@ def list_prompts(folder: PromptFolder = None) -> None:
 @app.command("check")
 def check_prompts(
     folder: PromptFolder = None,
-    profile: Annotated[str, typer.Option(help="Whose prompts must fit where they are used.")] = "embedded",
+    profile: Annotated[str, typer.Option(help="Profile whose prompts are checked in use.")] = "embedded",
     preset: Preset = "default",
     overrides: Overrides = None,
 ) -> None:
-    """Check every prompt file; a mistake is one line with the file and the fix, and exit status 2."""
+    """Check every prompt file. Each mistake is one line with the file and the fix; exit status 2."""
     from magid_agents import config, prompt_places
     from magid_agents import prompts as files
 

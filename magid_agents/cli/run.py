@@ -1,4 +1,4 @@
-"""`magid run` and `magid merge`: dialogues through a graph, whole or in parts."""
+"""`magid run` and `magid merge`: run dialogues through a graph, as a whole or in parts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,24 +16,24 @@ def run(
     graph: Annotated[str | None, typer.Option(help="A graph that ships, or FILE:ATTR.")] = None,
     prompts: PromptFolder = None,
     format: Annotated[str, typer.Option(help="auto, or the name of a format.")] = "auto",  # noqa: A002
-    limit: Annotated[int | None, typer.Option(min=0, help="Only the first so many dialogues.")] = None,
-    shard: Annotated[str | None, typer.Option(help="Only part i/n; see magid merge.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Only the first N dialogues.")] = None,
+    shard: Annotated[str | None, typer.Option(help="Only part i of n, as i/n; see magid merge.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Dialogues in flight at once.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every image's seed.")] = None,
     overrides: Overrides = None,
     max_cost: Annotated[
-        float | None, typer.Option("--max-cost", min=0, help="Stop, to be resumed, after so many dollars.")
+        float | None, typer.Option("--max-cost", min=0, help="Stop after this many dollars; resumable.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="Where it runs: local, or ray for a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="The Ray cluster's; none starts one here.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; else one a GPU.")] = None,
-    update: Annotated[bool, typer.Option("--update", help="Recompute what a change touches.")] = False,
-    reuse: Annotated[list[Path] | None, typer.Option(help="Take over answers from that run.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the run directory holds.")] = False,
+    engine: Annotated[str, typer.Option(help="Where to run: local, or ray for a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's; else one starts here.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray workers; by default one per GPU.")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Recompute what a change affects.")] = False,
+    reuse: Annotated[list[Path] | None, typer.Option(help="Reuse the answers of another run.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="First clear the run directory.")] = False,
 ) -> int:
     """Run dialogues through the loop: text in, text and images out.
 
-    The same command resumes what was interrupted; where all is done it changes nothing.
+    The same command resumes an interrupted run; if everything is done, it changes nothing.
     """
     from magid_agents import config, errors
     from magid_agents.cli.summary import print_failures, print_summary
@@ -81,10 +81,10 @@ def merge(
     parts: Annotated[list[Path], typer.Argument(help="The parts' run directories.", metavar="DIR...")],
     out: Annotated[Path, typer.Option("--out", help="The run directory of the whole.")],
     inputs: Annotated[
-        list[Path] | None, typer.Option("--input", help="An input that is not where the parts read it.")
+        list[Path] | None, typer.Option("--input", help="An input that has moved since the parts read it.")
     ] = None,
 ) -> None:
-    """Put the parts of a run made with --shard together, in input order."""
+    """Merge the parts of a run that was made with --shard, in input order."""
     from magid_agents.runs import merge as whole
 
     counts = whole.merge(parts, out, inputs=inputs or [])

@@ -1,4 +1,4 @@
-"""What a run came to: a table of its counts, and the first failures."""
+"""Print a run's counts and its first failures."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ MAX_FAILURE_CHARS = 300
 
 
 def print_summary(result: RunResult, out: Path) -> None:
-    """Print a table of the counts and where the results are, on stdout."""
+    """Print a table of the counts, and where the results are, on stdout."""
     counts, calls = result.counts, result.calls
     causes = _causes(RunDir(out)) if counts.failed else []
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -46,7 +46,7 @@ def print_summary(result: RunResult, out: Path) -> None:
 
 
 def print_failures(directory: RunDir) -> None:
-    """Print the first failures on stderr, one line each, and if there are more, how many of which cause."""
+    """Print the first failures on stderr, one per line; if there are more, also the number per cause."""
     with directory.failures.open(encoding="utf-8", errors="surrogatepass") as file:
         for line in islice(file, MAX_FAILURES):
             failure = json.loads(line)
@@ -59,7 +59,7 @@ def print_failures(directory: RunDir) -> None:
 
 
 def _causes(directory: RunDir) -> list[tuple[str, int]]:
-    """Return stage and cause of the failures with their number, the most frequent first."""
+    """Return stage and cause of the failures with their counts, most frequent first."""
     counted = count_failures(directory.failures).most_common()
     return [(_one_line(f"{stage}: {cause}"), count) for (stage, cause), count in counted]
 

@@ -1,4 +1,4 @@
-"""`magid trace`: the decisions of a run."""
+"""`magid trace`: show the decisions of a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,9 +18,9 @@ def trace(
     dropped: Annotated[
         bool, typer.Option("--dropped", help="Dialogues with a moment that got no image.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a dialogue, a line each.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line and dialogue.")] = False,
 ) -> None:
-    """Show what each agent decided and why, attempt by attempt. Filters add up: any of them may hold."""
+    """Show what each agent decided and why, attempt by attempt. With several filters, any may apply."""
     from magid_agents.cli.trace_tree import show
     from magid_agents.reading.trace import DialogueTrace
 

@@ -1,4 +1,4 @@
-"""A trace on a terminal: a tree for each dialogue, or JSON."""
+"""Show traces on a terminal, as one tree per dialogue, or as JSON."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -28,17 +28,18 @@ def show(
     as_json: bool,
     wanted: Callable[[DialogueTrace], bool] = lambda _: True,
 ) -> None:
-    """Print the traces that are wanted. Raises RunDirError if there is no such run or dialogue.
+    """Print the traces of one dialogue or of all, without those that `wanted` excludes.
 
-    The tree of a single dialogue, or of one that did not finish, lists its calls too. As JSON they always
-    stand there, those of a single dialogue with what they asked.
+    The tree of a single dialogue, or of one that did not finish, also lists its calls. JSON always has the
+    calls, and for a single dialogue also their requests. Raises RunDirError if there is no such run or
+    dialogue.
     """
     directory = RunDir(path)
     traces = filter(wanted, trace.read(path, dialogue))
     if as_json:
         for one in traces:
             told = one.as_dict(directory, requests=dialogue is not None)
-            print(json.dumps(told))  # in ASCII: nothing moves a terminal's cursor
+            print(json.dumps(told))  # ASCII, so that no text can control the terminal
         return
     console = Console(highlight=False)
     first = next(traces, None)  # raises before anything is printed
@@ -48,12 +49,12 @@ def show(
 
 
 def _line(markup: str, *values: object) -> str:
-    """Fill values into markup. Whatever they hold, they stay text on one line."""
+    """Fill values into markup. Whatever they contain, they remain text on one line."""
     return markup.format(*(escape(printable(str(value))) for value in values))
 
 
 class _Printer:
-    """Makes trees of one run's traces."""
+    """Makes the trees of one run's traces."""
 
     def __init__(self, directory: RunDir, thresholds: dict[str, Threshold]) -> None:
         self._directory, self._thresholds = directory, thresholds
