@@ -1,5 +1,6 @@
 """A run directory opened for reading: typed records with images, decisions, failures, and rows for tables."""
 
+import asyncio
 import json
 import shutil
 import sys
@@ -11,6 +12,7 @@ import pytest
 import magid_agents as magid
 from magid_agents.dialogue import Verdict
 from magid_agents.models.fakes import FakePainter
+from magid_agents.store import results
 from magid_agents.store.results import Counts
 from tests.fake_run import lines
 from tests.own_models import dialogue, options
@@ -62,7 +64,13 @@ def test_images_open_and_their_paths_begin_at_the_run_directory(
 
 def test_a_dialogue_is_found_by_its_id_whatever_it_is_made_of(tmp_path: Path) -> None:
     odd = 'né"\\\n{"id": "dog"}'
-    given = [{**dialogue("cat"), "id": odd}, dialogue("dog"), {**dialogue("cow"), "id": "do"}]
+    speaker = {"speaker": "dog", "text": "look at my hen"}
+    given = [
+        {**dialogue("cat"), "id": odd},
+        {"id": "hen", "utterances": [speaker]},
+        dialogue("dog"),
+        {**dialogue("cow"), "id": "do"},
+    ]
     run = magid.run(given, tmp_path, **options())
     assert (run[odd].id, run["dog"].id, run["do"].id) == (odd, "dog", "do")
     assert odd in run
@@ -88,25 +96,34 @@ def test_decisions_and_calls_of_one_dialogue(run: magid.Run) -> None:
 
 
 def test_counts_and_failures(run: magid.Run) -> None:
-    assert run.counts == Counts(5, 1, 2, 1, 1, 2)
+    assert run.counts == Counts(dialogues=5, failed=1, accepted=2, rewritten=1, dropped=1, without_image=2)
     (failure,) = run.failures
     assert (failure.id, failure.stage, failure.raw) == ("nonsense", "scanner", "nonsense")
     assert (run.path / "failures.jsonl").exists()
 
 
-def test_a_run_under_way_shows_what_is_published(tmp_path: Path) -> None:
-    looks: list[tuple[str, int, Counts, bool]] = []
+def test_a_run_under_way_shows_what_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "PUBLISH_INTERVAL_S", 0.0)
+    monkeypatch.setattr(results, "PUBLISH_MAX_SHARE", float("inf"))
+    seen: list[tuple[str, Counts, bool]] = []
 
     class Looking(FakePainter):
+        """Looks at its own run, once the second dialogue of it is published."""
+
         async def paint(self, prompt: str, seed: int) -> magid.PaintedImage:
-            if prompt == "cat":
-                run = magid.open(tmp_path)
-                looks.append((run.status, len(run), run.counts, run.trace("cat").finished))
+            run = magid.open(tmp_path)
+            if prompt == "cow":
+                for _ in range(3000):
+                    if len(run) == 2:
+                        break
+                    await asyncio.sleep(0.01)
+                seen.append((run.status, run.counts, run.trace("cow").finished))
             return await super().paint(prompt, seed)
 
     magid.run([dialogue("dog")], tmp_path, **options())
-    magid.run([dialogue("dog"), dialogue("cat")], tmp_path, **options(painter=Looking()))
-    assert looks[0] == ("running", 1, Counts(1, 0, 1, 0, 0, 0), False)
+    given = options(painter=Looking(), settings={"concurrency": 1})
+    magid.run([dialogue(thing) for thing in ("dog", "cat", "cow")], tmp_path, **given)
+    assert seen[0] == ("running", Counts(dialogues=2, accepted=2), False)
     assert magid.open(tmp_path).status == "finished"
 
 

@@ -114,12 +114,17 @@ def test_ctrl_c_ends_one_dialogue_and_the_session_goes_on() -> None:
         async def paint(self, prompt: str, seed: int) -> magid.PaintedImage:
             if prompt == "cat":
                 signal.pthread_kill(main_thread, signal.SIGINT)
-                await asyncio.sleep(600)
+                try:
+                    await asyncio.sleep(600)
+                finally:
+                    ended.set()
             return await super().paint(prompt, seed)
 
+    ended = threading.Event()
     with magid.session(**options(painter=Slow())) as session:
         with pytest.raises(KeyboardInterrupt):
             session.illustrate(dialogue("cat"))
+        assert ended.wait(30)
         assert session.illustrate(dialogue("dog")).illustrations
 
 
