@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (run.run, run.merge, trace.trace, view.view, doctor.doctor):
+for command in (run.run, run.merge, trace.trace, view.view, view.report, doctor.doctor):
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")

@@ -71,10 +71,26 @@ def run(
             typer.echo(f"magid: {interrupt}", err=True)
         raise
     print_summary(result, out)
+    _report(out, changed=bool(result.calls.computed or result.calls.reused))
     if not result.counts.failed:
         return 0
     print_failures(RunDir(out))
     return 3
+
+
+def _report(out: Path, *, changed: bool) -> None:
+    """Write the report, unless nothing has changed since it was; a run does not fail for want of one."""
+    from magid_agents.errors import MagidError, first_line
+    from magid_agents.store.rundir import RunDir
+    from magid_agents.viewer.report import write_report
+
+    directory = RunDir(out)
+    try:
+        path = write_report(directory) if changed or not directory.report.exists() else directory.report
+    except (MagidError, OSError) as error:
+        typer.echo(f"magid: there is no report: {first_line(error)}", err=True)
+        return
+    typer.echo(f"report: {path.resolve().as_uri()}")
 
 
 def merge(

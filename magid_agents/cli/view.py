@@ -1,4 +1,4 @@
-"""`magid view`: a local page over runs."""
+"""`magid view` and `magid report`: a local page over runs, and one file of a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,3 +21,18 @@ def view(
         task = bar.add_task("index", total=None)
         prepare(directories, lambda done, total: bar.update(task, completed=done, total=total))
     serve(directories, port=port, browser=browser, started=typer.echo)
+
+
+def report(
+    directory: Annotated[Path, typer.Argument(help="A run directory.", metavar="DIR")],
+    out: Annotated[Path | None, typer.Option(help="The file; DIR/report.html if left out.")] = None,
+) -> None:
+    """Write one HTML file with figures, charts and a sample of the dialogues; it opens by double click."""
+    from magid_agents.errors import ConfigError
+    from magid_agents.store.rundir import RunDir
+    from magid_agents.viewer.report import write_report
+
+    try:
+        typer.echo(write_report(RunDir(directory), out).resolve().as_uri())
+    except OSError as error:
+        raise ConfigError(f"{out or directory}: the report cannot be written ({error.strerror})") from error
