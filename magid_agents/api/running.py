@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from magid_agents.api import given_dialogues
+from magid_agents.api.interruptible import as_coroutine, call_interruptible
 from magid_agents.api.opened import Run
 from magid_agents.api.options import PathLike, load_settings, own_models, to_path, to_paths
-from magid_agents.api.threads import as_coroutine, call_interruptible
 from magid_agents.config import ConfigError
 from magid_agents.dialogue import Dialogue
 from magid_agents.models import build

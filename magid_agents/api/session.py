@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from magid_agents import prompt_places
+from magid_agents.api.loop_thread import LoopThread, loop_in_thread
 from magid_agents.api.options import PathLike, load_settings, own_models, to_path, to_paths
-from magid_agents.api.threads import LoopThread, loop_in_thread
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError
 from magid_agents.formats.records import parse_dialogue
