@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from magid_agents import config, prompt_places
+from magid_agents.agents.answers import InvalidAnswer
 from magid_agents.agents.cost import Meter
 from magid_agents.agents.scanner import shared_after
-from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.services import Services
 from magid_agents.config import Settings
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.models.embedded_chat import EmbeddedChat

@@ -1,25 +1,18 @@
 """Settings: one typed object, put together from a profile, a preset, the environment and `--set`.
 
 Later wins: field defaults, profile, preset, environment (MAGID_CHAT__MODEL=...), `--set chat.model=...`.
-API keys are not settings: a section names the environment variable that holds one, and only `Remote.key`
-reads it.
+API keys are not settings (remote.py).
 """
 
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -28,9 +21,9 @@ from pydantic import (
 from magid_agents.errors import ConfigError as ConfigError
 from magid_agents.errors import unknown
 from magid_agents.overrides import from_environment, from_flags, merge
+from magid_agents.remote import Remote, Section
 from magid_agents.validation import Formerly, explain
 
-OPENAI = "https://api.openai.com/v1"
 PROFILES = Path(__file__).parent / "profiles"
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -56,84 +49,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
 }
-
-
-class Section(BaseModel):
-    """Part of the settings; a key it does not know is an error."""
-
-    # No input in errors: what was put in the wrong place may be a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Remote(Section):
-    """An endpoint, how it is called, and where its API key is: never the key itself."""
-
-    base_url: str | None = Field(None, description="address of the endpoint; null is OpenAI's own")
-    api_key_env: str | None = Field(
-        None,
-        description="environment variable that holds the API key; null is OPENAI_API_KEY for OpenAI's own "
-        "address and no key for any other",
-    )
-    key_over_http: bool = Field(
-        False, description="send the API key to another machine without encryption (http://)"
-    )
-    timeout: float = Field(120, gt=0, description="seconds before a call counts as failed")
-    retries: int = Field(
-        4, ge=0, description="repeats of a call after 429, 5xx, a time-out or a broken answer"
-    )
-    concurrency: int = Field(4, gt=0, description="calls under way at once, at the most")
-
-    @field_validator("base_url")
-    @classmethod
-    def _check_base_url(cls, value: str | None) -> str | None:
-        """Refuse what is not a plain address. The message leaves out the value: it may hold a secret."""
-        if value is None:
-            return None
-        if "@" in value:
-            raise ValueError(
-                "it contains a user name or password, which run.json would keep; put the key into an "
-                "environment variable and name that in api_key_env"
-            )
-        try:
-            parts = urlsplit(value)
-            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable or parts.query or parts.fragment:
-            raise ValueError("it must be an address such as http://127.0.0.1:8000/v1")
-        return value
-
-    @model_validator(mode="after")
-    def _check_key_is_encrypted(self) -> Self:
-        parts = urlsplit(self.address)
-        exposed = parts.scheme == "http" and not _is_loopback(parts.hostname or "")
-        if self.api_key_env and exposed and not self.key_over_http:
-            raise ValueError(
-                f"{self.api_key_env} would be sent to {parts.hostname} without encryption; use https, or set "
-                "key_over_http=true"
-            )
-        return self
-
-    @property
-    def address(self) -> str:
-        """The endpoint's address without a trailing slash."""
-        return (self.base_url or OPENAI).rstrip("/")
-
-    @property
-    def is_openai(self) -> bool:
-        """Whether the address is OpenAI's own, a regional one included."""
-        parts = urlsplit(self.address)
-        return parts.scheme == "https" and f".{parts.hostname}".endswith(".api.openai.com")
-
-    @property
-    def key_variable(self) -> str | None:
-        """The environment variable that should hold the key, or None if the endpoint gets none."""
-        return self.api_key_env or ("OPENAI_API_KEY" if self.is_openai else None)
-
-    def key(self) -> SecretStr | None:
-        """The key, or None if the endpoint gets none or the variable is not set."""
-        value = os.environ.get(self.key_variable) if self.key_variable else None
-        return SecretStr(value) if value else None
 
 
 class Chat(Remote):
@@ -348,13 +263,6 @@ def load(profile: str = "embedded", preset: str = "default", overrides: Iterable
         return Settings.model_validate(_with_painter(values))
     except ValidationError as error:
         raise ConfigError(explain(error, Settings, "setting")) from error
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _defaults() -> dict[str, Any]:

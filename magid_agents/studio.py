@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, Va
 from typing_extensions import TypedDict
 
 from magid_agents import config, prompt_places
-from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.answers import InvalidAnswer
+from magid_agents.agents.services import Services
 from magid_agents.config import Settings
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError

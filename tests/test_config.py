@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from magid_agents import config, prompt_places
 from magid_agents.config import PRESETS, PROFILES, ConfigError, load
 from magid_agents.models import scorers
+from magid_agents.remote import Section
 
 
 def test_later_sources_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_every_setting_is_documented() -> None:
     def check(model: type, path: str) -> None:
         for name, field in model.model_fields.items():  # type: ignore[attr-defined]  # pydantic models only
             kind = field.annotation
-            if isinstance(kind, type) and issubclass(kind, config.Section):
+            if isinstance(kind, type) and issubclass(kind, Section):
                 assert kind.__doc__, path
                 check(kind, f"{path}.{name}")
             else:

@@ -22,7 +22,7 @@ LAYERS = (
     {"store", "formats"},
     {"prompt_places"},
     {"prompts", "config"},
-    {"overrides"},
+    {"overrides", "remote"},
     {"validation", "schemas", "registry"},
     {"dialogue", "thresholds", "text", "errors", "resources"},
 )

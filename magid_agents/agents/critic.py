@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from langgraph.runtime import Runtime
 
+from magid_agents.agents.answers import InvalidAnswer
 from magid_agents.agents.critique import ask_critique
-from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import MomentState, dropped, step_ref
 from magid_agents.agents.verdict import accept_first_safe, best, decide, is_safe
 from magid_agents.dialogue import (

@@ -8,7 +8,8 @@ answer, YesOrNo asks one question about the whole, CritiqueAnswer asks and answe
 import asyncio
 from collections.abc import Sequence
 
-from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.answers import InvalidAnswer
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import MomentState, step_ref
 from magid_agents.dialogue import Candidate, Critique, Question
 from magid_agents.schemas import CritiqueAnswer, Questions, YesOrNo

@@ -4,7 +4,8 @@ import asyncio
 
 from langgraph.runtime import Runtime
 
-from magid_agents.agents.services import InvalidAnswer, PaintingFailed, Services
+from magid_agents.agents.answers import InvalidAnswer, PaintingFailed
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import MomentState, step_ref
 from magid_agents.dialogue import Attempt, Candidate
 

@@ -6,7 +6,8 @@ a good one is the prompt file's.
 
 from langgraph.runtime import Runtime
 
-from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.answers import InvalidAnswer
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import MomentState, dropped, step_ref
 from magid_agents.dialogue import Attempt
 from magid_agents.schemas import GenerationPrompt, GenerationPrompts, Written

@@ -10,10 +10,24 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from magid_agents.agents.answers import (
+    NO,
+    REFUSED,
+    TEXT,
+    UNPAINTED,
+    YES,
+    AnswerRefused,
+    InvalidAnswer,
+    PaintingFailed,
+    Shape,
+    to_score,
+    to_yes,
+    validate,
+)
 from magid_agents.agents.cost import Meter
 from magid_agents.agents.stopping import Stop
 from magid_agents.config import Settings
@@ -29,44 +43,12 @@ from magid_agents.schemas import Questions
 from magid_agents.store import call_state
 from magid_agents.store.journal import Answer, Call, Journal, StepRef
 from magid_agents.store.rundir import RunDir, encode_image
-from magid_agents.thresholds import UNSAFE as UNSAFE
 from magid_agents.thresholds import Threshold
 
-
-class InvalidAnswer(MagidError):
-    """The chat model's answer is not what was asked for; keeps the raw text.
-
-    `keys` are the journal's keys of the answers that were turned down.
-    """
-
-    cause = "invalid answer"
-
-    def __init__(self, problem: str, raw: str, keys: Sequence[str] = ()) -> None:
-        super().__init__(problem)
-        self.problem, self.raw, self.keys = problem, raw, tuple(keys)
-
-
-class AnswerRefused(InvalidAnswer):
-    """The endpoint's moderation refused to answer."""
-
-    cause = "content refused"
-
-
-class PaintingFailed(MagidError):
-    """The painter gave no image for this prompt; the message says why."""
-
-    cause = "not painted"
-
-
-YES, NO = "Yes", "No"
-TEXT = "text"  # in the journal, beside the words' probabilities: an answer that is neither
 INLINE_ENCODE_MAX_PIXELS = 128 * 128  # pixels that are encoded faster than a thread is woken for it
 NO_USAGE = {"input_tokens": 0, "output_tokens": 0, IMAGES: 0}  # stated: no usage at all is an unknown cost
 PROBE = "probe"  # the kind of a call that finds out what a server accepts
-UNPAINTED = "unpainted"  # in the journal, in place of an image's hash
-REFUSED = "refused"  # in the journal, in place of an answer: what the endpoint's moderation said
 NOTHING_USED: Mapping[str, float] = {"input_tokens": 0, "output_tokens": 0}
-Shape = TypeVar("Shape", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -107,7 +89,7 @@ class Services:
             raise PromptError(f"{template.path}: output must be {shape.__name__}, as {prompt} is used here")
         messages = template.render(values)
         first = await self._complete(step, messages, shape, images)
-        answer, problem = _validate(first.value, shape, check)
+        answer, problem = validate(first.value, shape, check)
         if answer is not None:
             return answer
         again = [
@@ -116,7 +98,7 @@ class Services:
             Message("user", f"That answer cannot be used: {problem}. Answer again, corrected."),
         ]
         second = await self._complete(StepRef(step.dialogue, f"{step.step}/again"), again, shape, images)
-        answer, problem = _validate(second.value, shape, check)
+        answer, problem = validate(second.value, shape, check)
         if answer is None:
             raise InvalidAnswer(problem, second.value, [first.key, second.key])
         return answer
@@ -394,26 +376,3 @@ class Services:
             step=step,
             is_valid=is_valid,
         )
-
-
-def to_score(recorded: float | None) -> float:
-    """Return the number that a recorded score stands for; the journal keeps NaN as null."""
-    return float("nan") if recorded is None else float(recorded)
-
-
-def to_yes(recorded: Mapping[str, Any]) -> float | None:
-    """Return the probability of Yes that a recorded answer stands for; None if it is neither Yes nor No."""
-    return float(recorded[YES]) if recorded[YES] or recorded[NO] else None
-
-
-def _validate(raw: str, shape: type[Shape], check: Callable[[Shape], str | None]) -> tuple[Shape | None, str]:
-    """(answer, "") or (None, what is wrong)."""
-    try:
-        answer = shape.model_validate_json(raw)
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors()[:3]
-        )
-        return None, wrong
-    problem = check(answer)
-    return (None, problem) if problem else (answer, "")

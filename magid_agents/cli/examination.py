@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from magid_agents.config import Chat, PainterSettings, Remote, ScorerSettings, Settings
+from magid_agents.config import Chat, PainterSettings, ScorerSettings, Settings
 from magid_agents.errors import MagidError
 from magid_agents.models import painters, scorers, weights
 from magid_agents.models.capabilities import Capabilities, ChatError
@@ -25,6 +25,7 @@ from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.gpu_memory import Gpu, list_gpus, shortage
 from magid_agents.models.reach import reach
 from magid_agents.prompt_places import mistakes
+from magid_agents.remote import Remote
 from magid_agents.runs.graph_loader import load
 
 PACKAGES = {

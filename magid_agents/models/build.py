@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from magid_agents.config import Chat, PainterSettings, Remote, Settings
+from magid_agents.config import Chat, PainterSettings, Settings
 from magid_agents.models import painters, scorers
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.embedded_chat import EmbeddedChat
@@ -14,6 +14,7 @@ from magid_agents.models.own import NONE, OwnModels
 from magid_agents.models.protocols import ChatModel, Connected, ImageTagger, Painter, Probing, Scorer
 from magid_agents.models.reach import Listing, reach
 from magid_agents.models.tagger import MATCHER, MatcherTagger
+from magid_agents.remote import Remote
 from magid_agents.thresholds import Threshold
 
 

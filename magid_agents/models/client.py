@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from magid_agents.config import Remote
+from magid_agents.remote import Remote
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from magid_agents.config import Remote
 from magid_agents.models.capabilities import ChatError
+from magid_agents.remote import Remote
 
 TIMEOUT_S = 10
 NOT_READY = (502, 503, 504)

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from magid_agents.agents.answers import InvalidAnswer
 from magid_agents.agents.assemble import decisions
-from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.services import Services
 from magid_agents.agents.state import DIALOGUE
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError, StopRun, cause_of

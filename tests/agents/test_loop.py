@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from graphs import magid, no_qa
-from magid_agents.agents.services import InvalidAnswer
+from magid_agents.agents.answers import InvalidAnswer
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.models.fakes import FakePainter
 from magid_agents.models.painters.errors import PromptRefused

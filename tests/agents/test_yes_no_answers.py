@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from magid_agents import config, prompts
+from magid_agents.agents.answers import InvalidAnswer
 from magid_agents.agents.cost import Meter
-from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.services import Services
 from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import TokenProbabilities

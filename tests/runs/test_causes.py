@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.agents.services import PaintingFailed
+from magid_agents.agents.answers import PaintingFailed
 from magid_agents.errors import MagidError, cause_of
 from magid_agents.models.endpoint import ContentRefused, EndpointUnavailable, RateLimited, RequestRejected
 from magid_agents.models.fakes import FakeChat

@@ -12,8 +12,9 @@ import pytest
 
 from graphs.magid import graph
 from magid_agents import config, prompts
+from magid_agents.agents.answers import InvalidAnswer
 from magid_agents.agents.cost import Meter
-from magid_agents.agents.services import InvalidAnswer, Services
+from magid_agents.agents.services import Services
 from magid_agents.dialogue import Dialogue, Utterance
 from magid_agents.errors import StopRun
 from magid_agents.formats import BadRecord

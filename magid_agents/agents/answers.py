@@ -1,0 +1,63 @@
+"""What a model's answer is worth: read from what the journal keeps of it, or turned down with the reason."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from magid_agents.errors import MagidError
+
+# As the journal has them.
+YES, NO = "Yes", "No"
+TEXT = "text"  # beside the words' probabilities: an answer that is neither
+UNPAINTED = "unpainted"  # in place of an image's hash
+REFUSED = "refused"  # in place of an answer: what the endpoint's moderation said
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+class InvalidAnswer(MagidError):
+    """The chat model's answer is not what was asked for; keeps the raw text.
+
+    `keys` are the journal's keys of the answers that were turned down.
+    """
+
+    cause = "invalid answer"
+
+    def __init__(self, problem: str, raw: str, keys: Sequence[str] = ()) -> None:
+        super().__init__(problem)
+        self.problem, self.raw, self.keys = problem, raw, tuple(keys)
+
+
+class AnswerRefused(InvalidAnswer):
+    """The endpoint's moderation refused to answer."""
+
+    cause = "content refused"
+
+
+class PaintingFailed(MagidError):
+    """The painter gave no image for this prompt; the message says why."""
+
+    cause = "not painted"
+
+
+def to_score(recorded: float | None) -> float:
+    """Return the number that a recorded score stands for; the journal keeps NaN as null."""
+    return float("nan") if recorded is None else float(recorded)
+
+
+def to_yes(recorded: Mapping[str, Any]) -> float | None:
+    """Return the probability of Yes that a recorded answer stands for; None if it is neither Yes nor No."""
+    return float(recorded[YES]) if recorded[YES] or recorded[NO] else None
+
+
+def validate(raw: str, shape: type[Shape], check: Callable[[Shape], str | None]) -> tuple[Shape | None, str]:
+    """(answer, "") or (None, what is wrong)."""
+    try:
+        answer = shape.model_validate_json(raw)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors()[:3]
+        )
+        return None, wrong
+    problem = check(answer)
+    return (None, problem) if problem else (answer, "")
