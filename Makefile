@@ -26,7 +26,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The tests of the page drive a browser.
 test: lint
+	scripts/install_chromium.sh
 	$(BIN)/pytest
 
 format: setup
