@@ -1,7 +1,7 @@
 """Settings: one typed object, put together from a profile, a preset, the environment and `--set`.
 
-Later wins: field defaults, profile, preset, environment (MAGID_CHAT__MODEL=...), `--set chat.model=...`.
-API keys are not settings (remote.py).
+Later sources override earlier ones: field defaults, profile, preset, environment (MAGID_CHAT__MODEL=...),
+`--set chat.model=...`.
 """
 
 import tomllib
@@ -28,8 +28,8 @@ PROFILES = Path(__file__).parent / "profiles"
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # The published pipeline (MAGID, section 3.4 and appendix I), with the scorers that its thresholds
-    # were chosen for; chat model and painter stay the profile's. Its three images are painted at once here,
-    # there one after the other; then one rewrite, then the moment is dropped.
+    # were chosen for; chat model and painter remain the profile's. It paints up to three images one after
+    # the other, then rewrites once, then drops the moment; here the three are painted together.
     "paper": {
         "scanner": {"prompt": "scanner/chain_of_thought", "max_images": 2},
         "budget": {"attempts": 2, "candidates": 3},
@@ -52,15 +52,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class Chat(Remote):
-    """The chat model that scans, writes prompts and critiques."""
+    """The chat model that scans, writes prompts and writes critiques."""
 
     provider: Literal["embedded", "openai"] = Field(
         "embedded",
-        description="embedded: a llama.cpp server of our own; openai: any compatible endpoint, also where "
-        "only base_url is given",
+        description="embedded: a local llama.cpp server; openai: any compatible endpoint, the default if "
+        "base_url is set",
     )
     model: str = Field("qwen2.5-coder-1.5b", description="weights by name (embedded) or the endpoint's model")
-    temperature: float | None = Field(0.0, ge=0, description="null where the model takes none")
+    temperature: float | None = Field(0.0, ge=0, description="null if the model accepts none")
     max_tokens: int = Field(512, gt=0, description="longest answer, in tokens")
     vision: bool = Field(False, description="the model can look at images")
     threads: int = Field(2, gt=0, description="CPU threads of the embedded provider's server")
@@ -82,69 +82,69 @@ class Chat(Remote):
 
 
 class Scanner(Section):
-    """Where an image would be shared."""
+    """How sharing moments are found."""
 
     prompt: str = Field("scanner/few_shot", description="prompt file; its output schema is the strategy")
-    describe: str = Field("scanner/describe", description="prompt file that words such a moment")
+    describe: str = Field("scanner/describe", description="prompt file that describes such a moment")
     threshold: Annotated[float, Formerly("limit")] = Field(
         0.5, ge=0, le=1, description="probability of Yes that makes an utterance a moment"
     )
     min_gap: Annotated[int, Formerly("apart")] = Field(
-        2, ge=1, description="least distance of two such moments, in utterances"
+        2, ge=1, description="minimum distance between such moments, in utterances"
     )
-    max_images: int = Field(2, ge=0, description="sharing moments in one dialogue at most")
+    max_images: int = Field(2, ge=0, description="maximum number of sharing moments per dialogue")
 
 
 class Writer(Section):
-    """From an image description to a generation prompt."""
+    """How an image description becomes a generation prompt."""
 
     write: str = Field("prompt_writer/write", description="prompt file of the first attempt")
-    rewrite: str = Field("prompt_writer/rewrite", description="prompt file of the later ones")
-    style: str = Field("", description="what the painter likes to hear, told to the writer")
+    rewrite: str = Field("prompt_writer/rewrite", description="prompt file of later attempts")
+    style: str = Field("", description="prompt style that suits the painter, told to the writer")
 
 
 class PainterSettings(Remote):
-    """The image generation tool. The endpoint's settings are for the backend images_endpoint alone."""
+    """The image generation tool. Settings of the endpoint only apply to the backend images_endpoint."""
 
     backend: str = Field("diffusers", description="a painter's name, or package.module:Class")
     model: str = Field("painter", description="hub id, folder, name of shipped weights, or endpoint's model")
-    folder: Path | None = Field(None, description="images to choose from (retrieval), by `model`")
-    preset: str | None = Field(None, description="a name in profiles/painters, whose settings these go over")
-    revision: str | None = Field(None, description="hub revision; null takes the newest, and records it")
+    folder: Path | None = Field(None, description="images to choose from, ranked by `model` (retrieval only)")
+    preset: str | None = Field(None, description="a name in profiles/painters; these settings override it")
+    revision: str | None = Field(None, description="hub revision; null uses the newest and records it")
     variant: str | None = Field(None, description="hub files of this kind, such as fp16")
-    pipeline: str | None = Field(None, description="diffusers class, where its automatic choice knows none")
-    scheduler: dict[str, Any] = Field({}, description="its options; `class` takes another one")
+    pipeline: str | None = Field(None, description="diffusers class, if the automatic choice finds none")
+    scheduler: dict[str, Any] = Field({}, description="options of the scheduler; `class` replaces it")
     arguments: dict[str, Any] = Field(
-        {}, description="more arguments of the pipeline's call, or settings of a painter that is not ours"
+        {}, description="more arguments of the pipeline's call, or settings of a third-party painter"
     )
-    guidance_argument: str = Field("guidance_scale", description="what the pipeline calls guidance")
-    token_limit: int | None = Field(None, gt=0, description="tokens of a prompt, where no file states it")
+    guidance_argument: str = Field("guidance_scale", description="the pipeline's name for guidance")
+    token_limit: int | None = Field(None, gt=0, description="tokens of a prompt, if no file states the limit")
     compile: bool = Field(False, description="compile the denoiser: slow to start, then faster")
     attention: str | None = Field(None, description="attention backend, such as flash or _native_cudnn")
     quantise: Literal["float8", "int8", "int4"] | None = Field(
-        None, description="weights in fewer bits; int8 and int4 need bitsandbytes"
+        None, description="fewer bits per weight; int8 and int4 need bitsandbytes"
     )
     steps: int = Field(16, gt=0, description="denoising steps")
     guidance: float = Field(4.0, ge=0, description="classifier-free guidance scale")
     width: int = Field(64, gt=0, description="pixels")
     height: int = Field(64, gt=0, description="pixels")
-    batch: int = Field(4, gt=0, description="images in one forward pass at most")
+    batch: int = Field(4, gt=0, description="maximum images in one forward pass")
     device: str = Field("auto", description="auto (every GPU, else the CPU), cpu, mps, or cuda:0,cuda:1")
     dtype: Literal["float32", "float16", "bfloat16"] = Field("float32", description="number format")
     negative_prompt: str = Field("", description="what the image must not show")
 
 
 class ScorerSettings(Section):
-    """One check of every candidate."""
+    """One check that every candidate gets."""
 
     backend: str = Field(description="a scorer's name, or package.module:Class")
-    model: str = Field(description="weights by name, or what the backend takes")
-    arguments: dict[str, Any] = Field({}, description="settings of a scorer that is not ours")
+    model: str = Field(description="weights by name, or any model that the backend accepts")
+    arguments: dict[str, Any] = Field({}, description="settings of a third-party scorer")
     device: str = Field("auto", description="auto (the first GPU, else the CPU), cpu, cuda:1, mps")
     threshold: Annotated[float | None, Formerly("limit")] = Field(
         None,
-        description="what scores are held against; null takes the one known for this model, and so does "
-        "another model set later",
+        description="what scores are compared to; null uses the model's known threshold, and setting another "
+        "model resets it to null",
     )
     compare_to: Annotated[Literal["description", "utterance", "prompt"], Formerly("against")] = Field(
         "description", description="the text a match is scored against"
@@ -152,30 +152,30 @@ class ScorerSettings(Section):
 
 
 class Critic(Section):
-    """The judgement beyond the scores."""
+    """The critique, which complements the scores."""
 
-    critique: str | None = Field("critic/text", description="prompt file; null asks for no critique")
-    answer: str = Field("critic/answer", description="prompt file, where the critique is a list of questions")
-    chat: Chat | None = Field(None, description="a model that looks at images; null takes the chat model")
+    critique: str | None = Field("critic/text", description="prompt file; null for no critique")
+    answer: str = Field("critic/answer", description="prompt file, if the critique is a list of questions")
+    chat: Chat | None = Field(None, description="a model with vision; null uses the chat model")
     threshold: Annotated[float, Formerly("limit")] = Field(
-        0.6, ge=0, le=1, description="share of the questions that must be satisfied"
+        0.6, ge=0, le=1, description="share of questions that must be satisfied"
     )
 
 
 class Safety(Section):
-    """What is checked besides the classifier that sees every image."""
+    """Checks in addition to the classifier that scores every image."""
 
     prompt: str | None = Field(None, description="prompt file that checks a prompt before it is painted")
     threshold: Annotated[float, Formerly("limit")] = Field(
-        0.5, ge=0, le=1, description="a prompt this likely unsafe is not painted"
+        0.5, ge=0, le=1, description="probability from which a prompt counts as unsafe and is not painted"
     )
     policy: Chat | None = Field(None, description="a vision model that judges some of the images")
-    judge: str = Field("safety/policy", description="prompt file it judges by")
+    judge: str = Field("safety/policy", description="prompt file for the policy model")
     review_from: Annotated[float, Formerly("doubt")] = Field(
         0.1, ge=0, le=1, description="unsafe score from which the policy model judges an image"
     )
     review_share: Annotated[float, Formerly("sample")] = Field(
-        0.02, ge=0, le=1, description="share of all images that it judges whatever their score"
+        0.02, ge=0, le=1, description="share of all images that it judges regardless of score"
     )
 
     @field_validator("policy")
@@ -187,34 +187,34 @@ class Safety(Section):
 
 
 class Budget(Section):
-    """How often a sharing moment may be tried."""
+    """How often each sharing moment may be tried."""
 
-    attempts: int = Field(3, gt=0, description="prompts per sharing moment, the first included")
+    attempts: int = Field(3, gt=0, description="prompts per sharing moment, including the first")
     candidates: int = Field(2, gt=0, description="images per prompt, one seed each")
 
 
 class Price(Section):
-    """What a model costs, in dollars; null where it is not known, 0 where it is free."""
+    """What a model costs, in dollars; null if unknown, 0 if it is free."""
 
-    input: float | None = Field(None, ge=0, description="of a million tokens read")
-    output: float | None = Field(None, ge=0, description="of a million tokens written")
+    input: float | None = Field(None, ge=0, description="per million input tokens")
+    output: float | None = Field(None, ge=0, description="per million output tokens")
     image: float | None = Field(
         None,
         ge=0,
-        description="of an image whose answer counts no tokens, or whose tokens have no price here",
+        description="per image, if its answer counts no tokens or its tokens have no price here",
     )
 
 
 class Settings(Section):
-    """Everything a run depends on besides its input and the prompt files' text."""
+    """Everything that a run depends on besides its input and the text of the prompt files."""
 
     seed: int = Field(0, description="decides every image's seed")
     graph: str = Field("magid", description="a name in graphs/, or FILE:ATTR")
     concurrency: int = Field(8, gt=0, description="dialogues in flight at once")
     max_cost: float | None = Field(
-        None, ge=0, description="dollars after which the run stops; null: no limit"
+        None, ge=0, description="dollars after which the run stops; null for no limit"
     )
-    prices: dict[str, Price] = Field({}, description="what models cost, by their name")
+    prices: dict[str, Price] = Field({}, description="prices by model name")
     chat: Chat = Chat()
     scanner: Scanner = Scanner()
     writer: Writer = Writer()
@@ -225,7 +225,7 @@ class Settings(Section):
             "aesthetics": ScorerSettings(backend="quality", model="quality"),
             "unsafe": ScorerSettings(backend="nsfw", model="yahoo-open-nsfw"),
         },
-        description="checks by name; null takes one out",
+        description="checks by name; null removes one",
     )
     critic: Critic = Critic()
     safety: Safety = Safety()
@@ -266,13 +266,13 @@ def load(profile: str = "embedded", preset: str = "default", overrides: Iterable
 
 
 def _defaults() -> dict[str, Any]:
-    # Scorers are a table of tables: without their defaults here, naming one would drop the others.
+    # Scorers are a table of tables: without defaults here, setting one would drop the others.
     scorers: dict[str, ScorerSettings] = Settings.model_fields["scorers"].default
     return {"scorers": {name: s.model_dump() for name, s in scorers.items()}}
 
 
 def _lay_over(below: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge a layer of settings over those below it, whose thresholds do not outlive their scorer's model."""
+    """Merge a layer over those below. A threshold does not outlive the scorer's model that it is for."""
     out = merge(below, layer)
     scorers, changes = below.get("scorers"), layer.get("scorers")
     if not isinstance(scorers, Mapping) or not isinstance(changes, Mapping):
@@ -287,7 +287,7 @@ def _lay_over(below: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, A
 
 
 def _with_painter(values: dict[str, Any]) -> dict[str, Any]:
-    """The settings over those of the painter's preset, which go over the defaults alone."""
+    """Return the settings over those of the painter's preset, if it has one."""
     painter = values.get("painter", {})
     name = painter.get("preset") if isinstance(painter, Mapping) else None
     return (
@@ -300,7 +300,7 @@ def _profile(name: str) -> dict[str, Any]:
 
 
 def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
-    """Read the settings in one of the folder's files, by name, or in a user's own, by path."""
+    """Read settings from one of the folder's files, by name, or from a user's file, by path."""
     path = folder / f"{name}.toml"
     if not path.exists():
         path = Path(name)

@@ -1,7 +1,7 @@
-"""The nouns: what a dialogue is, what is to be shown in it, what was tried and what was decided.
+"""Data types: dialogues, sharing moments, attempts to illustrate them, and what was decided.
 
-Pure data, checked on construction; knows no file, no model and no graph. Images appear by the SHA-256
-of their PNG file only, never as pixels.
+All values are immutable and checked on construction. Images are represented by the SHA-256 of their PNG
+file, never by pixels.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ LIKELY = 0.5  # probability of Yes from which a question counts as satisfied
 
 
 class Noun(BaseModel):
-    """Immutable, and a misspelt field is an error."""
+    """Base class: immutable, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,30 +42,30 @@ class Dialogue(Noun):
 
 
 class SharingMoment(Noun):
-    """An utterance (0-based) after which its speaker shares an image."""
+    """An utterance (0-based index) after which its speaker shares an image."""
 
     utterance: int = Field(ge=0)
     speaker: str
-    description: str  # empty if the speaker turned out to have nothing to show
+    description: str  # empty if it turned out that the speaker has nothing to show
     rationale: str = ""
 
 
 class Candidate(Noun):
-    """One painted image of an attempt with what the scorers said of it."""
+    """One painted image of an attempt, with its scores."""
 
     sha256: str
-    seed: int | None  # None if the painter does not give the same image for a seed
+    seed: int | None  # None if a seed does not give the same image again
     model: str
     scores: dict[str, float] = {}
-    unanswered: dict[str, str] = {}  # by check, why there is no answer; `unsafe` is then scored 1
+    unanswered: dict[str, str] = {}  # by check, why it has no answer; `unsafe` then has the score 1
 
 
 class Question(Noun):
-    """One atomic yes/no question of the critique and how it was answered."""
+    """One atomic yes/no question of the critique, with its answer."""
 
     question: str
-    satisfied: bool | None  # None if it got no answer, which counts as not satisfied
-    yes_probability: float | None = None  # None if the model answered in words, or not at all
+    satisfied: bool | None  # None without an answer, which counts as not satisfied
+    yes_probability: float | None = None  # None if the model answered in text or not at all
 
     @classmethod
     def from_probability(cls, question: str, probability: float | None) -> Self:
@@ -74,24 +74,24 @@ class Question(Noun):
 
 
 class Critique(Noun):
-    """The judgement in words of one candidate against the image description."""
+    """How well one candidate fits the image description, in words."""
 
     questions: tuple[Question, ...] = ()
     comment: str = ""
-    problem: str = ""  # why no critique came of asking for one
+    problem: str = ""  # why the chat model gave no critique
 
     @classmethod
     def from_probability(
         cls, description: str, probability: float | None, seen: Sequence[tuple[str, float]]
     ) -> Self:
-        """One question about the whole, answered from what is seen, which is the comment."""
+        """Make a critique of one question, about the whole image; its comment lists the tags seen."""
         words = ", ".join(word for word, _ in seen[:3])
         question = Question.from_probability(f"Does it show {description}?", probability)
         return cls(questions=(question,), comment=f"It looks like: {words}." if words else "")
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The questions that were not satisfied, those without an answer included."""
+        """The questions that were not satisfied, including those without an answer."""
         return tuple(q.question for q in self.questions if not q.satisfied)
 
     @property
@@ -101,7 +101,7 @@ class Critique(Noun):
 
     @property
     def summary(self) -> str:
-        """The comment, or else one line that says which questions were not satisfied."""
+        """The comment, or a line that lists the questions that were not satisfied."""
         if self.comment or not self.questions:
             return self.comment
         if not self.failed:
@@ -110,7 +110,7 @@ class Critique(Noun):
 
 
 class Decision(StrEnum):
-    """What becomes of an attempt."""
+    """What to do after an attempt."""
 
     ACCEPT = "accept"
     REWRITE = "rewrite"
@@ -118,7 +118,7 @@ class Decision(StrEnum):
 
 
 class Shortfall(Noun):
-    """A check that failed and by how much: score and threshold in the scorer's own unit."""
+    """A check that failed, with score and threshold in the scorer's own unit."""
 
     check: str
     score: float
@@ -126,26 +126,26 @@ class Shortfall(Noun):
 
 
 class Verdict(Noun):
-    """The critic's decision on one attempt, and the grounds for it."""
+    """The critic's decision about one attempt, with its reasons."""
 
     decision: Decision
-    best: int | None = None  # index of the candidate that was kept or came nearest
+    best: int | None = None  # index of the candidate that was kept or came closest
     shortfalls: tuple[Shortfall, ...] = ()
     reason: str = ""
 
 
 class Attempt(Noun):
-    """One generation prompt, its candidates and what was decided."""
+    """One generation prompt, its candidates and the verdict."""
 
     prompt: str
     candidates: tuple[Candidate, ...] = ()
-    unpainted: str = ""  # why there are fewer candidates than were asked for
+    unpainted: str = ""  # why there are fewer candidates than requested
     critique: Critique = Critique()
     verdict: Verdict | None = None
 
 
 class Illustration(Noun):
-    """An accepted image with its record, as it stands in dialogues.jsonl."""
+    """An accepted image with its record, as written to dialogues.jsonl."""
 
     path: str
     sha256: str
@@ -161,7 +161,7 @@ class Illustration(Noun):
 
 
 class Dropped(Noun):
-    """A sharing moment that got no image, and why."""
+    """A sharing moment without an image, and the reason."""
 
     utterance: int = Field(ge=0)
     description: str
@@ -169,9 +169,9 @@ class Dropped(Noun):
 
 
 class MomentOutcome(Noun):
-    """What became of one sharing moment, and the attempts that led to it, oldest first.
+    """The result for one sharing moment, and the attempts that led to it, oldest first.
 
-    Either an illustration or the reason why there is none.
+    It has either an illustration or the reason why there is none.
     """
 
     moment: SharingMoment
@@ -181,9 +181,9 @@ class MomentOutcome(Noun):
 
 
 class Decisions(Noun):
-    """Everything that was decided for one dialogue, as the graph's state held it at the end.
+    """Everything that was decided for one dialogue, as the graph's final state held it.
 
-    `share_probabilities` are the scanner's, by utterance, where it asked for them.
+    `share_probabilities` are the scanner's, by utterance, if it asked for them.
     """
 
     share_probabilities: dict[int, float] = {}

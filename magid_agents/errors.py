@@ -9,18 +9,18 @@ MagidError                  the command cannot begin, or one dialogue of a run f
 ├── InvalidAnswer           a chat model's answer is not what was asked for
 │   └── AnswerRefused       an endpoint's moderation refused to give one
 ├── NoRecord                a graph ended without a finished record
-├── PaintingFailed               the painter gave no image for a prompt
-├── PromptRefused           the painter will give none for this prompt, however often it is asked
+├── PaintingFailed          the painter gave no image for a prompt
+├── PromptRefused           the painter gives none for this prompt, however often it is asked
 ├── PromptTooLong           the prompt exceeds the painter's token limit
-├── RequestRejected                an endpoint turned a request down
+├── RequestRejected         an endpoint rejected a request
 │   └── ContentRefused      its moderation did
-├── EndpointUnavailable             an endpoint failed in a way that may pass
-│   └── RateLimited                it was asked too often
+├── EndpointUnavailable     an endpoint failed in a way that may pass
+│   └── RateLimited         too many calls were made
 └── StopRun                 no other dialogue would fare better: the run ends, and can be resumed
     ├── Interrupted         Ctrl-C or SIGTERM asked the run to end
     ├── Outage              hardly any dialogue gets an answer from an endpoint
-    ├── CostReached         the run has spent its limit
-    ├── UsageUnknown        the run has a limit, and an endpoint does not say what it takes
+    ├── CostReached         the run has reached its cost limit
+    ├── UsageUnknown        the run has a cost limit, and an endpoint does not report usage
     ├── JournalError        the journal cannot be read or written
     ├── RunDirError         the run directory cannot be used
     ├── PromptError         a prompt file cannot be used
@@ -28,7 +28,7 @@ MagidError                  the command cannot begin, or one dialogue of a run f
     ├── ScorerError         a scorer cannot be used
     ├── OutOfMemory         a single image does not fit the device
     ├── EndpointDown        an endpoint answers nobody
-    ├── EndpointUnusable            an endpoint will not serve this account, model or key
+    ├── EndpointUnusable    an endpoint will not serve this account, model or key
     │   └── ChatError       a chat model cannot do what a run needs
     └── WorkerLost          a Ray cluster cannot keep a worker alive
 """
@@ -38,19 +38,19 @@ from collections.abc import Iterable, Mapping
 
 
 class MagidError(Exception):
-    """Shown as one line, without a traceback. Raised for a dialogue, it fails that dialogue alone."""
+    """Shown as one line, without a traceback. If one is raised for a dialogue, only that dialogue fails."""
 
-    cause = ""  # what failures are counted by: a few words that stay the same; the class's name if empty
+    cause = ""  # a few fixed words by which failures are counted; the class name if empty
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Exceptions are pickled as their class called with `args`, which fails where a class takes others.
+        # Exceptions are unpickled by calling the class with `args`, which fails if it takes other arguments.
         return _restored, (type(self), self.args, self.__dict__)
 
 
 class StopRun(MagidError):
-    """Nothing is gained by going on with other dialogues: the run ends, and can be resumed."""
+    """Other dialogues would not fare better: the run ends, and can be resumed."""
 
-    resumable = False  # the same command goes on from here, once what ended the run has passed
+    resumable = False  # the same command continues from here once the cause has passed
 
 
 class ConfigError(MagidError):
@@ -64,12 +64,12 @@ def _restored(kind: type[MagidError], args: tuple[object, ...], attributes: dict
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what a failure that this error made is counted by."""
+    """Return the words by which a failure with this error is counted."""
     return (error.cause if isinstance(error, MagidError) else "") or type(error).__name__
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or the name of its class if the message is empty."""
+    """Return the first line of an error's message, or the class name if the message is empty."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip() if lines else type(error).__name__
 
@@ -77,7 +77,7 @@ def first_line(error: BaseException) -> str:
 def unknown(
     kind: str, name: str, known: Iterable[str], otherwise: str = "", renamed: Mapping[str, str] | None = None
 ) -> str:
-    """Return the message for a name that is not known, with the nearest known name or else all of them.
+    """Return the message for an unknown name, with the nearest known name or else all of them.
 
     Args:
         kind: what the name is of, such as "setting".
@@ -91,5 +91,5 @@ def unknown(
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is nearest to a mistyped one, if any is near."""
+    """Return the known name nearest to a mistyped one, if any is near."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)

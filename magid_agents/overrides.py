@@ -1,7 +1,8 @@
-"""Single settings given as text: `--set chat.model=x` and MAGID_CHAT__MODEL=x in the environment.
+"""Parse single settings: `--set chat.model=x`, and MAGID_CHAT__MODEL=x in the environment.
 
-The text is JSON where it can be, as in `painter.arguments={"eta": 0}`, and is else taken as it stands. For a
-setting that is a string it always stands for itself, so that a revision of digits needs no quotes.
+A value is parsed as JSON if possible, such as `painter.arguments={"eta": 0}`, and taken as plain text
+otherwise. If the setting is a string, the value is always plain text, so that a revision of digits needs no
+quotes.
 """
 
 import json
@@ -23,7 +24,7 @@ NOT_SETTINGS = {"MAGID_CACHE"}
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay `over` on `base`, table by table."""
+    """Merge `over` into `base`, table by table."""
     out = dict(base)
     for key, value in over.items():
         below = out.get(key)
@@ -33,9 +34,9 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_flags(items: Iterable[str], settings: type[BaseModel]) -> dict[str, Any]:
-    """Parse `key.path=value` items; a part of the path that holds a dot is quoted, as in TOML.
+    """Parse `key.path=value` items. A part of the path that contains a dot is quoted, as in TOML.
 
-    Raises ConfigError for an item of another form.
+    Raises ConfigError for an item of any other form.
     """
     out: dict[str, Any] = {}
     for item in items:
@@ -51,10 +52,10 @@ def from_flags(items: Iterable[str], settings: type[BaseModel]) -> dict[str, Any
 
 
 def from_environment(settings: type[BaseModel]) -> dict[str, Any]:
-    """Read every MAGID_ variable that names a setting, in any case.
+    """Read all MAGID_ variables that name a setting, in upper or lower case.
 
-    Raises ConfigError for a nested name, or one much like a setting's, that is none. Other names may belong
-    to somebody else: Kubernetes sets MAGID_PORT for a service that is called magid.
+    Raises ConfigError for an unknown nested name, and for one that is close to a setting's. Others are
+    ignored, as they may belong to something else: Kubernetes sets MAGID_PORT for a service called magid.
     """
     out: dict[str, Any] = {}
     for name, text in sorted(os.environ.items()):

@@ -1,7 +1,7 @@
-"""Where prompts are used: which setting names one, which answers it may ask for, and which variables it gets.
+"""Where prompts are used: the setting that names each, the answers it may ask for, the variables it gets.
 
-The start of a run and `magid prompts check` render every prompt with the samples of its place. A mistyped
-attribute is so found before any dialogue starts, and not after the images were paid for.
+Both a run's start and `magid prompts check` render every prompt with sample values of its place, so that a
+mistyped attribute is found before any dialogue starts, and not after images were paid for.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,11 +66,11 @@ _CRITIQUE = [{"moment": _MOMENT, "prompt": "a dog", "seen": seen} for seen in ([
 
 @dataclass(frozen=True)
 class Place:
-    """One use of a prompt.
+    """One place where a prompt is used.
 
-    `samples` has, for each schema of an answer that may be asked for here, values as a run hands them over:
-    enough of them to render every branch a template may have. A prompt that names no schema gets the first.
-    `is_used` is told the prompts of the places before.
+    `samples` maps each answer schema that is allowed here to sample values of the variables, enough of them
+    to render every branch of a template. A prompt that names no schema gets the first. `is_used` receives
+    the prompts of the places before this one.
     """
 
     setting: str
@@ -124,11 +124,11 @@ PLACES = (
 
 
 def load(settings: Settings, folder: Path | None = None) -> dict[str, Prompt]:
-    """Load every prompt that a run with these settings can use, by name, and check it for its place.
+    """Load and check every prompt that a run with these settings can use, by name.
 
-    A user's own graph may use any prompt that the settings name, and in its own way: there only the file
-    itself is checked. It may also ask prompts that no setting names: all those in the user's folder that do
-    not ship. Raises PromptError.
+    A user's own graph may use the prompts that the settings name for any purpose, so only the files
+    themselves are checked. It may also use prompts that no setting names: all prompts in the user's folder
+    that do not ship. Raises PromptError.
     """
     own_graph = _is_own(settings.graph)
     loaded: dict[str, Prompt] = {}
@@ -152,8 +152,8 @@ def _is_own(graph: str) -> bool:
 def mistakes(settings: Settings, folder: Path | None = None) -> Iterator[PromptError]:
     """Yield what is wrong with each prompt file.
 
-    A prompt that the settings name must fit the place they name it for, unless the graph is a user's own; any
-    other one must fit some place that takes its variables and asks for its answer, if there is one.
+    A prompt that the settings name must fit the place it is named for, unless the graph is a user's own.
+    Any other prompt must fit some place with its variables and its answer schema, if there is such a place.
     """
     named = filter(None, (place.prompt_name(settings) for place in PLACES))
     for name in dict.fromkeys([*prompts.names(folder), *named]):
@@ -169,7 +169,7 @@ def mistakes(settings: Settings, folder: Path | None = None) -> Iterator[PromptE
 
 
 def _check_some_place(prompt: Prompt) -> None:
-    """Raise the first place's PromptError if the prompt fails at every place that it may be meant for."""
+    """Raise the first place's PromptError if the prompt fits none of the places it may be meant for."""
     first_error = None
     for place in PLACES:
         samples = place.samples.get(prompt.schema) if prompt.schema else None

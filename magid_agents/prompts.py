@@ -1,10 +1,10 @@
-"""Prompt files: find, check and render them.
+"""Find, check and render prompt files.
 
-A prompt is a Markdown file with YAML front matter (description, variables, output) and sections
-`## system`, `## user` and `## assistant`, each one chat message, in order. `output` names a schema of
-schemas.py, or a user's own as `package.module:Class`; without it, whoever asks decides. Values are inserted
-by a sandboxed Jinja2 with strict undefined: a dialogue's text is data, never itself a template, and cannot
-forge a line or a tag of the prompt.
+A prompt is a Markdown file with YAML front matter (description, variables, output) and the sections `##
+system`, `## user` and `## assistant`, each one chat message, in order. `output` names a schema in
+schemas.py, or a user's own as `package.module:Class`; without it, the caller decides. Values are inserted
+by a sandboxed Jinja2 with strict undefined. The text of a dialogue is data: it is never a template itself,
+and cannot forge a line or tag of the prompt.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from magid_agents.validation import explain
 
 Role = Literal["system", "user", "assistant"]
 FORMER_NAMES = {"scanner/yes_no": "scanner/odds", "critic/yes_no": "critic/odds"}
-INSTRUCTIONS = {"style"}  # variables whose text is the user's own words and not data
+INSTRUCTIONS = {"style"}  # variables that hold the user's own instructions and not data
 
 _JINJA = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
@@ -51,7 +51,7 @@ class Message:
 
 
 class FrontMatter(BaseModel):
-    """What a prompt file says of itself."""
+    """The front matter of a prompt file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -90,14 +90,14 @@ class Prompt:
 
     @cached_property
     def _compiled(self) -> list[tuple[Role, str | Template]]:
-        """The sections, compiled once; those without a placeholder, most of a few-shot prompt, are ready."""
+        """The sections, compiled once. Those without placeholders, as in few-shot prompts, remain text."""
         return [
             (role, _JINJA.from_string(text) if any(mark in text for mark in _MARKS) else text.strip())
             for role, text in self.sections
         ]
 
     def render(self, values: Mapping[str, Any]) -> list[Message]:
-        """Return the messages with the values in place; empty ones are left out.
+        """Return the messages with the values inserted, leaving out empty ones.
 
         Raises PromptError if a declared variable has no value or a template fails.
         """
@@ -112,22 +112,23 @@ class Prompt:
                 (role, part if isinstance(part, str) else part.render(used).strip())
                 for role, part in self._compiled
             ]
-        except Exception as error:  # a template can raise anything, such as TypeError
+        except Exception as error:  # a template may raise anything, such as TypeError
             raise PromptError(f"{self.path}: cannot be rendered: {error}") from error
         return [Message(role, text) for role, text in texts if text]
 
 
 def load(name: str, override: Path | None = None) -> Prompt:
-    """Load the prompt of that name from `override` if it has the file, else the one that ships.
+    """Load the prompt of that name, from `override` if the file exists there, else the one that ships.
 
-    Raises PromptError if there is none or its file cannot be used, or if `override` has it by its old name.
+    Raises PromptError if there is none, if its file cannot be used, or if `override` has it under its old
+    name.
     """
     for place in (override, folder("prompts")):
         if place is None:
             continue
         if (path := place / f"{name}.md").is_file():
             return parse(name, path)
-        # Else the text that ships would quietly take the place of the user's own.
+        # Otherwise the shipped text would silently replace the user's own.
         if (old := place / f"{FORMER_NAMES.get(name)}.md").is_file():
             raise PromptError(f"{old}: this prompt is now called {name}; rename the file to {path}")
     renamed = {old: new for new, old in FORMER_NAMES.items()}
@@ -135,12 +136,12 @@ def load(name: str, override: Path | None = None) -> Prompt:
 
 
 def names(override: Path | None = None) -> list[str]:
-    """List every prompt by name, shipped or overriding."""
+    """List all prompts by name, both shipped and in `override`."""
     return sorted(_names_in(folder("prompts")) | own_names(override))
 
 
 def own_names(override: Path | None) -> set[str]:
-    """Return the names in a user's folder that no shipped prompt has."""
+    """Return the names of prompts in a user's folder that do not ship."""
     return _names_in(override) - _names_in(folder("prompts")) if override else set()
 
 
@@ -171,8 +172,8 @@ def parse(name: str, path: Path) -> Prompt:
     sections = tuple(zip(pieces[1::2], pieces[2::2], strict=True))
     _check_variables(path, front, [text for _, text in sections])
     digest = hashlib.sha256(text.encode()).hexdigest()
-    prompt = Prompt(name, path, front, sections, digest)  # type: ignore[arg-type]  # the regex gives roles
-    _ = prompt.schema  # raises now and not in the midst of a run
+    prompt = Prompt(name, path, front, sections, digest)  # type: ignore[arg-type]  # the regex matches roles
+    _ = prompt.schema  # raises now, and not in the middle of a run
     return prompt
 
 

@@ -1,7 +1,7 @@
-"""Find parts of the program by name: those that ship, and those that other packages add.
+"""Find parts of the program by name, both those that ship and those of other packages.
 
-A package adds a part by an entry point of the registry's group. A part without an entry point is named by
-`package.module:Class`.
+A package adds a part by an entry point in the registry's group. A part without an entry point can be named
+as `package.module:Class`.
 """
 
 import sys
@@ -20,11 +20,11 @@ SHIPPED_BY = "magid-agents"
 
 @dataclass(frozen=True)
 class Registry:
-    """The parts of one kind.
+    """The available parts of one kind.
 
     Args:
         group: the group of the entry points, such as "magid_agents.painters".
-        shipped: what the program itself has, each as `package.module:attribute`, by name.
+        shipped: the parts that ship, each as `package.module:attribute`, by name.
         otherwise: what may be given instead of a name, for messages.
     """
 
@@ -33,12 +33,12 @@ class Registry:
     otherwise: str = "or package.module:Class"
 
     def names(self) -> list[str]:
-        """List every name, the shipped ones first. Imports nothing."""
+        """List all names, the shipped ones first, without importing anything."""
         added = {entry.name for entry in _installed(self.group, tuple(sys.path))}
         return [*self.shipped, *sorted(added - self.shipped.keys())]
 
     def check(self, setting: str, name: str) -> None:
-        """Raise ConfigError if a name is unknown or given twice. Imports nothing.
+        """Raise ConfigError if a name is unknown or provided twice, without importing anything.
 
         Args:
             setting: where the name was given, for messages.
@@ -46,9 +46,9 @@ class Registry:
         self._find(setting, name)
 
     def load(self, setting: str, name: str) -> Any:
-        """Import what a name stands for.
+        """Import the part of that name.
 
-        Raises ConfigError if the name is unknown or given twice, or if it cannot be imported.
+        Raises ConfigError if the name is unknown or provided twice, or if it cannot be imported.
         """
         return import_object(self._find(setting, name), f"{setting}={name}")
 
@@ -67,7 +67,7 @@ class Registry:
         return found[0][1]
 
     def _providers(self, name: str) -> Iterator[tuple[str, str]]:
-        """Yield each package that gives this name, and what it stands for there."""
+        """Yield every package that provides the name, and the reference to its part."""
         if name in self.shipped:
             yield SHIPPED_BY, self.shipped[name]
         for entry in _installed(self.group, tuple(sys.path)):
@@ -76,19 +76,19 @@ class Registry:
 
 
 def import_object(reference: str, told: str) -> Any:
-    """Import what `package.module:attribute` names.
+    """Import `package.module:attribute`.
 
     Args:
-        told: how the messages begin: where the reference was given.
+        told: prefix of the messages: where the reference was given.
 
-    Raises ConfigError if there is none, or if its module cannot be imported.
+    Raises ConfigError if it does not exist or its module cannot be imported.
     """
     name, _, attribute = reference.partition(":")
     if not all(part.isidentifier() for part in (*name.split("."), *attribute.split("."))):
         raise ConfigError(f"{told}: must be of the form package.module:Class")
     try:
         module = import_module(name)
-    except Exception as error:  # whatever somebody's module raises is told as that module's fault
+    except Exception as error:  # a third-party module may raise anything; the message blames that module
         raise ConfigError(f"{told}: {_why_not_imported(name, error)}") from error
     try:
         return attrgetter(attribute)(module)
@@ -99,7 +99,7 @@ def import_object(reference: str, told: str) -> Any:
 
 
 @cache  # reads every installed package's metadata, which does not change while a process runs
-def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001  (a part of the cache's key)
+def _installed(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001  (in the cache key)
     return tuple(entry_points(group=group))
 
 

@@ -1,4 +1,4 @@
-"""A part of the settings, and an endpoint as a part of them: how it is called, and where its API key is.
+"""Sections of the settings, and those of an endpoint: how to call it, and where its API key is.
 
 The key itself is never a setting: a section names the environment variable that holds it, and only
 `Remote.key` reads it.
@@ -15,14 +15,14 @@ OPENAI = "https://api.openai.com/v1"
 
 
 class Section(BaseModel):
-    """Part of the settings; a key it does not know is an error."""
+    """Part of the settings; an unknown key is an error."""
 
-    # No input in errors: what was put in the wrong place may be a secret.
+    # Errors do not show the input: a value in the wrong place may be a secret.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Remote(Section):
-    """An endpoint, how it is called, and where its API key is: never the key itself."""
+    """An endpoint, how to call it, and where its API key is, but never the key itself."""
 
     base_url: str | None = Field(None, description="address of the endpoint; null is OpenAI's own")
     api_key_env: str | None = Field(
@@ -33,16 +33,16 @@ class Remote(Section):
     key_over_http: bool = Field(
         False, description="send the API key to another machine without encryption (http://)"
     )
-    timeout: float = Field(120, gt=0, description="seconds before a call counts as failed")
+    timeout: float = Field(120, gt=0, description="seconds after which a call counts as failed")
     retries: int = Field(
-        4, ge=0, description="repeats of a call after 429, 5xx, a time-out or a broken answer"
+        4, ge=0, description="retries of a call after 429, 5xx, a timeout or a malformed answer"
     )
-    concurrency: int = Field(4, gt=0, description="calls under way at once, at the most")
+    concurrency: int = Field(4, gt=0, description="calls in flight at once, at most")
 
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str | None) -> str | None:
-        """Refuse what is not a plain address. The message leaves out the value: it may hold a secret."""
+        """Reject anything but a plain address. The message omits the value, which may contain a secret."""
         if value is None:
             return None
         if "@" in value:
@@ -77,7 +77,7 @@ class Remote(Section):
 
     @property
     def is_openai(self) -> bool:
-        """Whether the address is OpenAI's own, a regional one included."""
+        """Whether the address is OpenAI's own, including regional ones."""
         parts = urlsplit(self.address)
         return parts.scheme == "https" and f".{parts.hostname}".endswith(".api.openai.com")
 

@@ -1,10 +1,10 @@
 """Schemas of the chat model's answers, by the name that a prompt file gives as its `output`.
 
-Objects are closed and have no numeric bounds, as strict JSON-schema endpoints demand; the agents check
-ranges that depend on the dialogue. A model writes the fields in the order they have here: reasons first.
+Objects are closed and have no numeric bounds, as strict JSON schema endpoints require; the agents check
+ranges that depend on the dialogue. A model writes the fields in this order, so reasons come first.
 
-The JSON schema of each class goes to the model and into the journal key of every answer. A changed field,
-class name, title or description makes recorded answers be paid for again; docstrings are free to change.
+The JSON schema of each class is sent to the model and is part of the journal key of every answer. Changing
+a field, class name, title or description makes users pay for recorded answers again. Docstrings may change.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 def _sent(title: str, description: str) -> ConfigDict:
-    """Set the words of a JSON schema, which pydantic would otherwise take from class name and docstring."""
+    """Set the words in a JSON schema, which pydantic would otherwise take from class name and docstring."""
     return ConfigDict(title=title, json_schema_extra={"description": description})
 
 

@@ -1,7 +1,7 @@
-"""The graphs that ship, as LangGraph's server and Studio open and run them; langgraph.json names them.
+"""Wrap the graphs that ship for LangGraph's server and Studio; langgraph.json names them.
 
-Input, context and output are plain values with JSON schemas. The one node of such a graph makes a dialogue
-and services of them and runs the graph itself, whose nodes Studio shows within.
+Input, context and output are plain values with JSON schemas. Each wrapping graph has one node, which makes
+a dialogue and services from them and runs the real graph; Studio shows that graph's nodes inside.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from magid_agents.validation import explain
 
 
 class RunFailed(RuntimeError):
-    """Why there is no record. Of other errors than Python's own, the server tells its client no message."""
+    """Why there is no record. A RuntimeError: the server passes on messages of Python's own errors only."""
 
 
 class Context(BaseModel):
@@ -75,7 +75,7 @@ class State(Input, Output):
 
 
 class _Plan(NamedTuple):
-    """What a context names, found to be usable."""
+    """The checked result of a context."""
 
     settings: Settings
     prompts: Mapping[str, Prompt]
@@ -86,11 +86,11 @@ _services = SharedServices()
 
 
 def serve(name: str, services: SharedServices = _services) -> Any:
-    """Return a graph as the server runs it.
+    """Return a graph in the form that the server runs.
 
     Args:
-        name: of a graph that ships, or FILE:ATTR for one's own.
-        services: where runs get their services; by default those of the whole process.
+        name: a graph that ships, or FILE:ATTR for your own.
+        services: where runs get their services; by default shared by the whole process.
 
     Raises ConfigError if there is no such graph.
     """
@@ -118,7 +118,7 @@ def serve(name: str, services: SharedServices = _services) -> Any:
 
 
 async def _record(graph: Any, dialogue: Dialogue, services: Services) -> dict[str, Any]:
-    """Return the record of a dialogue that goes through every node, also if it was finished before."""
+    """Run a dialogue through every node, even if it was finished before, and return its record."""
     try:
         state = await walk(graph, dialogue, services)
     except InvalidAnswer as error:
@@ -129,7 +129,7 @@ async def _record(graph: Any, dialogue: Dialogue, services: Services) -> dict[st
 
 
 def _plan(context: Context, graph: str) -> _Plan:
-    """Look up what the context names. Raises MagidError for a mistake."""
+    """Load and check what the context names. Raises MagidError for a mistake."""
     settings = config.load(context.profile, context.preset, [*context.sets, f"graph={graph}"])
     prompts = prompt_places.load(settings, Path(context.prompts) if context.prompts else None)
     directory = RunDir(Path(context.out).resolve(), [Path(other).resolve() for other in context.reuse])

@@ -1,4 +1,4 @@
-"""Foreign text, such as a dialogue's or a model's, made safe for the place it is shown in."""
+"""Make untrusted text, such as a dialogue's or a model's, safe for where it is shown."""
 
 import re
 from collections.abc import Mapping
@@ -6,25 +6,25 @@ from typing import Any
 
 from pydantic import BaseModel
 
-_TAG = re.compile(r"<(?=[!?A-Za-z]|\s*[/|])")  # not an arrow, a heart or a comparison
+_TAG = re.compile(r"<(?=[!?A-Za-z]|\s*[/|])")  # leaves arrows, hearts and comparisons alone
 _SUSPICIOUS = re.compile(rf"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]|{_TAG.pattern}")
 
 
 def encodable(text: str) -> str:
-    """Return text that can be written: a file's name may hold any bytes, and JSON half a character."""
+    """Return text that can be encoded as UTF-8: file names may hold any bytes, JSON half a surrogate pair."""
     return text.encode(errors="replace").decode()
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, with everything that could move a terminal's cursor escaped."""
+    """Return the text on one line, with terminal control characters escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def as_data(value: Any) -> Any:
     """Return a prompt variable's value with every text in it on one line and without tags.
 
-    So no utterance can forge the next numbered line, close the frame it stands in or write a chat
-    template's control token. Ordinary text stays as it is, and so do the keys of recorded answers.
+    So no utterance can forge the next numbered line, close the block it is in, or write a control token of
+    a chat template. Ordinary text does not change, and neither do the keys of recorded answers.
     """
     if isinstance(value, str):
         return _line_without_tags(value) if _SUSPICIOUS.search(value) else value

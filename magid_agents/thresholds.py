@@ -1,18 +1,18 @@
-"""What a score is held against. A threshold belongs to one scorer model: it says nothing of another."""
+"""Thresholds of scores. A threshold is only valid for the scorer model that it was chosen for."""
 
 import math
 from dataclasses import dataclass
 
-UNSAFE = "unsafe"  # the probability that an image is unsafe: the check that no settings can leave out
+UNSAFE = "unsafe"  # the probability that an image is unsafe; the one check that settings cannot remove
 
 
 @dataclass(frozen=True)
 class Threshold:
     """One check: the score must be at least `value`, or at most `value` if `lower_is_better`.
 
-    A candidate that fails a `blocking` check is ruled out: it cannot be the best of a bad lot. Raises
-    ValueError for a check named `unsafe` that is not blocking, not `lower_is_better`, or whose value rules
-    nothing out.
+    A candidate that fails a `blocking` check is never the best, even if all others fail too. Raises
+    ValueError for a check named `unsafe` that is not blocking, not `lower_is_better`, or whose value
+    excludes nothing.
     """
 
     check: str
@@ -31,7 +31,7 @@ class Threshold:
     def margin(self, score: float | None) -> float:
         """Return how far the score is on the right side of the threshold; negative if it fails.
 
-        Minus infinity if there is no score, or none that can be: not a number, or not a probability.
+        Minus infinity if there is no score, or an impossible one: not a number, or not a probability.
         """
         possible = score is not None and math.isfinite(score) and (self.check != UNSAFE or 0 <= score <= 1)
         if score is None or not possible:

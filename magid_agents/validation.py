@@ -1,4 +1,4 @@
-"""What is wrong with a user's file or settings, in sentences that name the key and the one that was meant."""
+"""Explain what is wrong with a user's file or settings, and suggest the key that was meant."""
 
 import types
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,23 +13,23 @@ from magid_agents.errors import unknown
 
 @dataclass(frozen=True)
 class Formerly:
-    """Annotates a field with an earlier name of it, so that the error for that name suggests the new one."""
+    """Annotate a field with its earlier name, so that the error for that name suggests the new one."""
 
     name: str
 
 
 def explain(error: ValidationError, model: type[BaseModel], kind: str) -> str:
-    """Say in one line which keys cannot be used, and why; never with their values.
+    """Explain in one line which keys cannot be used, and why, never quoting their values.
 
     Args:
         model: what was validated.
-        kind: what a key of it is called, such as "setting".
+        kind: what to call a key of it, such as "setting".
     """
     return " ".join(dict.fromkeys(_sentences(error, model, kind)))
 
 
 def types_at(path: Sequence[str], model: type[BaseModel]) -> list[Any]:
-    """Return the types that the value at this path of a model may have; none for an unknown path."""
+    """Return the types that the value at this path of a model may have; none if the path is unknown."""
     kinds: list[Any] = [model]
     for part in path:
         below = [_type_below(kind, part) for kind in kinds]
