@@ -74,6 +74,12 @@ def agent_of(step: str) -> str:
     return _AGENTS.get(name, name)
 
 
+def kind_of_step(step: str) -> str:
+    """Return what steps of one kind have in common: the name of a step without its numbers."""
+    what = step.split("/", 2)[2] if attempt_of(step) else step
+    return "/".join(part for part in what.split("/") if not part.isdecimal())
+
+
 def attempt_of(step: str) -> tuple[int, int] | None:
     """Return the utterance and the number of the attempt, 1 the first, that `step_ref` named a step for.
 

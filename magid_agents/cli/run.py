@@ -1,11 +1,15 @@
 """`magid run` and `magid merge`: run dialogues through a graph, as a whole or in parts."""
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from magid_agents.cli.options import Overrides, Preset, Profile, PromptFolder
+
+if TYPE_CHECKING:
+    from magid_agents.runs.session import RunRequest
 
 
 def run(
@@ -30,6 +34,8 @@ def run(
     update: Annotated[bool, typer.Option("--update", help="Recompute what a change affects.")] = False,
     reuse: Annotated[list[Path] | None, typer.Option(help="Reuse the answers of another run.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="First clear the run directory.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what a run would compute.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> int:
     """Run dialogues through the loop: text in, text and images out.
 
@@ -44,6 +50,10 @@ def run(
 
     if engine not in (known := ("local", "ray")):
         raise typer.BadParameter(errors.unknown("engine", engine, known), param_hint="--engine")
+    if plan and engine == "ray":
+        raise typer.BadParameter("plans what runs on this machine; leave out --engine", param_hint="--plan")
+    if as_json and not plan:
+        raise typer.BadParameter("is for --plan; a run's results are JSON as they are", param_hint="--json")
     named = {"graph": graph, "concurrency": concurrency, "seed": seed, "max_cost": max_cost}
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
     request = session.RunRequest(
@@ -58,6 +68,8 @@ def run(
         fresh=fresh,
         reuse=reuse or [],
     )
+    if plan:
+        return _show_plan(request, as_json)
     try:
         with show_progress(session.count(request)) as report:
             if engine == "ray":
@@ -91,6 +103,18 @@ def _report(out: Path, *, changed: bool) -> None:
         typer.echo(f"magid: there is no report: {first_line(error)}", err=True)
         return
     typer.echo(f"report: {path.resolve().as_uri()}")
+
+
+def _show_plan(request: "RunRequest", as_json: bool) -> int:
+    from magid_agents.cli.plan import print_plan
+    from magid_agents.runs.plan import make_plan
+
+    plan = make_plan(request)
+    if as_json:
+        typer.echo(json.dumps(plan.as_dict()))
+    else:
+        print_plan(plan)
+    return 0
 
 
 def merge(

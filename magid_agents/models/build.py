@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from magid_agents.config import Chat, PainterSettings, Settings
+from magid_agents.config import Chat, PainterSettings, ScorerSettings, Settings
 from magid_agents.models import painters, scorers
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.embedded_chat import EmbeddedChat
@@ -16,6 +16,8 @@ from magid_agents.models.reach import Listing, reach
 from magid_agents.models.tagger import MATCHER, MatcherTagger
 from magid_agents.remote import Remote
 from magid_agents.thresholds import Threshold
+
+IMAGES_ENDPOINT = "images_endpoint"  # the painter backend that is behind an address
 
 
 @dataclass(frozen=True)
@@ -65,27 +67,41 @@ def open_models(settings: Settings, own: OwnModels = NONE) -> Iterator[Models]:
     Raises a MagidError (ConfigError, ChatError, PainterError, WeightsError) that names the setting to
     change if a model cannot be used.
     """
+    with ExitStack() as stack:
+        yield assemble(settings, own, _Opener(stack))
+
+
+class Opener(Protocol):
+    """Provides the models that the settings name."""
+
+    def chat(self, settings: Chat, section: str) -> ChatModel: ...
+
+    def painter(self, settings: PainterSettings) -> Painter: ...
+
+    def scorer(self, check: str, settings: ScorerSettings) -> Scorer: ...
+
+    def tagger(self, device: str) -> ImageTagger: ...
+
+
+def assemble(settings: Settings, own: OwnModels, opener: Opener) -> Models:
+    """Return the models of a run: those of `own`, all others from the opener. Raises what that raises."""
     _check_backends(settings)
     checks = {check: scorer for check, scorer in settings.scorers.items() if check not in own.scorers}
     thresholds = (*(scorers.threshold(check, scorer) for check, scorer in checks.items()), *own.thresholds)
     # A critic without vision is told what the embedded matcher sees, if that model also scores the match.
-    sees = (settings.critic.chat or own.chat or settings.chat).vision
+    vision_chat, policy = settings.critic.chat, settings.safety.policy
+    sees = (vision_chat or own.chat or settings.chat).vision
     told = settings.critic.critique is not None and not sees
     match = checks.get("image_text_match")
-    with ExitStack() as stack:
-        chats = _Chats(stack)
-        yield Models(
-            chat=own.chat or chats.open(settings.chat, "chat"),
-            vision_chat=chats.open(vision_chat, "critic.chat")
-            if (vision_chat := settings.critic.chat)
-            else None,
-            safety_chat=chats.open(policy, "safety.policy") if (policy := settings.safety.policy) else None,
-            painter=own.painter or _build_painter(settings.painter, chats),
-            scorers={check: scorers.build(check, scorer) for check, scorer in checks.items()}
-            | dict(own.scorers),
-            thresholds=thresholds,
-            tagger=MatcherTagger(match.device) if told and match and match.model == MATCHER else None,
-        )
+    return Models(
+        chat=own.chat or opener.chat(settings.chat, "chat"),
+        vision_chat=opener.chat(vision_chat, "critic.chat") if vision_chat else None,
+        safety_chat=opener.chat(policy, "safety.policy") if policy else None,
+        painter=own.painter or opener.painter(settings.painter),
+        scorers={check: opener.scorer(check, scorer) for check, scorer in checks.items()} | dict(own.scorers),
+        thresholds=thresholds,
+        tagger=opener.tagger(match.device) if told and match and match.model == MATCHER else None,
+    )
 
 
 def _check_backends(settings: Settings) -> None:
@@ -95,16 +111,11 @@ def _check_backends(settings: Settings) -> None:
         scorers.BACKENDS.check(scorers.setting(check), scorer.backend)
 
 
-def _build_painter(settings: PainterSettings, chats: "_Chats") -> Painter:
-    served = {}
-    if settings.backend == "images_endpoint":
-        listing = chats.listing(settings, "painter", "images/generations")
-        served["identity"] = listing.identity(settings.model)
-    return painters.build(settings, **served)
+class _Opener:
+    """Finds every model's files and contacts every server.
 
-
-class _Chats:
-    """The chat models of a run. Equal settings share a model, equal addresses share concurrency limits."""
+    Equal settings of a chat model share it, equal addresses share concurrency limits.
+    """
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -112,7 +123,7 @@ class _Chats:
         self._endpoints: dict[str, Endpoint] = {}
         self._listings: dict[tuple[str, str | None], Listing] = {}
 
-    def open(self, settings: Chat, section: str) -> ChatModel:
+    def chat(self, settings: Chat, section: str) -> ChatModel:
         """Return the model of a section. Raises ChatError or WeightsError if it cannot be used."""
         if settings not in self._models:
             if settings.provider == "embedded":
@@ -122,16 +133,29 @@ class _Chats:
             self._models[settings] = model
         return self._models[settings]
 
-    def listing(self, settings: Remote, section: str, path: str = "chat/completions") -> Listing:
+    def painter(self, settings: PainterSettings) -> Painter:
+        served = {}
+        if settings.backend == IMAGES_ENDPOINT:
+            listing = self._listing(settings, "painter", "images/generations")
+            served["identity"] = listing.identity(settings.model)
+        return painters.build(settings, **served)
+
+    def scorer(self, check: str, settings: ScorerSettings) -> Scorer:
+        return scorers.build(check, settings)
+
+    def tagger(self, device: str) -> ImageTagger:
+        return MatcherTagger(device)
+
+    def _remote(self, settings: Chat, section: str) -> OpenAIChat:
+        identity = self._listing(settings, section).identity(settings.model)
+        endpoint = self._endpoints.setdefault(
+            settings.address, Endpoint(settings.concurrency, settings.retries)
+        )
+        return OpenAIChat(settings, section=section, endpoint=endpoint, identity=identity)
+
+    def _listing(self, settings: Remote, section: str, path: str = "chat/completions") -> Listing:
         """Contact an address, once for all models behind it. Raises ChatError."""
         place = (settings.address, settings.key_variable)
         if place not in self._listings:
             self._listings[place] = reach(settings, section, path)
         return self._listings[place]
-
-    def _remote(self, settings: Chat, section: str) -> OpenAIChat:
-        identity = self.listing(settings, section).identity(settings.model)
-        endpoint = self._endpoints.setdefault(
-            settings.address, Endpoint(settings.concurrency, settings.retries)
-        )
-        return OpenAIChat(settings, section=section, endpoint=endpoint, identity=identity)

@@ -22,6 +22,18 @@ CONTEXT = 4096  # tokens of one conversation
 CAPABILITIES = Capabilities()  # known for the llama.cpp that ships, so it is never probed
 
 
+def identity(settings: Chat, section: str = "chat") -> str:
+    """Return what the journal calls the model, which need not be here. Raises ChatError if there is none."""
+    file = weights.manifest()[settings.model].files[0] if settings.model in weights.manifest() else None
+    if file is None or not file.path.endswith(".gguf"):
+        known = ", ".join(n for n, w in weights.manifest().items() if w.files[0].path.endswith(".gguf"))
+        raise ChatError(
+            f"{section}.model={settings.model} is no embedded chat model; there are: {known}; for a "
+            f"server's model set {section}.base_url"
+        )
+    return f"{settings.model}@{file.sha256[:16]}"
+
+
 class EmbeddedServer:
     """A llama.cpp server on a free port of 127.0.0.1 that runs as long as the block."""
 
@@ -37,15 +49,8 @@ class EmbeddedServer:
             )
         self.settings, self._section = settings, section
         self._open = ExitStack()
-        file = weights.manifest()[settings.model].files[0] if settings.model in weights.manifest() else None
-        if file is None or not file.path.endswith(".gguf"):
-            known = ", ".join(n for n, w in weights.manifest().items() if w.files[0].path.endswith(".gguf"))
-            raise ChatError(
-                f"{section}.model={settings.model} is no embedded chat model; there are: {known}; for a "
-                f"server's model set {section}.base_url"
-            )
-        self._file = weights.ensure(settings.model) / file.path
-        self.identity = f"{settings.model}@{file.sha256[:16]}"
+        self.identity = identity(settings, section)
+        self._file = weights.ensure(settings.model) / weights.manifest()[settings.model].files[0].path
 
     def __enter__(self) -> Self:
         """Start the server. Raises ChatError if it does not start."""

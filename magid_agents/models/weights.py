@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,21 @@ from magid_agents.resources import cache_folder
 
 State = Literal["shipped", "cached", "missing", "corrupt"]
 
-__all__ = ["State", "WeightsError", "cache", "describe", "ensure", "identity", "manifest", "status", "where"]
+__all__ = [
+    "State",
+    "WeightsError",
+    "cache",
+    "describe",
+    "ensure",
+    "identity",
+    "manifest",
+    "status",
+    "where",
+    "without_fetching",
+]
+
+
+_may_fetch = ContextVar("may_fetch", default=True)
 
 
 class WrongDigest(Exception):
@@ -74,7 +89,8 @@ def ensure(name: str, *, progress: bool = True) -> Path:
     Args:
         progress: report on stderr.
 
-    Raises WeightsError for an unknown name, a wrong digest, no reachable source or a full disk.
+    Raises WeightsError for an unknown name, a wrong digest, no reachable source or a full disk, and within
+    `without_fetching` if a file is missing.
     """
     weights, folder = entry(name), where(name)
     try:
@@ -83,6 +99,8 @@ def ensure(name: str, *, progress: bool = True) -> Path:
             return folder
         if weights.shipped:
             raise WeightsError(f"{folder}: shipped weights are {state}; reinstall magid-agents")
+        if not _may_fetch.get():
+            raise WeightsError(f"the weights {name} are {state}; fetch them with magid models fetch {name}")
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(name, folder, progress):
             if status(name) != "cached":  # another process may have fetched them in the meantime
@@ -97,6 +115,20 @@ def ensure(name: str, *, progress: bool = True) -> Path:
             f"{name} cannot be read or stored: {error}; set MAGID_CACHE to a writable folder"
         ) from error
     return folder
+
+
+@contextmanager
+def without_fetching() -> Iterator[None]:
+    """Make it an error within the block if a file is missing here, from the model hub too."""
+    from huggingface_hub import constants
+
+    offline, token = constants.HF_HUB_OFFLINE, _may_fetch.set(False)
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+        _may_fetch.reset(token)
 
 
 @contextmanager

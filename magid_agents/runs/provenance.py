@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from magid_agents.config import Settings
 from magid_agents.models.build import Models
+from magid_agents.models.planned import Recorded
 from magid_agents.prompt_places import PLACES
 from magid_agents.prompts import Prompt
 from magid_agents.runs import inputs
@@ -48,6 +49,19 @@ RESOLVED = (
     "painter.preset",
     "painter.revision",
     "scorers.*.threshold",
+)
+# Settings of a model that do not decide which one it is, but what it is asked.
+ASKED = (
+    "*.temperature",
+    "*.max_tokens",
+    "*.threshold",
+    "*.compare_to",
+    "painter.steps",
+    "painter.guidance",
+    "painter.width",
+    "painter.height",
+    "painter.negative_prompt",
+    "painter.token_limit",
 )
 # Settings that name a prompt file. They count only if the run can use the file.
 PROMPTS = {place.setting for place in PLACES}
@@ -113,6 +127,23 @@ def differences(old: Manifest, new: Manifest, paths: Sequence[Path] = ()) -> lis
         *_change("shard", old.shard, new.shard),
         *inputs.differences(old.inputs, new.inputs, paths),
     ]
+
+
+def recorded_models(old: Manifest, settings: Settings) -> Recorded:
+    """Return what a run recorded of the models that these settings name too."""
+    before, now = dict(_flat(old.settings)), dict(_flat(settings.model_dump(mode="json")))
+
+    def is_same(place: str, ignored: Sequence[str]) -> bool:
+        section = f"{'scorers.image_text_match' if place == 'observer' else place}."
+        names = [name for name in before if name.startswith(section)]
+        decisive = [name for name in names if not any(fnmatchcase(name, pattern) for pattern in ignored)]
+        return all(before[name] == now.get(name) for name in decisive)
+
+    return Recorded(
+        {place: identity for place, identity in old.models.items() if is_same(place, (*SPEED, *ASKED))},
+        {place: found for place, found in old.capabilities.items() if is_same(place, (*SPEED, *ASKED))},
+        old.painter if is_same("painter", SPEED) else {},
+    )
 
 
 def versions() -> dict[str, str]:

@@ -64,7 +64,7 @@ def run(
     if request.shard is not None:
         raise ConfigError("--engine ray makes parts of its own; leave --shard out")
     request = _absolute(request)
-    session.plan(request)
+    session.resolve(request)
     begin = monotonic()
     with _cluster(address) as ours:
         gpus = int(ray.cluster_resources().get("GPU", 0))

@@ -27,7 +27,7 @@ from magid_agents.runs import garbage, graph_loader, manifest, provenance, runne
 from magid_agents.runs.dialogue_call import DialogueRunner
 from magid_agents.runs.graph_loader import Topology
 from magid_agents.runs.inputs import InputFile
-from magid_agents.runs.manifest import Recorder
+from magid_agents.runs.manifest import Manifest, Recorder
 from magid_agents.runs.runner import Progress
 from magid_agents.runs.shards import Shard
 from magid_agents.store.journal import Journal
@@ -87,17 +87,12 @@ def run(
         KeyboardInterrupt: on Ctrl-C or SIGTERM, or if `stop` is interrupted.
     """
     # 1. Find mistakes before anything is written.
-    records, prompts, graph, directory = plan(request)
+    records, prompts, graph, directory = resolve(request)
     # 2. Hold the directory and the models.
     with directory.locked(), (open_models or build.open_models)(request.settings) as models:
         # 3. Compare with the run that the directory holds.
         old = None if request.fresh else manifest.load(directory)
-        files = [InputFile.describe(path) for path in request.inputs]
-        new = provenance.describe(
-            request.settings, prompts, models.identities, models.thresholds, graph.identity, files
-        )
-        new.shard = str(request.shard) if request.shard else None
-        new.format, new.limit = request.format, request.limit
+        new = describe(request, prompts, models, graph)
         changes = provenance.differences(old, new, request.inputs) if old else []
         if changes and not request.update:
             raise _holds_another(directory, changes)
@@ -158,7 +153,7 @@ async def prepare(services: Services) -> None:
     await services.stop.unless_requested(services.prepare())
 
 
-class Plan(NamedTuple):
+class Resolved(NamedTuple):
     """What a request names, found to be usable."""
 
     records: Iterator[Dialogue | BadRecord]
@@ -167,17 +162,32 @@ class Plan(NamedTuple):
     directory: RunDir
 
 
-def plan(request: RunRequest) -> Plan:
+def resolve(request: RunRequest) -> Resolved:
     """Look up what a request names, without models and without writing. Raises MagidError for a mistake."""
     if request.update and request.fresh:
         raise ConfigError("--update keeps what --fresh removes; give one of them")
     cost.section_prices(request.settings)
-    return Plan(
+    return Resolved(
         read(request),
         prompt_places.load(request.settings, request.prompts),
         graph_loader.load(request.settings.graph),
         RunDir(request.out, [_reused(path) for path in request.reuse]),
     )
+
+
+def describe(request: RunRequest, prompts: Mapping[str, Prompt], models: Models, graph: Topology) -> Manifest:
+    """Return what the dataset of a request depends on. Reads the inputs through; raises OSError."""
+    new = provenance.describe(
+        request.settings,
+        prompts,
+        models.identities,
+        models.thresholds,
+        graph.identity,
+        [InputFile.describe(path) for path in request.inputs],
+    )
+    new.shard = str(request.shard) if request.shard else None
+    new.format, new.limit = request.format, request.limit
+    return new
 
 
 def read(request: RunRequest) -> Iterator[Dialogue | BadRecord]:

@@ -93,6 +93,13 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     return copy
 
 
+def open_empty() -> sqlite3.Connection:
+    """Open a journal without calls, in memory."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(db, 0)
+    return db
+
+
 def merge_journals(parts: Sequence[Path], target: Path) -> None:
     """Copy the calls and uses of all parts into the journal at `target`; create it if necessary.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from magid_agents.errors import MagidError
 from magid_agents.store import call_state
@@ -31,6 +31,7 @@ from magid_agents.store.database import (
 from magid_agents.store.group_commit import GroupCommit
 from magid_agents.store.keys import call_key, canonical_json, ordered_json
 
+TOTAL_PAID = "SELECT COALESCE(SUM(paid), 0) FROM calls"
 _PAID = CALL_COLUMNS.split(", ").index("paid")
 
 
@@ -174,8 +175,7 @@ class Journal:
 
     async def cost(self) -> float:
         """Return the dollars that this journal's runs have paid. Answers from `reuse` cost nothing here."""
-        total = "SELECT COALESCE(SUM(paid), 0) FROM calls"
-        return float(await self._db.submit(lambda db: db.execute(total).fetchone()[0]))
+        return float(await self._db.submit(lambda db: db.execute(TOTAL_PAID).fetchone()[0]))
 
     async def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         def write(db: sqlite3.Connection) -> None:
@@ -193,30 +193,15 @@ class Journal:
         self, key: str, step: StepRef | None, is_valid: Callable[[Any], bool], latest_only: bool
     ) -> Answer | None:
         def look(db: sqlite3.Connection) -> Answer | None:
-            if latest_only and (step is None or _latest_key(db, step) != key):
-                return None
-            row = _usable_row(db, key, is_valid)
-            if latest_only:
-                return _answer_of(row) if row else None
-            if row is None:
-                row = self._row_of_others(key, is_valid)
-                if row is None:
-                    return None
-                db.execute(RECORD_CALL, row)
-            _record_use(db, step, key, reused=True)
-            return _answer_of(row)
+            found = find(db, self._reuse, key, step, is_valid, latest_only)
+            if found is not None and not latest_only:
+                if found.foreign:
+                    db.execute(RECORD_CALL, found.row)
+                _record_use(db, step, key, reused=True)
+            return found.answer if found else None
 
-        found: Answer | None = await self._db.submit(look)
-        return found
-
-    def _row_of_others(self, key: str, is_valid: Callable[[Any], bool]) -> list[Any] | None:
-        for path, other in self._reuse:
-            with explaining(path):
-                row = _usable_row(other, key, is_valid)
-            if row is not None:
-                row[_PAID] = 0.0  # the other directory paid for it
-                return row
-        return None
+        answer: Answer | None = await self._db.submit(look)
+        return answer
 
     def _begin(self, call: Call, compute: Callable[[], Awaitable[Answer]]) -> _Computation:
         computation = self._computations[call.key] = _Computation(call)
@@ -282,7 +267,44 @@ class Journal:
             yield stack.enter_context(closing(open_journal(self.path)))
 
 
-def _latest_key(db: sqlite3.Connection, step: StepRef) -> str | None:
+class Found(NamedTuple):
+    """A recorded call."""
+
+    row: Sequence[Any]  # CALL_COLUMNS
+    foreign: bool = False  # it is another journal's, which has paid for it
+
+    @property
+    def answer(self) -> Answer:
+        key, _, _, _, value, usage, began, waited_s, served_s, *_ = self.row
+        return Answer(json.loads(value), json.loads(usage), None, key, began, waited_s, served_s, reused=True)
+
+
+def find(
+    db: sqlite3.Connection,
+    others: Iterable[tuple[Path, sqlite3.Connection]],
+    key: str,
+    step: StepRef | None,
+    is_valid: Callable[[Any], bool],
+    latest_only: bool,
+) -> Found | None:
+    """Look a call up, in a journal and then in others; `get_or_compute` says what the rest means."""
+    if latest_only:
+        latest = step is not None and latest_key(db, step) == key
+        row = _usable_row(db, key, is_valid) if latest else None
+        return Found(row) if row else None
+    if row := _usable_row(db, key, is_valid):
+        return Found(row)
+    for path, other in others:
+        with explaining(path):
+            row = _usable_row(other, key, is_valid)
+        if row:
+            row[_PAID] = 0.0  # the other directory paid for it
+            return Found(row, foreign=True)
+    return None
+
+
+def latest_key(db: sqlite3.Connection, step: StepRef) -> str | None:
+    """Return the key of the call that a step made last."""
     row = db.execute(
         "SELECT key FROM uses WHERE dialogue = ? AND step = ?", (step.dialogue, step.step)
     ).fetchone()
@@ -294,11 +316,6 @@ def _usable_row(db: sqlite3.Connection, key: str, is_valid: Callable[[Any], bool
         f"SELECT {CALL_COLUMNS} FROM calls WHERE key = ? AND rejected IS NULL", (key,)
     ).fetchone()
     return list(row) if row is not None and is_valid(json.loads(row[4])) else None
-
-
-def _answer_of(row: Sequence[Any]) -> Answer:
-    key, _, _, _, value, usage, began, waited_s, served_s, *_ = row
-    return Answer(json.loads(value), json.loads(usage), None, key, began, waited_s, served_s, reused=True)
 
 
 def _record(

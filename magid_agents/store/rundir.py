@@ -12,6 +12,7 @@ Writes are atomic: a kill leaves the old file or the new one.
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import threading
@@ -141,14 +142,19 @@ class RunDir:
 
     def has_image(self, sha256: str) -> bool:
         """Return whether the image is here and complete; copy it from a reused directory if it is not."""
-        if _is_whole(self.image_path(sha256)):
-            return True
-        for other in self.reuse_dirs:
-            for folder in (KEPT, REJECTED):
-                if _is_whole(there := other / image_name(sha256, folder)):
-                    _store(self.path / image_name(sha256, folder), there.read_bytes())
-                    return True
-        return False
+        found = self.find_image(sha256)
+        if found is None:
+            return False
+        here = self.path / found.relative_to(found.parents[2])  # in the folder it has there
+        if here != found:
+            _store(here, found.read_bytes())
+        return True
+
+    def find_image(self, sha256: str) -> Path | None:
+        """Return where the complete image lies, here or in a reused directory; None if it is nowhere."""
+        others = itertools.product(self.reuse_dirs, (KEPT, REJECTED))
+        places = [self.image_path(sha256), *(other / image_name(sha256, folder) for other, folder in others)]
+        return next(filter(_is_whole, places), None)
 
     def is_placed(self, sha256: str, *, safe: bool) -> bool:
         """Return whether `place_image` has nothing to do."""

@@ -1,0 +1,155 @@
+"""The models of a run that is planned: none is loaded, fetched or asked.
+
+What lies on this machine is found as for a run. What only a server or a download could tell is taken from
+what an earlier run recorded. If none did, a stand-in that no recorded answer is of takes the model's place.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from magid_agents.config import Chat, PainterSettings, ScorerSettings, Settings
+from magid_agents.errors import MagidError, first_line
+from magid_agents.models import embedded_chat, painters, scorers, weights
+from magid_agents.models.build import IMAGES_ENDPOINT, Models, assemble
+from magid_agents.models.capabilities import Capabilities
+from magid_agents.models.chat import OpenAIChat
+from magid_agents.models.hub import ScorerError
+from magid_agents.models.manifest import WeightsError
+from magid_agents.models.own import NONE
+from magid_agents.models.painters.errors import PainterError
+from magid_agents.models.protocols import ChatModel, ImageTagger, PaintedImage, Painter, Probing, Scorer
+from magid_agents.models.tagger import MatcherTagger
+
+NOT_KNOWN = "not known"  # the identity of a model that no recorded answer is of
+NOT_HERE = (WeightsError, PainterError, ScorerError)
+Probed = Callable[[Probing], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What an earlier run recorded of its models, by place in the settings, as far as it still holds."""
+
+    identities: Mapping[str, str] = field(default_factory=dict)
+    capabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    painter: Mapping[str, Any] = field(default_factory=dict)  # parameters; reproducible
+
+    def extend(self, other: "Recorded") -> "Recorded":
+        """Return it with what only the other one has."""
+        return Recorded(
+            {**other.identities, **self.identities},
+            {**other.capabilities, **self.capabilities},
+            self.painter or other.painter,
+        )
+
+
+def find_models(settings: Settings, recorded: Recorded, probed: Probed) -> tuple[Models, dict[str, str]]:
+    """Return the models, and why some are not quite known, by their place.
+
+    Args:
+        probed: returns what a probe of the model's server found, if that is recorded.
+
+    Raises what a run raises at once, such as ConfigError for an unknown backend.
+    """
+    finder = _Finder(recorded, probed)
+    with weights.without_fetching():
+        return assemble(settings, NONE, finder), finder.notes
+
+
+class _Finder:
+    """A models.build.Opener."""
+
+    def __init__(self, recorded: Recorded, probed: Probed) -> None:
+        self._recorded, self._probed = recorded, probed
+        self.notes: dict[str, str] = {}
+
+    def chat(self, settings: Chat, section: str) -> ChatModel:
+        if settings.provider == "embedded":
+            identity: str | None = embedded_chat.identity(settings, section)
+            return OpenAIChat(
+                settings, section=section, identity=identity, capabilities=embedded_chat.CAPABILITIES
+            )
+        identity = self._recorded.identities.get(section)
+        if identity is not None:
+            model = OpenAIChat(settings, section=section, identity=identity)
+            found = self._probed(model) or self._recorded.capabilities.get(section)
+            if found is not None:
+                model.adopt(found)
+                return model
+        self._note_unasked(section)
+        return OpenAIChat(settings, section=section, identity=NOT_KNOWN, capabilities=Capabilities())
+
+    def painter(self, settings: PainterSettings) -> Painter:
+        identity = self._recorded.identities.get("painter")
+        told = {"identity": identity} if settings.backend == IMAGES_ENDPOINT and identity else {}
+        try:
+            painter = painters.build(settings, **told)
+        except NOT_HERE as error:
+            return _UnopenedPainter(self._note_not_here("painter", error), self._recorded.painter)
+        if isinstance(painter, Probing):
+            found = self._probed(painter) if settings.backend != IMAGES_ENDPOINT or identity else None
+            if found is None:
+                self._note_unasked("painter")
+                return _UnopenedPainter(NOT_KNOWN, {})
+            painter.adopt(found)
+        return painter
+
+    def scorer(self, check: str, settings: ScorerSettings) -> Scorer:
+        try:
+            return scorers.build(check, settings)
+        except NOT_HERE as error:
+            backend = scorers.BACKENDS.load(scorers.setting(check), settings.backend)
+            identity = self._note_not_here(f"scorers.{check}", error)
+            return _UnopenedScorer(identity, getattr(backend, "reads_text", True))
+
+    def tagger(self, device: str) -> ImageTagger:
+        try:
+            return MatcherTagger(device)
+        except NOT_HERE as error:
+            return _UnopenedTagger(self._note_not_here("observer", error))
+
+    def _note_unasked(self, place: str) -> None:
+        self.notes[place] = "its endpoint is not asked here, so that all of its calls count as new"
+
+    def _note_not_here(self, place: str, error: MagidError) -> str:
+        """Return the identity of a model whose files are not on this machine."""
+        identity = self._recorded.identities.get(place)
+        means = "it counts as the run has it" if identity else "all of its calls count as new"
+        self.notes[place] = f"{first_line(error)}; {means}"
+        return identity or NOT_KNOWN
+
+
+class _UnopenedPainter:
+    """A painter of which only this is known. What it is told of a prompt's length is that it fits."""
+
+    token_limit: int | None = None
+    sampled = True
+
+    def __init__(self, identity: str, recorded: Mapping[str, Any]) -> None:
+        self.identity = identity
+        self.parameters: Mapping[str, Any] = recorded.get("parameters", {})
+        self.reproducible: bool = recorded.get("reproducible", True)
+
+    def count_tokens(self, prompt: str) -> int:  # noqa: ARG002
+        return 0
+
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:  # noqa: ARG002
+        raise PainterError("painter: is not opened for a plan")
+
+
+@dataclass
+class _UnopenedScorer:
+    identity: str
+    reads_text: bool
+
+    async def score(self, image: Path, text: str) -> float:  # noqa: ARG002
+        raise ScorerError("scorers: are not opened for a plan")
+
+
+@dataclass
+class _UnopenedTagger:
+    identity: str
+
+    async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002
+        raise ScorerError("observer: is not opened for a plan")

@@ -1,0 +1,217 @@
+"""What a run would compute, found out without computing it.
+
+Every dialogue that is not finished goes through the graph with the answers that the journal has, up to the
+first call that it does not have. What would be asked after that depends on the answer: the calls that are
+counted are the fewest that the run makes.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from magid_agents.agents.services import PROBE
+from magid_agents.agents.state import DIALOGUE, agent_of, kind_of_step
+from magid_agents.config import Settings
+from magid_agents.dialogue import Dialogue
+from magid_agents.formats import BadRecord, Seen
+from magid_agents.models import planned
+from magid_agents.models.build import Models
+from magid_agents.models.protocols import Probing
+from magid_agents.runs import garbage, manifest, provenance, session
+from magid_agents.runs.dialogue_call import DialogueRunner
+from magid_agents.runs.expenses import Took, took_so_far
+from magid_agents.runs.manifest import Manifest
+from magid_agents.runs.session import ModelsFactory, RunRequest
+from magid_agents.store.frozen import FrozenJournal, FrozenRunDir, UnknownCall
+from magid_agents.store.journal import Call, StepRef
+from magid_agents.store.results import READ, ResultLines
+from magid_agents.store.rundir import RunDir
+
+EXAMPLES = 5  # ids that are told of all the dialogues that an edit touches
+
+
+@dataclass
+class Touched:
+    """Dialogues that were finished and are to be decided again."""
+
+    dialogues: int = 0
+    examples: list[str] = field(default_factory=list)  # ids of the first
+
+    def add(self, dialogue: str) -> None:
+        self.dialogues += 1
+        if self.dialogues <= EXAMPLES:
+            self.examples.append(dialogue)
+
+
+@dataclass
+class AgentCalls:
+    """Calls that an agent makes at least, and what such calls took so far.
+
+    Seconds and dollars are of service, whatever runs side by side, without the `unknown` calls, which are
+    of a kind that was never made.
+    """
+
+    calls: int = 0
+    seconds: float = 0.0
+    dollars: float = 0.0
+    unknown: int = 0
+
+    def add(self, calls: int, took: Took | None) -> None:
+        self.calls += calls
+        if took is None:
+            self.unknown += calls
+        else:
+            self.seconds += calls * took.mean_s
+            self.dollars += calls * took.mean_dollars
+
+
+@dataclass
+class Plan:
+    """What a run would compute."""
+
+    changes: list[str]  # how the request differs from the run that the directory holds
+    needs_update: bool  # the run refuses for that, without --update
+    models: dict[str, str]  # what is not known of a model, by its place in the settings
+    dialogues: int = 0  # records of the input; the next five add up to it
+    finished: int = 0
+    new: int = 0
+    failed: int = 0  # before, and to be tried again
+    decided_again: int = 0
+    unreadable: int = 0
+    touched: dict[str, Touched] = field(default_factory=dict)  # by the agent that has the first new call
+    unasked: Touched = field(default_factory=Touched)  # decided again, without a new call
+    agents: dict[str, AgentCalls] = field(default_factory=dict)
+
+    @property
+    def total(self) -> AgentCalls:
+        """The calls of all agents."""
+        each = self.agents.values()
+        return AgentCalls(
+            sum(agent.calls for agent in each),
+            sum(agent.seconds for agent in each),
+            sum(agent.dollars for agent in each),
+            sum(agent.unknown for agent in each),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self) | {"total": asdict(self.total)}
+
+
+def make_plan(request: RunRequest, open_models: ModelsFactory | None = None) -> Plan:
+    """Find out what a run would compute: no model is asked, nothing is written and no lock is taken.
+
+    If the request differs from the run that the directory holds, it is planned as with `update`.
+
+    Args:
+        open_models: gives the models, which are not asked; else they are found without being opened.
+
+    Raises:
+        MagidError: if the run would end before any dialogue starts, but for that difference.
+    """
+    with garbage.relaxed_gc():
+        return asyncio.run(_make_plan(request, open_models))
+
+
+async def _make_plan(request: RunRequest, open_models: ModelsFactory | None) -> Plan:
+    records, prompts, graph, named = session.resolve(request)
+    directory = FrozenRunDir(named.path, named.reuse_dirs)
+    walk = _Walk()
+    others = [RunDir(other) for other in directory.reuse_dirs]
+    journals = [directory.journal, *(other.journal for other in others)]
+    journal = FrozenJournal(
+        journals[0], journals[1:], empty=request.fresh, unanswered=walk.note, computed=[DIALOGUE]
+    )
+    async with journal:
+        with ExitStack() as stack:
+            # 1. The models, and how all of it differs from what the directory holds.
+            old = None if request.fresh else manifest.load(directory)
+            if open_models is not None:
+                models, notes = stack.enter_context(open_models(request.settings)), dict[str, str]()
+            else:
+                earlier = [old, *map(manifest.load, others)]
+                models, notes = _find_models(request.settings, filter(None, earlier), journal)
+            new = session.describe(request, prompts, models, graph)
+            changes = provenance.differences(old, new, request.inputs) if old else []
+            plan = Plan(changes, bool(changes) and not request.update, notes)
+            # 2. Every dialogue, up to its first new call.
+            services = session.make_services(request.settings, prompts, models, directory, journal)
+            walk.dialogues = DialogueRunner(graph, provenance.digest(new, models), services)
+            walk.failed = Seen() if request.fresh else _failed(directory)
+            for record in records:
+                await walk.look(record, plan)
+    # 3. What such calls took so far.
+    took = took_so_far(journals)
+    for kind, calls in walk.calls.items():
+        plan.agents.setdefault(agent_of(kind), AgentCalls()).add(calls, took.get(kind))
+    return plan
+
+
+def _find_models(
+    settings: Settings, earlier: Iterable[Manifest], journal: FrozenJournal
+) -> tuple[Models, dict[str, str]]:
+    """Find the models with what the first of some earlier runs recorded of each."""
+    recorded = planned.Recorded()
+    for run in earlier:
+        recorded = recorded.extend(provenance.recorded_models(run, settings))
+
+    def probed(model: Probing) -> Mapping[str, Any] | None:
+        answer = journal.answer_to(Call(PROBE, model.identity, model.probe_request))
+        return answer.value if answer else None
+
+    return planned.find_models(settings, recorded, probed)
+
+
+def _failed(directory: RunDir) -> Seen:
+    """Return the ids of dialogues that failed."""
+    failed = Seen()
+    for line in ResultLines(directory.failures).rest():
+        if line.result["stage"] != READ:
+            failed.add(line.result["id"])
+    return failed
+
+
+class _Walk:
+    """Dialogues walked with what the journal knows."""
+
+    dialogues: DialogueRunner
+    failed: Seen  # before
+
+    def __init__(self) -> None:
+        self.calls = Counter[str]()  # not known to the journal, by kind of step
+        self._keys, self._first = Seen(), ""
+
+    def note(self, call: Call, step: StepRef | None) -> None:
+        kind = kind_of_step(step.step) if step else call.kind
+        self._first = self._first or kind
+        if self._keys.add(call.key):  # dialogues that ask the same share the call
+            self.calls[kind] += 1
+
+    async def look(self, record: Dialogue | BadRecord, plan: Plan) -> None:
+        """Count the record, and the calls that are not known."""
+        plan.dialogues += 1
+        if isinstance(record, BadRecord):
+            plan.unreadable += 1
+            return
+        journal = self.dialogues.services.journal
+        assert isinstance(journal, FrozenJournal)
+        self._first, found = "", journal.reused[DIALOGUE]
+        try:
+            await self.dialogues.run(record)
+        except* UnknownCall:
+            pass
+        if journal.reused[DIALOGUE] > found:
+            plan.finished += 1
+        elif journal.was_answered(StepRef(record.id, DIALOGUE)):
+            plan.decided_again += 1
+            if self._first:
+                plan.touched.setdefault(agent_of(self._first), Touched()).add(record.id)
+            else:
+                plan.unasked.add(record.id)
+        elif not self.failed.add(record.id):
+            plan.failed += 1
+        else:
+            plan.new += 1
