@@ -454,3 +454,17 @@ def test_every_entry_says_whose_it_is() -> None:
 def test_a_digest_that_is_none_is_refused() -> None:
     with pytest.raises(ValidationError, match="sha256"):
         File(path="a", bytes=1, sha256="abc")
+
+
+def test_nothing_is_fetched_where_that_is_not_wanted(hub: type[Hub]) -> None:
+    with (
+        weights.without_fetching(),
+        pytest.raises(
+            weights.WeightsError, match=r"toy are missing; fetch them with magid models fetch toy$"
+        ),
+    ):
+        weights.ensure("toy")
+    assert (hub.asked, weights.where("toy").exists()) == ([], False)
+    folder = weights.ensure("toy")
+    with weights.without_fetching():
+        assert weights.ensure("toy") == folder
