@@ -1,1 +1,1 @@
-"""Measurements, one command each; every one prints one table. Not tests: nothing here is asserted."""
+"""Benchmarks: one command each, which prints one table. They are not tests; nothing is asserted."""

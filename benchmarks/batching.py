@@ -1,9 +1,9 @@
-"""How well batches are filled: images a second against what the painter could do at best.
+"""Measure how full the painter's batches are: images per second, compared to the most that it could make.
 
-`python -m benchmarks.batching [--dialogues N]` runs the loop with a fake painter that takes A + B * n seconds
-for a batch of n, as few-step models do, and a fake chat model that takes one second an answer, with 1, 8 and
-64 dialogues in flight; beside them the sequential loop of the published code, one image at a time. The ideal
-is a painter that is never without a full batch.
+`python -m benchmarks.batching [--dialogues N]` runs the loop with a fake painter that takes A + B * n
+seconds for a batch of n, like few-step models, and a fake chat model that takes one second per answer, with
+1, 8 and 64 dialogues in flight. For comparison it computes the sequential loop of the published code, which
+paints one image at a time. The ideal is a painter that is never without a full batch.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from magid_agents.models.protocols import PaintedImage, Reply
 from magid_agents.prompts import Message
 from magid_agents.runs import session
 
-A, B, BATCH = 0.4, 0.02, 16  # seconds, seconds an image, images
-LATENCY = 1.0  # seconds an answer of the chat model
-IDEAL = BATCH / (A + B * BATCH)  # images a second
+A, B, BATCH = 0.4, 0.02, 16  # seconds per batch, seconds per image, images
+LATENCY = 1.0  # seconds per answer of the chat model
+IDEAL = BATCH / (A + B * BATCH)  # images per second
 
 
 class SlowChat(FakeChat):
-    """Answers after a second, however many ask at once."""
+    """Answers after one second, however many calls are in flight."""
 
     async def complete(
         self, messages: Sequence[Message], schema: type[BaseModel] | None, images: Sequence[bytes]
@@ -56,7 +56,7 @@ class BatchPainter(FakePainter):
 
 
 def measured(dialogues: int, in_flight: int) -> float:
-    """Images a second of a whole run, its beginning and its end included."""
+    """Return images per second over a whole run, including its beginning and end."""
     painter = BatchPainter()
     with tempfile.TemporaryDirectory() as folder:
         request = worlds.request(Path(folder), dialogues, concurrency=in_flight)
@@ -66,8 +66,8 @@ def measured(dialogues: int, in_flight: int) -> float:
 
 
 def sequential() -> float:
-    """Images a second where every call waits for the one before: two attempts of two images a moment."""
-    answers = 1 + worlds.MOMENTS * (2 + 1)  # the scan; two prompts and a critique a moment
+    """Return images per second of the sequential loop: two attempts of two images per moment."""
+    answers = 1 + worlds.MOMENTS * (2 + 1)  # the scan; two prompts and a critique per moment
     images = worlds.MOMENTS * 2 * 2
     return images / (answers * LATENCY + images * (A + B))
 

@@ -1,8 +1,8 @@
-"""How a run grows with the workers of a Ray cluster, and what the loss of one costs.
+"""Measure how a run scales with the workers of a Ray cluster, and what losing one costs.
 
-`python -m benchmarks.cluster [--dialogues N] [--workers 1 2]` runs on a cluster of this machine's own with a
-fake painter that takes a tenth of a second an image, one at a time, as a device would. Efficiency is one
-worker's time over the workers' times together. In the last run, one worker is killed half-way.
+`python -m benchmarks.cluster [--dialogues N] [--workers 1 2]` starts a local cluster with a fake painter
+that takes a tenth of a second per image, one at a time, like a device. Efficiency is one worker's time
+divided by the number of workers times their time. In the last run, one worker is killed halfway.
 """
 
 import argparse
@@ -28,33 +28,33 @@ from magid_agents.models.protocols import PaintedImage
 from magid_agents.runs import ray as engine
 from magid_agents.store.results import Calls, Counts
 
-SECONDS = 0.1  # an image
-MARK = "MAGID_BENCHMARK_WORKERS"  # a folder where every worker leaves its process number
+SECONDS = 0.1  # per image
+MARK = "MAGID_BENCHMARK_WORKERS"  # names a folder where every worker leaves its process id
 
 
 class OneAtATime(FakePainter):
-    """Paints as a device does that has no batches."""
+    """Paints like a device without batches."""
 
     def __init__(self) -> None:
         super().__init__()
         self._free = threading.Lock()
 
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
-        with self._free:  # nothing else of this worker has work meanwhile
+        with self._free:  # nothing else in this worker has work in the meantime
             time.sleep(SECONDS)
         return await super().paint(prompt, seed)
 
 
 @contextmanager
 def open_models(settings: Settings) -> Iterator[Models]:
-    """The models of a worker."""
+    """Yield the models of a worker."""
     (Path(os.environ[MARK]) / f"{os.getpid()}").touch()
     with worlds.fakes(OneAtATime, attempts=1)(settings) as models:
         yield models
 
 
 def measured(folder: Path, dialogues: int, workers: int, kill: bool = False) -> tuple[float, bytes]:
-    """Seconds of the whole run, the workers' start included, and the dataset."""
+    """Return the seconds of the whole run, including the start of its workers, and the dataset."""
     folder.mkdir()
     marks = Path(os.environ[MARK])
     for old in marks.iterdir():

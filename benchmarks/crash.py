@@ -1,8 +1,8 @@
-"""A run killed again and again, and what it costs: nothing but the calls that were under way.
+"""Kill a run again and again: it must lose nothing but the calls that were in flight.
 
 `python -m benchmarks.crash [--kills 100]` starts a run of fake models, kills it with SIGKILL at a seeded
-random moment, starts it again, and so on until it may finish; then compares its dataset with an undisturbed
-run's, byte for byte, and counts the images that were painted though the journal had them.
+random moment, starts it again, and so on, until it may finish. It then compares the dataset with that of an
+undisturbed run, byte for byte, and counts images that were painted although the journal had them.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from magid_agents.models.fakes import FakePainter
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.runs import session
 
-DIALOGUES, LONGEST = 400, 2.0  # seconds from the first image of a run to its end by a kill
+DIALOGUES, LONGEST = 400, 2.0  # maximum seconds from a run's first image to its kill
 
 
 class Told(FakePainter):
-    """Writes a line for every image that it has begun, so that what was made twice can be counted."""
+    """Writes a line for every image that it begins, so that repeated ones can be counted."""
 
     def __init__(self, log: Path) -> None:
         super().__init__()
@@ -44,13 +44,13 @@ class Told(FakePainter):
 
 
 def one(folder: Path) -> None:
-    """A run, or as much of it as is not done."""
+    """Run, or finish what is left of an earlier run."""
     request = worlds.request(folder, DIALOGUES, concurrency=16)
     session.run(request, open_models=worlds.fakes(lambda: Told(folder / "log"), attempts=1))
 
 
 def killed(folder: Path, rng: random.Random) -> bool:
-    """Start the run and kill it; False where it was done before."""
+    """Start the run and kill it; return False if it finished first."""
     log = folder / "log"
     before = log.stat().st_size if log.exists() else 0
     command = [sys.executable, "-m", "benchmarks.crash", "--one", str(folder)]
@@ -66,13 +66,13 @@ def killed(folder: Path, rng: random.Random) -> bool:
 
 
 def painted(folder: Path) -> list[str]:
-    """Every image that was begun, in order."""
+    """Return every image that was begun, in order."""
     log = folder / "log"
     return log.read_text().splitlines() if log.exists() else []
 
 
 def recorded(folder: Path) -> set[str]:
-    """Every image that the journal has."""
+    """Return every image that the journal has."""
     path = folder / "out" / "journal.sqlite"
     if not path.exists():
         return set()

@@ -1,9 +1,9 @@
-"""How busy the embedded models are in a real run, and how fast it paints beside a bare loop of the painter.
+"""Measure how busy the embedded models are in a real run, and its speed compared to the painter alone.
 
-`python -m benchmarks.embedded [--profile P] [--limit N]` runs examples/dialogues.jsonl, then has the same
-pipeline paint the run's own prompts in full batches, one after the other. A model is busy while at least one
-call to it is under way; on a machine where all models share the same cores they slow one another down, and
-the shares may add up to more than the whole.
+`python -m benchmarks.embedded [--profile P] [--limit N]` runs examples/dialogues.jsonl, then lets the same
+pipeline paint the run's prompts in full batches, one after the other. A model is busy while at least one
+call to it is in flight. On a machine whose models share the same cores they slow each other down, and the
+shares may add up to more than 100 %.
 """
 
 import argparse
@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 
 
 class Watched:
-    """A model whose calls are counted and timed; everything else is the model's own."""
+    """Wraps a model to count and time its calls."""
 
     def __init__(self, model: Any, *calls: str) -> None:
         self._model, self._watched = model, calls
@@ -62,14 +62,14 @@ class Watched:
 
 
 def painted(journal: Path) -> list[tuple[str, int]]:
-    """Prompt and seed of every image of a run."""
+    """Return prompt and seed of every image in a run."""
     with closing(sqlite3.connect(journal)) as db:
         rows = [json.loads(row[0]) for row in db.execute("SELECT request FROM calls WHERE kind = 'paint'")]
     return [(row["prompt"], row["seed"]) for row in rows]
 
 
 def bare(settings: Settings, asked: list[tuple[str, int]]) -> float:
-    """Images a minute of the pipeline alone, batch after batch, once it is loaded."""
+    """Return images per minute of the loaded pipeline alone, batch after batch."""
     painter = DiffusersPainter(settings.painter)
     size = settings.painter.batch
 

@@ -1,7 +1,7 @@
-"""Peak memory and rate of a run as it grows: a long one must need no more memory than a short one.
+"""Measure peak memory and throughput as a run grows: a long run must not need more memory than a short one.
 
-`python -m benchmarks.memory [--dialogues 1000 100000]` runs each size in a process of its own, with fake
-models, one attempt of one image a moment, and prints the peak of the resident set.
+`python -m benchmarks.memory [--dialogues 1000 100000]` runs each size in its own process, with fake models
+and one attempt of one image per moment, and prints the peak resident set size.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from magid_agents.runs import session
 
 
 def one(dialogues: int) -> None:
-    """Run, and print peak MB, and dialogues a second of the clock and of CPU."""
+    """Run, and print peak MB, and dialogues per second of wall-clock time and of CPU time."""
     with tempfile.TemporaryDirectory() as folder:
         request = worlds.request(Path(folder), dialogues, **{"budget.candidates": 1, "concurrency": 64})
         begin, cpu = time.monotonic(), time.process_time()

@@ -1,11 +1,11 @@
-"""What the loop costs beside its models: CPU a dialogue, with fakes that answer at once.
+"""Measure the CPU time per dialogue of the loop itself, with fake models that answer at once.
 
-`python -m benchmarks.orchestration [--dialogues N]` runs the same shape three ways in turn, several rounds:
-a bare LangGraph of the loop's states and edges whose nodes hand on a constant, the same with LangGraph's own
-AsyncSqliteSaver, and this project's loop with its durable journal, images and result files; then it runs the
-finished run once more, whose dialogues are looked up. Every dialogue has two sharing moments of two attempts
-each. Rows are medians of the rounds and ratios to the bare one; seconds are CPU seconds of the process, all
-threads.
+`python -m benchmarks.orchestration [--dialogues N]` runs the same shape three ways in turn, for several
+rounds: a bare LangGraph with the loop's states and edges, whose nodes return a constant; the same with
+LangGraph's own AsyncSqliteSaver; and this project's loop with its durable journal, images and result files.
+Then it runs the finished run again, whose dialogues are only looked up. Every dialogue has two sharing
+moments with two attempts each. Rows are medians over the rounds, with ratios to the bare graph; seconds are
+the process's CPU time over all threads.
 """
 
 import argparse
@@ -65,7 +65,7 @@ async def assemble(state: DialogueState) -> dict[str, Any]:  # noqa: ARG001  (La
 
 
 def bare() -> StateGraph[Any, Any, Any, Any]:
-    """The loop's states, edges and routes, with nodes that hand on a constant."""
+    """Build a graph with the loop's states, edges and routes, whose nodes return a constant."""
     moment = (
         StateGraph(MomentState, output_schema=MomentOutput)
         .add_node("prompt_writer", write)
@@ -90,7 +90,7 @@ def bare() -> StateGraph[Any, Any, Any, Any]:
 
 
 async def through(graph: Any, dialogues: Sequence[Dialogue]) -> None:
-    """All dialogues through a graph, as many in flight as a run has."""
+    """Run all dialogues through a graph, as many at once as in a run."""
     slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def one(dialogue: Dialogue) -> None:

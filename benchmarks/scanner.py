@@ -1,10 +1,10 @@
-"""How well each scanner strategy finds the utterances after which people shared an image.
+"""Measure how well each scanner strategy finds the utterances after which people shared an image.
 
-`python -m benchmarks.scanner LABELS --out DIR [STRATEGY...]` scans sessions whose turns say `shares_image`
-and prints precision, recall and F1 over all utterances, beside never and always sharing. Answers are kept
-in DIR/journal.sqlite, so that a stopped measurement goes on where it was.
+`python -m benchmarks.scanner LABELS --out DIR [STRATEGY...]` scans sessions whose turns say `shares_image`,
+and prints precision, recall and F1 over all utterances, compared to never and always sharing. Answers are
+kept in DIR/journal.sqlite, so that an interrupted measurement can be resumed.
 
-Every 16th session was used to choose the yes/no strategy's question and threshold and is left out here.
+Every 16th session was used to choose the yes/no strategy's question and threshold, and is left out here.
 """
 
 import argparse
@@ -37,14 +37,14 @@ AT_MOST = 20  # sharing moments in a session: a cap would hide what a strategy f
 
 @dataclass(frozen=True)
 class Session:
-    """A dialogue and the utterances after which an image was shared."""
+    """A dialogue, and the utterances after which an image was shared."""
 
     dialogue: Dialogue
     shared: frozenset[int]
 
 
 def read(path: Path, count: int) -> list[Session]:
-    """`count` sessions spread evenly over the file, those left out that chose the question."""
+    """Read `count` sessions spread evenly over the file, without those that the question was chosen on."""
     everything = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     others = [s for i, s in enumerate(everything) if i % TUNED]
     chosen = [others[i * len(others) // count] for i in range(min(count, len(others)))]
@@ -60,14 +60,14 @@ def _session(record: dict[str, Any]) -> Session:
 async def scan(
     sessions: Sequence[Session], settings: Settings, journal: Journal, chat: EmbeddedChat
 ) -> list[set[int]]:
-    """What the strategy finds in each session; an answer that stays invalid finds nothing."""
+    """Return what the strategy finds in each session; nothing if its answer stays invalid."""
     services = Services(
         settings=settings,
         journal=journal,
         run_dir=RunDir(journal.path.parent),
         prompts=prompt_places.load(settings),
         chat=chat,
-        painter=FakePainter(),  # never asked
+        painter=FakePainter(),  # never called
         scorers={},
         thresholds=(),
         meter=Meter(settings),
@@ -85,7 +85,7 @@ async def scan(
 
 
 def figures(sessions: Sequence[Session], found: Sequence[set[int]]) -> tuple[float, float, float]:
-    """Precision, recall and F1 over all utterances; 0 where nothing is found."""
+    """Return precision, recall and F1 over all utterances; 0 if nothing is found."""
     right = sum(len(s.shared & f) for s, f in zip(sessions, found, strict=True))
     named, shared = sum(map(len, found)), sum(len(s.shared) for s in sessions)
     precision, recall = right / named if named else 0.0, right / shared

@@ -1,4 +1,4 @@
-"""Dialogues and fake models that the benchmarks share: a known number of moments and attempts, no cost."""
+"""Dialogues and free fake models for the benchmarks, with a known number of moments and attempts."""
 
 import json
 import re
@@ -31,7 +31,7 @@ THRESHOLDS = (
 
 
 def script(messages: Sequence[Message], shape: str) -> str:
-    """Two moments a dialogue; a description and a prompt name dialogue and attempt."""
+    """Answer with two moments per dialogue; descriptions and prompts name dialogue and attempt."""
     text = messages[-1].text
     if shape == "SharingMoments":
         name = text.rpartition("morning, ")[2].split()[0]
@@ -46,7 +46,7 @@ def script(messages: Sequence[Message], shape: str) -> str:
 
 
 class Nth:
-    """A scorer without cost that passes the nth attempt at each description, and any image of it after."""
+    """A free scorer that passes the nth attempt at each description, and all later ones."""
 
     identity, reads_text = "nth", True
 
@@ -59,7 +59,7 @@ class Nth:
 
 
 class Safe:
-    """A safety scorer without cost that finds nothing."""
+    """A free safety scorer that finds nothing."""
 
     identity, reads_text = "safe", False
 
@@ -68,7 +68,7 @@ class Safe:
 
 
 class Told:
-    """An observer without cost that sees what it was told to."""
+    """A free tagger that sees what it was told to see."""
 
     identity = "told"
 
@@ -81,7 +81,7 @@ def fakes(
     chat: Callable[[], ChatModel] = lambda: FakeChat(script),
     attempts: int = 2,
 ) -> Callable[[Settings], AbstractContextManager[Models]]:
-    """Models for session.run that accept the nth attempt of every moment."""
+    """Return models for session.run that accept the nth attempt of every moment."""
 
     @contextmanager
     def open_models(settings: Settings) -> Iterator[Models]:
@@ -95,7 +95,7 @@ def fakes(
 
 
 def request(folder: Path, dialogues: int, **sets: object) -> RunRequest:
-    """A run over that many dialogues, written to folder/in.jsonl, into folder/out."""
+    """Return a run of that many dialogues, which are written to folder/in.jsonl, into folder/out."""
     source = folder / "in.jsonl"
     with source.open("w") as file:
         for i in range(dialogues):

@@ -1,4 +1,4 @@
-"""How the embedded models were made: data, training and measurement. Never imported by magid_agents."""
+"""How the embedded models were made: data, training and evaluation. Never imported by magid_agents."""
 
 from magid_agents.models import torchvision_ops
 

@@ -1,6 +1,6 @@
-"""Batch augmentation for the matcher: what may happen to a picture without changing what it shows.
+"""Batch augmentation for the matcher: changes to an image that leave what it shows the same.
 
-Works on (n, 3, h, w) float tensors in 0..1. Hue is hardly touched: captions name colours.
+Works on (n, 3, h, w) float tensors in 0..1. The hue hardly changes, because captions name colours.
 """
 
 import io
@@ -17,7 +17,7 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> tor
 
 
 def warp(x: torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor:
-    """Random zoom, shift, rotation and stretch, resampled to side x side."""
+    """Apply random zoom, shift, rotation and stretch; resample to side x side."""
     n = len(x)
     angle = _uniform(n, -0.25, 0.25, generator)
     zoom = _uniform(n, 0.72, 1.2, generator)
@@ -34,7 +34,7 @@ def warp(x: torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor
 
 
 def jitter(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Brightness, contrast, saturation and a little channel gain."""
+    """Vary brightness, contrast, saturation and, slightly, the gain of each channel."""
     n = len(x)
 
     def per_image(low: float, high: float) -> torch.Tensor:
@@ -50,10 +50,10 @@ def jitter(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def degrade(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Low resolution, blur, noise and JPEG, each on its own share of the batch."""
+    """Apply low resolution, blur, noise and JPEG, each to its own share of the batch."""
     side = x.shape[-1]
     draw = torch.rand(len(x), generator=generator)
-    small = draw < 0.45  # a painter's picture may have 64 pixels a side, or fewer worth the name
+    small = draw < 0.45  # a painter's image may have 64 pixels per side, or effectively fewer
     if small.any():
         low = int(torch.randint(40, 72, (1,), generator=generator))
         low_res = F.interpolate(x[small], size=low, mode="area")

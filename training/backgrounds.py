@@ -1,7 +1,4 @@
-"""Drawn grounds for scenes: plain colours and places.
-
-Knows how each place looks, in many random variants; knows nothing of what stands on it.
-"""
+"""Draw backgrounds for scenes, plain colours and places, each in many random variants."""
 
 import colorsys
 import random
@@ -193,7 +190,7 @@ def _pale(rng: random.Random) -> Image.Image:
 
 
 class Bank:
-    """Variants of every ground, drawn once."""
+    """Variants of every background, drawn once."""
 
     def __init__(self, variants: int = 64, seed: int = 0) -> None:
         rng = random.Random(seed)
@@ -213,6 +210,6 @@ class Bank:
         return variants[seed % len(variants)]
 
     def random(self, rng: random.Random) -> Image.Image:
-        """Any ground at all, sometimes blurred: for augmentation."""
+        """Return any background, sometimes blurred, for augmentation."""
         image = rng.choice(self.images[rng.choice(list(self.images))])
         return image.filter(ImageFilter.GaussianBlur(2)) if rng.random() < 0.3 else image

@@ -1,6 +1,6 @@
-"""Ways a drawing can be broken: blur, noise, smears, half-formed samples, empty canvases.
+"""Break drawings in various ways: blur, noise, smears, half-formed samples, empty canvases.
 
-Knows how to spoil a picture; the head that learns to tell is train_quality.py's.
+train_quality.py trains the head that recognises them.
 """
 
 import random
@@ -22,14 +22,14 @@ def blur(image: Image.Image, rng: random.Random) -> Image.Image:
 def noise(image: Image.Image, rng: random.Random) -> Image.Image:
     pixels = np.asarray(image).astype(np.float32)
     generator = np.random.default_rng(rng.randrange(1 << 30))
-    side = rng.choice((1, 1, 2, 4))  # coarse grain too: what a latent model leaves behind
+    side = rng.choice((1, 1, 2, 4))  # coarse grain too, as a latent model leaves it
     small = generator.normal(0, rng.uniform(28, 80), (-(-image.height // side), -(-image.width // side), 3))
     grain = small.repeat(side, 0).repeat(side, 1)[: image.height, : image.width]
     return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
 
 
 def smear(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Displace pixels along a random smooth field strong enough to tear shapes."""
+    """Displace pixels along a smooth random field that is strong enough to tear shapes."""
     side = image.width
     generator = np.random.default_rng(rng.randrange(1 << 30))
     coarse = generator.normal(0, 1, (2, 7, 7))
@@ -47,7 +47,7 @@ def smear(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def shuffle(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Swap blocks about: parts without a whole."""
+    """Shuffle blocks, so that there are parts but no whole."""
     pixels = np.asarray(image)
     n = rng.choice((3, 4, 5))
     side = image.width // n
@@ -69,14 +69,14 @@ def empty(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 class HalfFormed:
-    """What a sampler that stopped early would show, for any picture: needs the painter's own parts."""
+    """Show any image as a sampler that stopped early would, using the painter's own parts."""
 
     def __init__(self, vae: Any, unet: Any, empty_text: torch.Tensor) -> None:
         self.vae, self.unet, self.text = vae, unet, empty_text
 
     @torch.inference_mode()
     def __call__(self, image: Image.Image, rng: random.Random) -> Image.Image:
-        """Noise the picture's latent and decode it, or decode the model's one-step guess of it."""
+        """Add noise to the image's latent, then decode it, or decode the model's one-step prediction."""
         generator = torch.Generator().manual_seed(rng.randrange(1 << 30))
         latent = encode(self.vae, [image])
         t = rng.uniform(0.3, 0.8)
@@ -91,7 +91,7 @@ class HalfFormed:
 
 @torch.inference_mode()
 def encode(vae: Any, images: list[Image.Image]) -> torch.Tensor:
-    """Pictures to the painter's scaled latents."""
+    """Encode images as the painter's scaled latents."""
     small = [np.asarray(i.resize((64, 64), Image.Resampling.BOX)) for i in images]
     x = torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
     return vae.encode(x).latent_dist.mean * vae.config.scaling_factor
@@ -99,7 +99,7 @@ def encode(vae: Any, images: list[Image.Image]) -> torch.Tensor:
 
 @torch.inference_mode()
 def decode(vae: Any, latents: torch.Tensor) -> list[Image.Image]:
-    """Scaled latents to pictures, 64 x 64."""
+    """Decode scaled latents to 64 x 64 images."""
     y = vae.decode(latents / vae.config.scaling_factor).sample
     pixels = y.add(1).mul(127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     return [Image.fromarray(p) for p in pixels]

@@ -1,9 +1,9 @@
-"""Rasterise every concept of every vendor into one array a style.
+"""Rasterise every concept of every vendor into one array per style.
 
-`python -m training.build_data` writes concepts.json, sprites-<style>.npy (n, 128, 128, 4) uint8 with
--1 rows left out through sprites-<style>-index.npy (position of each concept, -1 where absent).
-Besides the vendors' own drawings a style `<vendor>-ink` draws every shape with a dark outline: an
-augmentation in vector space that no pixel filter can make.
+`python -m training.build_data` writes concepts.json and sprites-<style>.npy, (n, 128, 128, 4) uint8.
+Concepts that a style lacks have no row: sprites-<style>-index.npy holds each concept's row, or -1. Besides
+the vendors' own drawings, a style `<vendor>-ink` draws every shape with a dark outline, an augmentation in
+vector space that no pixel filter can make.
 """
 
 import io
@@ -26,7 +26,7 @@ INK = (
 
 
 def rasterise(svg: str, style_sheet: str | None = None) -> np.ndarray:
-    """SVG text to a (SIDE, SIDE, 4) uint8 array, fitted and centred on a transparent square."""
+    """Rasterise SVG text to a (SIDE, SIDE, 4) uint8 array, scaled and centred on a transparent square."""
     png = resvg_py.svg_to_bytes(svg_string=svg, width=SIDE, style_sheet=style_sheet, skip_system_fonts=True)
     image = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
     if image.size != (SIDE, SIDE):
@@ -42,7 +42,7 @@ def view_width(svg: str) -> float:
 
 
 def write_style(name: str, svgs: list[str | None], out: Path, ink: bool = False) -> None:
-    """Rasterise one style; svgs[i] is concept i's drawing or None."""
+    """Rasterise one style; svgs[i] is the drawing of concept i, or None."""
     index = np.full(len(svgs), -1, dtype=np.int32)
     rows: list[np.ndarray] = []
     for i, svg in enumerate(tqdm(svgs, desc=name, unit="picture")):

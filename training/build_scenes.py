@@ -1,7 +1,7 @@
-"""Compose the painter's training pool: scenes at 64 x 64 with one caption each.
+"""Compose the painter's training scenes, at 64 x 64 pixels with one caption each.
 
-`python -m training.build_scenes` writes scenes.npy (n, 64, 64, 3) uint8 and scenes.json (captions).
-Every block of scenes has its own seed, so the pool is the same whatever the number of processes.
+`python -m training.build_scenes` writes scenes.npy (n, 64, 64, 3) uint8 and scenes.json (captions). Every
+block of scenes has its own seed, so the scenes do not depend on the number of processes.
 """
 
 import json
@@ -17,10 +17,10 @@ from training import backgrounds, concepts, scenes, work
 
 SIDE = 64
 BLOCK = 1000
-# One artist's hand: where a prompt has one look, the painter learns shapes; where it has three, it first
-# learns their average. Twemoji's flat shapes stay readable at 64 pixels.
+# One artist only: if a prompt has one look, the painter learns shapes; if it has three, it first learns their
+# average. Twemoji's flat shapes stay readable at 64 pixels.
 STYLES = {"twemoji": 1.0}
-# Each thing at nearly one size and place: a small painter otherwise paints the mean of all of them.
+# Each object at nearly the same size and place: otherwise a small painter paints the mean of all of them.
 JITTER = 0.2
 SHARES = (0.25, 0.12, 0.13, 0.4, 0.1)
 
@@ -33,7 +33,7 @@ def _makers(folder: Path) -> tuple[scenes.Sampler, scenes.Sprites, backgrounds.B
 
 
 def block(job: tuple[Path, int, int]) -> tuple[int, np.ndarray, list[str]]:
-    """Compose one block: (folder, seed, number) -> its number, pixels and captions."""
+    """Compose a block from (folder, seed, number); return its number, pixels and captions."""
     folder, seed, number = job
     sampler, sprites, grounds = _makers(folder)
     rng = random.Random(f"{seed}/{number}")

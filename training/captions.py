@@ -1,6 +1,6 @@
-"""Words for scenes: colours, places and the many ways a person may caption a picture.
+"""Words for scenes: colours, places, and the many ways in which a person may caption an image.
 
-Knows language only. A caption always names what is drawn and never names what is not.
+A caption always names what is drawn, and never what is not.
 """
 
 import random
@@ -72,7 +72,7 @@ SENTENCES = (
 
 
 def noun(concept: Concept, rng: random.Random) -> str:
-    """A name for the concept: mostly its label, sometimes a word that means it alone."""
+    """Return a name for the concept: usually its label, sometimes a word that only means this concept."""
     label = concept.label
     if concept.synonyms and rng.random() < 0.2:
         return rng.choice(concept.synonyms)
@@ -88,7 +88,7 @@ def with_article(phrase: str) -> str:
 
 
 def phrase(concept: Concept, colour: str | None, size: str | None, rng: random.Random) -> str:
-    """The noun with what was done to it: "small red car"."""
+    """Return the noun with its modifications, such as "small red car"."""
     words = [w for w in (size if rng.random() < 0.5 else None, colour) if w]
     return " ".join([*words, noun(concept, rng)])
 
@@ -100,7 +100,7 @@ def caption(
     place: str | None,
     rng: random.Random,
 ) -> str:
-    """One wording of a scene of one or two objects; place is a key of PLACES, a colour or None."""
+    """Return one caption of a scene of one or two objects; place is a key of PLACES, a colour or None."""
     names = [phrase(c, k, s, rng) for c, k, s in zip(concepts, colours, sizes, strict=True)]
     if len(names) == 1:
         x, a = names[0], with_article(names[0])

@@ -1,7 +1,4 @@
-"""What can be painted: the emoji concepts, their names and words.
-
-Knows labels, groups and tags from emojibase; knows no picture.
-"""
+"""What can be painted: the emoji concepts with their labels, groups and tags from emojibase."""
 
 import json
 import re
@@ -12,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-# Groups of emojibase; components (2), symbols (8) and flags (9) show nothing one would photograph.
+# Groups of emojibase, without components (2), symbols (8) and flags (9), which nobody would photograph.
 KEPT_GROUPS = {
     0: "smileys",
     1: "people",
@@ -27,25 +24,25 @@ THINGS = {"animals-nature", "food-drink", "travel-places", "activities", "object
 
 @dataclass(frozen=True)
 class Concept:
-    """One thing that has a picture at each vendor."""
+    """One thing that vendors have drawings of."""
 
     label: str
     slug: str
     hexcode: str
     group: str
     tags: tuple[str, ...]
-    synonyms: tuple[str, ...]  # tags that name few concepts, so that the word alone means this one
+    synonyms: tuple[str, ...]  # tags of few concepts, so that the word alone means this one
 
 
 def slug_of(label: str) -> str:
-    """The name iconify gives an emoji: ASCII words joined by hyphens."""
+    """Return iconify's name of an emoji: ASCII words joined by hyphens."""
     plain = unicodedata.normalize("NFKD", label.lower().replace("&", "and"))
     plain = re.sub(r"['\u2019\u201c\u201d.]", "", plain).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def load_emojibase(path: Path) -> list[Concept]:
-    """The concepts of emojibase's data.json, in its order."""
+    """Load the concepts in emojibase's data.json, in its order."""
     rows = [e for e in json.loads(path.read_text()) if e.get("group") in KEPT_GROUPS]
     frequency = Counter(tag for e in rows for tag in set(e.get("tags", [])))
     concepts = []

@@ -1,8 +1,8 @@
-"""Measure the embedded models and print every figure.
+"""Evaluate the embedded models and print all figures.
 
-`python -m training.evaluate [matcher] [painter] [ceiling] [rewriting] [quality] [speed] [sheet]`
-reads the folders in the working folder, or the shipped ones with --shipped. Held-out pictures are
-OpenMoji's; held-out wordings are held_out.py's.
+`python -m training.evaluate [matcher] [painter] [ceiling] [rewriting] [quality] [speed] [sheet]` reads the
+models in the working folder, or the shipped ones with --shipped. Held-out drawings are OpenMoji's; held-out
+prompts are in held_out.py.
 """
 
 import random
@@ -24,7 +24,7 @@ STEPS, GUIDANCE = 16, 4.0
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Probability that a positive scores above a negative (Mann-Whitney), ties counted half."""
+    """Return the probability that a positive scores above a negative (Mann-Whitney); ties count half."""
     order = np.sort(negative)
     below = np.searchsorted(order, positive, "left")
     upto = np.searchsorted(order, positive, "right")
@@ -32,14 +32,14 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
 
 
 def interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean."""
+    """Return the 95 % bootstrap interval of the mean."""
     rng = np.random.default_rng(seed)
     means = rng.choice(differences, (5000, len(differences))).mean(1)
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 class Bench:
-    """The models under measurement and what every measurement needs of them."""
+    """The models under evaluation, and what every measurement needs from them."""
 
     def __init__(self, work_folder: Path, shipped: bool) -> None:
         self.work = work_folder
@@ -65,7 +65,7 @@ class Bench:
         return torch.cat(parts)
 
     def paint(self, prompts: list[str], seed: int, batch: int = 16, first: int = 0) -> list[Image.Image]:
-        """One picture a prompt, each from noise of its own: number `first` on of this seed."""
+        """Paint one image per prompt, each from its own noise: the seed's number `first` and following."""
         out: list[Image.Image] = []
         for at in range(0, len(prompts), batch):
             part = prompts[at : at + batch]
@@ -82,7 +82,7 @@ class Bench:
         return out
 
     def held_out_pictures(self) -> tuple[list[int], list[Image.Image]]:
-        """OpenMoji on white: concept numbers and pictures."""
+        """Return concept numbers and OpenMoji's drawings on white."""
         sprites = scenes.Sprites(self.work, {HELD_OUT.name: 1.0})
         known = [i for i, at in enumerate(sprites.index[HELD_OUT.name]) if at >= 0]
         pictures = []
@@ -109,7 +109,7 @@ def measure_matcher(bench: Bench) -> None:
 
 
 def measure_painter(bench: Bench, seeds: int = 2) -> None:
-    """What a word adds is measured against the same noise painted without the word."""
+    """Measure the painter. The effect of a word is measured against the same noise without the word."""
     prompts = held_out.all_prompts()
     words = bench.texts(prompts)
     rng = np.random.default_rng(0)
@@ -159,8 +159,10 @@ def measure_painter(bench: Bench, seeds: int = 2) -> None:
 
 
 def measure_ceiling(bench: Bench, count: int = 200) -> None:
-    """What a perfect painter would reach on the things of the plain nouns: composed scenes, as drawn and
-    through the painter's autoencoder."""
+    """Measure what a perfect painter would reach on the plain nouns.
+
+    Scenes are composed, then measured as drawn and after passing through the painter's autoencoder.
+    """
     label_of = {c.label: i for i, c in enumerate(bench.concepts)}
     common = [label_of[label] for _, label in held_out.NOUNS]
     sprites, grounds = scenes.Sprites(bench.work, build_scenes.STYLES), backgrounds.Bank()
@@ -205,7 +207,7 @@ def measure_ceiling(bench: Bench, count: int = 200) -> None:
 
 
 def measure_rewriting(bench: Bench) -> None:
-    """Match with the plain description of pictures painted from flowery and from plain prompts."""
+    """Compare how well images of flowery and of plain prompts match the plain description."""
     flowery, plain = zip(*held_out.FLOWERY, strict=True)
     wanted = bench.texts(list(plain))
     scores = [
@@ -250,7 +252,7 @@ def measure_quality(bench: Bench) -> None:
 
 
 def measure_speed(bench: Bench) -> None:
-    """Median of five, on as many threads as --threads."""
+    """Take the median of five, on as many threads as --threads."""
 
     def median(job: Callable[[], object]) -> float:
         job()
@@ -334,7 +336,7 @@ SHEET = [
 
 
 def contact_sheet(bench: Bench, out: Path, seed: int = 0) -> None:
-    """48 prompts, one picture each, at twice their size."""
+    """Arrange images of 48 prompts, one each, at twice their size."""
     pictures = bench.paint(list(SHEET), seed)
     cell, line = 136, 16
     sheet = Image.new("RGB", (8 * cell, 6 * (cell + line)), "white")

@@ -1,7 +1,7 @@
-"""Prompts for measuring, worded by hand and never used in training.
+"""Prompts for evaluation, written by hand and never used in training.
 
-NOUNS pair a plain noun with the label of the concept it must show; PARAPHRASES mean a concept without
-saying its label; the rest name two objects, a colour or a place. FLOWERY pairs a long sentence with its
+NOUNS pair a plain noun with the label of the concept that it must show. PARAPHRASES mean a concept without
+using its label. The others name two objects, a colour or a place. FLOWERY pairs a long sentence with its
 plain rewrite.
 """
 
@@ -230,7 +230,7 @@ PLACE_WORDS = {
     "mountains": "in the mountains",
 }
 
-# Each opening is joined with each object: a hundred sentences that bury one plain noun.
+# Each opening is joined with each object, into a hundred sentences that bury one plain noun.
 _OPENINGS = (
     "oh what an unforgettable golden afternoon it was when at long last we came upon {} and smiled",
     "with a heart full of gentle memories she whispers softly about {} she once held dear",
@@ -264,6 +264,6 @@ FLOWERY: list[tuple[str, str]] = [(o.format(x), x) for x in _OBJECTS for o in _O
 
 
 def all_prompts() -> list[str]:
-    """The 300 wordings of the painter's measurement."""
+    """Return the 300 prompts for evaluating the painter."""
     singles = [p for p, _ in [*NOUNS, *PARAPHRASES, *COLOURED, *PLACED]]
     return [*singles, *(p for p, _, _ in PAIRS)]

@@ -1,6 +1,6 @@
-"""Scenes composed of the vendors' pictures: which objects, where, in what colour, on what ground.
+"""Compose scenes of the vendors' drawings: which objects, where, in what colour, on what background.
 
-Knows how to draw a scene's pixels and how likely each kind is; the wording is captions.py's.
+The wording of their captions is in captions.py.
 """
 
 import random
@@ -15,13 +15,13 @@ from training.captions import COLOURS, PLACES, caption
 from training.concepts import THINGS, Concept
 
 SIDE = 128
-# An object that is all there is to see fills the canvas: at half the side, details drown in an autoencoder.
+# A single object fills the canvas: at half the size, an autoencoder would lose its details.
 SIZES = {"plain": (0.76, 1.0), "colour": (0.66, 1.0)}
 
 
 @dataclass(frozen=True)
 class Placed:
-    """One object of a scene. Centre and size are fractions of the canvas."""
+    """One object in a scene. Centre and size are fractions of the canvas."""
 
     concept: int
     style: str
@@ -40,7 +40,7 @@ class Scene:
 
 
 class Sprites:
-    """Every style's pictures, memory-mapped; styles maps a name to its sampling weight."""
+    """The drawings of all styles, memory-mapped; `styles` maps each name to its sampling weight."""
 
     def __init__(self, folder: Path, styles: dict[str, float]) -> None:
         self.weights = styles
@@ -48,7 +48,7 @@ class Sprites:
         self.index = {s: np.load(folder / f"sprites-{s}-index.npy") for s in styles}
 
     def choose(self, concept: int, rng: random.Random) -> str:
-        """A style that has this concept."""
+        """Choose a style that has this concept."""
         able = [s for s in self.weights if self.index[s][concept] >= 0]
         return rng.choices(able, [self.weights[s] for s in able])[0]
 
@@ -57,12 +57,12 @@ class Sprites:
 
 
 def recolour(sprite: Image.Image, colour: str) -> Image.Image:
-    """Tint every pixel by its own lightness, so that shape and outlines stay."""
+    """Tint every pixel by its own lightness, so that shapes and outlines remain."""
     rgba = np.asarray(sprite).astype(np.float32)
     light = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
     seen = rgba[..., 3] > 128
     mean = light[seen].mean() if seen.any() else 128.0
-    # Lightness relative to the object's own mean: the mean pixel takes the named colour itself.
+    # Lightness relative to the object's own mean, so that the mean pixel gets the named colour.
     gain = np.clip(1 + (light - mean) / 200, 0.35, 1.45)[..., None]
     target = np.array(COLOURS[colour], np.float32)
     rgba[..., :3] = np.clip(target * gain + np.maximum(gain - 1, 0) * 90, 0, 255)
@@ -70,7 +70,7 @@ def recolour(sprite: Image.Image, colour: str) -> Image.Image:
 
 
 def draw(scene: Scene, sprites: Sprites, grounds: backgrounds.Bank) -> Image.Image:
-    """The scene's picture, SIDE x SIDE RGB; the same scene always gives the same pixels."""
+    """Draw the scene, SIDE x SIDE RGB; the same scene always gives the same pixels."""
     canvas = grounds.pick(scene.ground, scene.seed).copy()
     for item in scene.objects:
         sprite = sprites.get(item.style, item.concept)
@@ -86,15 +86,15 @@ def draw(scene: Scene, sprites: Sprites, grounds: backgrounds.Bank) -> Image.Ima
 
 
 def _near(low: float, high: float, jitter: float, rng: random.Random) -> float:
-    """A number around the middle of the range; all of the range where jitter is 1."""
+    """Return a number near the middle of the range; anywhere in the range if jitter is 1."""
     middle, half = (low + high) / 2, (high - low) / 2
     return middle + rng.uniform(-half, half) * jitter
 
 
 class Sampler:
-    """Draws scenes and their captions. Kinds and their shares are given as weights.
+    """Draws random scenes and their captions. Kinds of scenes have sampling weights.
 
-    `jitter`, 0 to 1, is how freely objects of one kind of scene differ in size and place.
+    `jitter`, 0 to 1, is how much size and position of objects vary within one kind of scene.
     """
 
     KINDS = ("plain", "colour", "place", "pair", "mixed")
@@ -106,9 +106,9 @@ class Sampler:
         self.things = [i for i, c in enumerate(concepts) if c.group in THINGS]
 
     def scene(self, rng: random.Random, concept: int | None = None) -> tuple[Scene, str]:
-        """A random scene and one caption of it; about `concept` where one is given."""
+        """Return a random scene with one caption; of `concept`, if given."""
         kind = rng.choices(self.KINDS, self.shares)[0]
-        # Things mostly: dialogues ask for them, and people are hard to recolour or move about sensibly.
+        # Mostly things: dialogues ask for them, and people are hard to recolour or move sensibly.
         first = concept if concept is not None else self._thing(rng)
         size = SIZES.get(kind, (0.45, 0.85))
         style = self.sprites.choose(first, rng)
@@ -125,7 +125,7 @@ class Sampler:
         return scene, self.words(scene, place, rng)
 
     def words(self, scene: Scene, place: str | None, rng: random.Random) -> str:
-        """One caption of the scene."""
+        """Return one caption for the scene."""
         alone = len(scene.objects) == 1
         sizes = [
             ("small" if o.size < 0.55 else "big" if o.size > 0.95 else None) if alone else None

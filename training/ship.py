@@ -1,7 +1,7 @@
-"""Put finished models into the package: copy their folders and state their sizes and digests.
+"""Copy finished models into the package, and record their sizes and digests.
 
 `python -m training.ship painter quality` copies from the working folder to magid_agents/weights/ and
-rewrites each entry's files in manifest.toml. The model card beside each is written by hand.
+rewrites each entry's files in manifest.toml. The model card in each folder is written by hand.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ CARD = "README.md"
 
 
 def ship(source: Path, target: Path) -> list[Path]:
-    """Copy the files, world-readable, in the place of those that were there; the card stays."""
+    """Replace the target's files by copies, readable by everyone; keep its model card."""
     target.mkdir(exist_ok=True)
     for old in [p for p in target.rglob("*") if p.is_file() and p.name != CARD]:
         old.unlink()
@@ -31,7 +31,7 @@ def ship(source: Path, target: Path) -> list[Path]:
 
 
 def state(manifest: str, name: str, folder: Path, files: list[Path]) -> str:
-    """The manifest's text with the entry's files as they are now. Raises ValueError where it has no entry."""
+    """Return the manifest's text with the entry's files updated. Raises ValueError if there is no entry."""
     lines = [
         f'    {{ path = "{p.relative_to(folder).as_posix()}", bytes = {p.stat().st_size}, '
         f'sha256 = "{hashlib.sha256(p.read_bytes()).hexdigest()}" }},'

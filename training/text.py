@@ -1,6 +1,6 @@
-"""MiniLM sentence features for training: token states for the painter, pooled means for the matcher.
+"""MiniLM's sentence features for training: token states for the painter, pooled means for the matcher.
 
-Knows the frozen text encoder; it is the same fetched file that the shipped models use.
+The frozen text encoder is the same file that the shipped models use.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from transformers import AutoModel, AutoTokenizer
 from magid_agents.models import weights
 from training import work
 
-TOKEN_LIMIT = 32  # the painter's prompt length, special tokens included
+TOKEN_LIMIT = 32  # the painter's prompt length, including special tokens
 WIDTH = 384
 
 

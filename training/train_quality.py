@@ -1,7 +1,7 @@
-"""Train the quality head: clean drawings against broken ones on the matcher's frozen trunk.
+"""Train the quality head: clean drawings against broken ones, on the matcher's frozen trunk.
 
-`python -m training.train_quality` writes quality/ (safetensors). Clean pictures are scenes as drawn and
-as the painter's autoencoder gives them back; broken ones are the same scenes spoiled (broken.py).
+`python -m training.train_quality` writes quality/ (safetensors). Clean images are scenes as drawn and as
+reconstructed by the painter's autoencoder; broken ones are the same scenes spoiled (broken.py).
 """
 
 import random
@@ -18,7 +18,7 @@ from training.train_matcher import STYLES
 
 
 def half_formed(folder: Path) -> broken.HalfFormed:
-    """The spoiler that uses the painter in `folder`."""
+    """Return the spoiler that uses the painter in `folder`."""
     pipe = load_painter(folder / "painter")
     text, _ = pipe.encode_prompt("", torch.device("cpu"), 1, False)
     return broken.HalfFormed(pipe.vae.eval(), pipe.unet.eval(), text)
@@ -32,7 +32,7 @@ def spoil(image: Image.Image, unfinished: broken.HalfFormed, rng: random.Random)
 
 
 def examples(folder: Path, matcher: Matcher, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Trunk features of clean (1) and broken (0) pictures, half each."""
+    """Return trunk features of clean (1) and broken (0) images, half each."""
     rng = random.Random(seed)
     sprites = scenes.Sprites(folder, STYLES)
     sampler = scenes.Sampler(concepts.load(folder / "concepts.json"), sprites, (0.5, 0.1, 0.2, 0.1, 0.1))
@@ -68,7 +68,7 @@ def main() -> None:
     for epoch in range(20):
         order = torch.randperm(len(x))
         for rows in order.split(128):
-            # Feature noise: the head must not lean on the trunk's finest digits.
+            # Feature noise keeps the head from relying on the trunk's finest digits.
             noisy = x[rows] + 0.1 * x.std() * torch.randn(len(rows), x.shape[1])
             loss = F.binary_cross_entropy_with_logits(head(noisy), y[rows])
             optimizer.zero_grad()

@@ -1,7 +1,4 @@
-"""The working folder, seeds, device and resumable checkpoints that every training step shares.
-
-Knows where a step keeps its files and how it goes on after an interruption; knows no model and no data.
-"""
+"""The working folder, seeding, device and resumable checkpoints that all training steps share."""
 
 import argparse
 import os
@@ -16,12 +13,12 @@ import numpy as np
 import platformdirs
 import torch
 
-# The painter's pool, encoded: of no use any more once the scenes or the autoencoder are others.
+# The painter's encoded scenes, which are outdated once the scenes or the autoencoder change.
 LATENTS, STATES = "latents.npy", "states.npy"
 
 
 def parser(description: str, *, minutes: float | None = None) -> argparse.ArgumentParser:
-    """The options every step has; a training step also has --minutes, its wall-clock budget."""
+    """Return a parser with the options of every step; a training step also has --minutes, its time budget."""
     p = argparse.ArgumentParser(description=description)
     p.add_argument(
         "--work",
@@ -47,12 +44,12 @@ def start(args: argparse.Namespace) -> torch.device:
 
 
 def half(device: torch.device) -> AbstractContextManager[Any]:
-    """bf16 autocast: 1.3 to 1.5 times faster than fp32 on a CPU with AVX-512 BF16, more on a GPU."""
+    """Return a bf16 autocast: 1.3 to 1.5 times faster than fp32 on a CPU with AVX-512 BF16, more on a GPU."""
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 class Checkpoint:
-    """One file that holds a step's whole state, replaced atomically."""
+    """One file with a step's whole state, replaced atomically."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,7 +67,7 @@ class Checkpoint:
 
 
 class Ema:
-    """Exponential moving average of a module's parameters (Polyak), kept in fp32."""
+    """Exponential moving average of a module's parameters (Polyak), in fp32."""
 
     def __init__(self, module: torch.nn.Module, decay: float) -> None:
         self.decay = decay
@@ -78,7 +75,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, module: torch.nn.Module, step: int) -> None:
-        # A short memory at first: the mean must not remember the random start.
+        # A short memory at first, so that the mean forgets the random start.
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in module.state_dict().items():
             if value.dtype.is_floating_point:
