@@ -1,4 +1,4 @@
-"""What a model's answer is worth: read from what the journal keeps of it, or turned down with the reason."""
+"""Read models' answers in the form that the journal keeps, and reject unusable ones with the reason."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -7,18 +7,18 @@ from pydantic import BaseModel, ValidationError
 
 from magid_agents.errors import MagidError
 
-# As the journal has them.
+# As recorded in the journal.
 YES, NO = "Yes", "No"
-TEXT = "text"  # beside the words' probabilities: an answer that is neither
-UNPAINTED = "unpainted"  # in place of an image's hash
-REFUSED = "refused"  # in place of an answer: what the endpoint's moderation said
+TEXT = "text"  # besides the words' probabilities: an answer that is neither word
+UNPAINTED = "unpainted"  # instead of an image's hash
+REFUSED = "refused"  # instead of an answer: what the endpoint's moderation said
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
 class InvalidAnswer(MagidError):
     """The chat model's answer is not what was asked for; keeps the raw text.
 
-    `keys` are the journal's keys of the answers that were turned down.
+    `keys` are the journal keys of the rejected answers.
     """
 
     cause = "invalid answer"
@@ -41,17 +41,17 @@ class PaintingFailed(MagidError):
 
 
 def to_score(recorded: float | None) -> float:
-    """Return the number that a recorded score stands for; the journal keeps NaN as null."""
+    """Return the number for a recorded score; the journal keeps NaN as null."""
     return float("nan") if recorded is None else float(recorded)
 
 
 def to_yes(recorded: Mapping[str, Any]) -> float | None:
-    """Return the probability of Yes that a recorded answer stands for; None if it is neither Yes nor No."""
+    """Return the probability of Yes in a recorded answer; None if the answer is neither Yes nor No."""
     return float(recorded[YES]) if recorded[YES] or recorded[NO] else None
 
 
 def validate(raw: str, shape: type[Shape], check: Callable[[Shape], str | None]) -> tuple[Shape | None, str]:
-    """(answer, "") or (None, what is wrong)."""
+    """Parse an answer; return (answer, "") or (None, what is wrong with it)."""
     try:
         answer = shape.model_validate_json(raw)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Assemble: accepted images after their utterances, dropped moments with their reasons."""
+"""Assemble the record: accepted images after their utterances, dropped moments with their reasons."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,9 +28,9 @@ async def assemble(state: DialogueState) -> dict[str, dict[str, Any]]:
 
 
 def decisions(state: Mapping[str, Any]) -> Decisions:
-    """Return what a graph's final state says was decided; what the state does not hold is left empty.
+    """Return the decisions in a graph's final state; what the state lacks is left empty.
 
-    Raises ValidationError if a graph of one's own put anything else there.
+    Raises ValidationError if a user's own graph put anything else there.
     """
     return Decisions(
         share_probabilities=state.get("share_probabilities", {}), outcomes=tuple(_in_order(state))

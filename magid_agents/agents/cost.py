@@ -1,8 +1,8 @@
-"""Price model calls and stop a run at its cost limit.
+"""Price model calls, and stop a run at its cost limit.
 
-Every call is priced by the settings section whose model was asked: chat, critic.chat, safety.policy or
-painter; scorers are free. The cost is kept with the call in the journal, so that a resumed run counts what
-it has paid before.
+Every call is priced by the settings section of its model: chat, critic.chat, safety.policy or painter;
+scorers are free. The cost is recorded with the call in the journal, so that a resumed run includes what it
+has already paid.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from magid_agents.models.protocols import IMAGES
 from magid_agents.store.journal import Answer
 
 MILLION = 1_000_000
-LOCAL_PAINTERS = ("diffusers", "retrieval")  # on this machine: they need no price
+LOCAL_PAINTERS = ("diffusers", "retrieval")  # local, so they need no price
 UNITS = {"input": "a million tokens", "output": "a million tokens", "image": "an image"}
 
 
 class CostReached(StopRun):
-    """The run directory has cost as much as it may; `spent` is how much."""
+    """The run directory has reached its cost limit; `spent` is its cost."""
 
     resumable = True
 
@@ -33,32 +33,33 @@ class CostReached(StopRun):
 
 
 class UsageUnknown(StopRun):
-    """A cost limit is set, but an endpoint does not say what its answers take."""
+    """A cost limit is set, but an endpoint does not report its usage."""
 
 
 class Meter:
-    """Adds up what a run directory pays, in dollars, and holds calls back at the cost limit."""
+    """Adds up what a run directory pays, in dollars, and holds back calls at the cost limit."""
 
     def __init__(self, settings: Settings, spent: float = 0.0) -> None:
-        """`spent` is what the run directory has paid before. Raises what `section_prices` raises."""
+        """Start from the amount already spent. Raises what `section_prices` raises."""
         self.spent = spent
         self._limit = settings.max_cost
         prices = section_prices(settings).items()
         self._prices = {name: price for name, price in prices if price.input or price.output or price.image}
-        # What a call is expected to cost: as much as the dearest one of its section so far.
+        # A call is expected to cost as much as the most expensive one of its section so far.
         self._expected = {name: price.image for name, price in self._prices.items() if price.image}
         self._under_way = 0
-        self._reserved = 0.0  # for the calls under way
+        self._reserved = 0.0  # for the calls in flight
         self._call_ended = asyncio.Event()
-        self._uncounted: str | None = None  # section of a priced answer that came without its usage
+        self._uncounted: str | None = None  # section of a priced answer without usage
 
     async def call(self, section: str, compute: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Await a call of a section's model and add its cost to its usage.
+        """Await a call to a section's model and add its cost to its usage.
 
-        Under a cost limit, a call that costs anything begins only while what is spent, and what the calls
-        under way are expected to cost, is below the limit. Else it waits for them to end: a run that stopped
-        at once would cancel calls that are paid for. Raises CostReached if none is under way and nothing is
-        left, UsageUnknown if an earlier answer could not be priced; both before `compute` is awaited.
+        Under a cost limit, a call that costs anything begins only while the amount spent, plus the expected
+        cost of the calls in flight, is below the limit. Otherwise it waits for those to end, because a run
+        that stopped at once would cancel calls that have been paid for. Raises CostReached if no call is in
+        flight and nothing is left, UsageUnknown if an earlier answer could not be priced; both before
+        `compute` is awaited.
         """
         if self._limit is None or section not in self._prices:
             return self._charge(section, await compute())
@@ -73,7 +74,7 @@ class Meter:
         finally:
             self._under_way -= 1
             self._reserved -= expected
-            self._call_ended.set()  # wakes all who wait now
+            self._call_ended.set()  # wakes all waiting calls
             self._call_ended.clear()
 
     def _refuse_if_spent(self, limit: float) -> None:
@@ -101,7 +102,7 @@ class Meter:
 def section_prices(settings: Settings) -> dict[str, Price]:
     """Return the price of each settings section whose model has one.
 
-    Raises ConfigError if there is a cost limit and the model of a section that is paid for has no price.
+    Raises ConfigError if there is a cost limit and a paid section's model has no price.
     """
     prices = {}
     for section, model, needed in _models(settings):
@@ -118,7 +119,7 @@ def section_prices(settings: Settings) -> dict[str, Price]:
 
 
 def _models(settings: Settings) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield each section's name, its model, and the prices that a cost limit needs of it."""
+    """Yield each section's name, its model, and the prices it needs under a cost limit."""
     chats = {
         "chat": settings.chat,
         "critic.chat": settings.critic.chat,
@@ -132,9 +133,10 @@ def _models(settings: Settings) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def call_cost(price: Price, usage: Mapping[str, float]) -> float | None:
-    """Return the dollars of one call, or None if its answer does not say what the price is for.
+    """Return the dollars of one call, or None if its answer does not report what the price is for.
 
-    Tokens go before images: an image model that counts tokens is charged by them if the price names them.
+    Tokens take precedence over images: an image model that counts tokens is charged by token if the price
+    says so.
     """
     rates = {"input_tokens": price.input, "output_tokens": price.output}
     by_token = [rate * usage[name] for name, rate in rates.items() if rate is not None and name in usage]

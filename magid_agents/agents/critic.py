@@ -1,7 +1,4 @@
-"""The critic: scores every candidate, asks for a critique of the best, and decides.
-
-Gathers the judgements; the critique is critique.py's, the decision verdict.py's.
-"""
+"""Judge an attempt: score every candidate, ask for a critique of the best one, and decide."""
 
 import asyncio
 import math
@@ -26,11 +23,11 @@ from magid_agents.dialogue import (
 from magid_agents.store.rundir import image_name
 from magid_agents.thresholds import UNSAFE
 
-MAX_QUOTED = 80  # characters of an answer that could not be used
+MAX_QUOTED = 80  # characters of an unusable answer
 
 
 async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
-    """Judge the draft. A verdict that ends the loop also gives the moment's outcome."""
+    """Judge the draft. A verdict that ends the loop also sets the moment's outcome."""
     services, draft = runtime.context, state["draft"]
     scored = await _score_candidates(state, services, list(services.scorers))
     attempts = state.get("attempts", [])
@@ -39,8 +36,8 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
     chosen = best([c.scores for c in scored], services.thresholds)
     critique: Critique | None = None
     if chosen is not None and services.can_critique:
-        # Words cost more than scores: a candidate that fails the scores is talked about only by a model
-        # that can look at it and so may tell the rewriter more than the scores do.
+        # A critique costs more than scores. A candidate that fails the scores gets one only from a model that
+        # can look at it, and so may tell the rewriter more than the scores do.
         passes = decide(scored, services.thresholds, None, threshold, left).decision is Decision.ACCEPT
         if passes or services.critic.vision:
             critique = await ask_critique(state, services, scored[chosen])
@@ -53,7 +50,7 @@ async def critic(state: MomentState, runtime: Runtime[Services]) -> dict[str, ob
 
 
 async def safety(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
-    """The critic without its judgement: the first candidate that is safe is kept, whatever it shows."""
+    """Keep the first candidate that is safe, whatever it shows, without judging it otherwise."""
     services = runtime.context
     blocking = [t.check for t in services.thresholds if t.blocking]
     scored = await _score_candidates(state, services, blocking)
@@ -71,7 +68,7 @@ async def _score_candidates(
 async def _score(
     state: MomentState, services: Services, number: int, candidate: Candidate, checks: Sequence[str]
 ) -> Candidate:
-    """Return the candidate with its scores, its image put where the safety verdict says."""
+    """Return the candidate with its scores, and move its image to where the safety verdict says."""
     texts = {
         "description": state["moment"].description,
         "utterance": state["dialogue"].utterances[state["moment"].utterance].text,
@@ -80,7 +77,7 @@ async def _score(
 
     async def score(check: str) -> float:
         step = step_ref(state, f"score/{number:02d}/{check}")
-        section = services.settings.scorers.get(check)  # none if the scorer was given as an object
+        section = services.settings.scorers.get(check)  # None if the scorer was passed as an object
         text = texts[section.compare_to if section else "description"]
         return await services.score(step, check, candidate.sha256, text)
 
@@ -91,7 +88,7 @@ async def _score(
         scores[UNSAFE], why = await _judge_safety(state, services, number, candidate, scores.get(UNSAFE))
         unanswered |= {UNSAFE: why} if why else {}
     safe = is_safe(scores, services.thresholds)
-    if not services.run_dir.is_placed(candidate.sha256, safe=safe):  # to look is cheaper than a thread
+    if not services.run_dir.is_placed(candidate.sha256, safe=safe):  # checking is cheaper than a thread
         await asyncio.to_thread(services.run_dir.place_image, candidate.sha256, safe=safe)
     return candidate.model_copy(update={"scores": scores, "unanswered": unanswered})
 
@@ -101,7 +98,7 @@ async def _judge_safety(
 ) -> tuple[float, str]:
     """Return the probability that the image is unsafe, and why there is no answer, or "".
 
-    The stricter of classifier and policy model has its way; no answer from either counts as unsafe.
+    The stricter of classifier and policy model decides. No answer from either counts as unsafe.
     """
     if classified is None or not 0 <= classified <= 1:
         return 1.0, "the classifier gave no probability"

@@ -1,8 +1,7 @@
-"""The critique: yes/no questions about the best candidate, answered by a model that looks at it or is told
-what is seen in it.
+"""Critique the best candidate by yes/no questions, asked of a model that sees it or is told what is in it.
 
-Which of three ways, the prompt file's output says: Questions asks for questions first and then for each
-answer, YesOrNo asks one question about the whole, CritiqueAnswer asks and answers in one call.
+The prompt file's output schema selects one of three ways: Questions asks for questions first and then for
+each answer, YesOrNo asks one question about the whole image, CritiqueAnswer asks and answers in one call.
 """
 
 import asyncio
@@ -15,11 +14,11 @@ from magid_agents.dialogue import Candidate, Critique, Question
 from magid_agents.schemas import CritiqueAnswer, Questions, YesOrNo
 from magid_agents.store.journal import StepRef
 
-MAX_QUESTIONS = 8  # asked of one image
+MAX_QUESTIONS = 8  # per image
 
 
 async def ask_critique(state: MomentState, services: Services, candidate: Candidate) -> Critique:
-    """Return the critique of a candidate; it says so if the model gave none that can be used."""
+    """Return the critique of a candidate. If the model gave no usable one, the critique says so."""
     template = services.settings.critic.critique
     assert template is not None
     shape, ask = services.output_schema(template), _ask_at_once
@@ -52,7 +51,7 @@ async def _ask_at_once(
 async def _ask_about_the_whole(
     state: MomentState, services: Services, template: str, candidate: Candidate
 ) -> Critique:
-    """Whether what is seen may be what is wanted. What is seen is the comment."""
+    """Ask whether the image may show what is wanted; the comment lists what is seen."""
     seen = await services.tag_image(step_ref(state, "look"), candidate.sha256)
     values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen}
     probability = await _yes(services, step_ref(state, "critique/odds"), template, values)
@@ -62,8 +61,11 @@ async def _ask_about_the_whole(
 async def _ask_one_by_one(
     state: MomentState, services: Services, template: str, candidate: Candidate
 ) -> Critique:
-    """Questions from the description alone, the same for every attempt, then how likely each is satisfied
-    (TIFA, Hu et al. 2023; the probability of Yes as VQAScore has them, Lin et al. 2024)."""
+    """Ask for questions, which depend on the description only, then for the probability of each answer.
+
+    The questions are the same for every attempt (TIFA, Hu et al. 2023); using the probability of Yes
+    follows VQAScore (Lin et al. 2024).
+    """
     values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": []}
     asked = await services.ask(
         step_ref(state, "critique/questions"),
@@ -83,7 +85,7 @@ async def _ask_one_by_one(
 
 
 def _check_questions(questions: Sequence[str]) -> str | None:
-    """What is wrong with a critique's questions, in words the model can act on."""
+    """Return what is wrong with a critique's questions, in words for the model, or None."""
     if not questions:
         return "ask at least one question"
     return None if all(q.strip() for q in questions) else "a question is empty"
@@ -92,7 +94,7 @@ def _check_questions(questions: Sequence[str]) -> str | None:
 async def _yes(
     services: Services, step: StepRef, template: str, values: dict[str, object], images: Sequence[str] = ()
 ) -> float | None:
-    """The probability of Yes, or None if the answer is neither Yes nor No."""
+    """Return the probability of Yes, or None if the answer is neither Yes nor No."""
     try:
         return await services.yes_probability(step, template, values, images)
     except InvalidAnswer:

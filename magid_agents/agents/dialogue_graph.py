@@ -1,8 +1,8 @@
-"""What every topology has around its own part: scan the dialogue, one pass per sharing moment, assemble.
+"""Build what all topologies share: scan the dialogue, handle each sharing moment, assemble the record.
 
     START -> scanner -> Send per sharing moment -> [ a topology's own ] -> assemble -> END
 
-Knows no more of the inner graph than that it takes a MomentState and gives outcomes.
+The inner graph takes a MomentState and returns outcomes.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ async def fan_out_moments(state: DialogueState) -> list[Send] | str:
 
 
 def build_dialogue_graph(illustrate: Any, name: str) -> Any:
-    """The compiled graph of a dialogue, with the compiled graph of a moment within."""
+    """Compile the graph of a dialogue, with the compiled graph of a moment inside."""
     return (
         StateGraph(DialogueState, context_schema=Services)
         .add_node(scanner)

@@ -1,4 +1,4 @@
-"""The painter: the image generation tool's node. One image a candidate, each from its own seed."""
+"""The painter's node: paint one image per candidate, each from its own seed."""
 
 import asyncio
 
@@ -11,9 +11,9 @@ from magid_agents.dialogue import Attempt, Candidate
 
 
 async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, Attempt]:
-    """Paint the draft's candidates, all at once: the batch is the painter's to form.
+    """Paint all candidates of the draft at once, so that the painter can form batches.
 
-    A prompt that the text check takes for unsafe, or gives no answer to, is not painted.
+    A prompt that the text check finds unsafe, or gives no answer to, is not painted.
     """
     services, draft = runtime.context, state["draft"]
     if refusal := await _refuse_prompt(state, services):
@@ -36,7 +36,7 @@ async def painter(state: MomentState, runtime: Runtime[Services]) -> dict[str, A
 
 
 async def _refuse_prompt(state: MomentState, services: Services) -> str:
-    """Why the draft's prompt must not be painted; "" if it may be, or prompts are not checked."""
+    """Return why the draft's prompt must not be painted; "" if it may be, or if prompts are not checked."""
     safety = services.settings.safety
     if safety.prompt is None:
         return ""

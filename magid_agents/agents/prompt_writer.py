@@ -1,7 +1,7 @@
-"""The prompt writer: from an image description and its dialogue to a generation prompt for this painter.
+"""Turn an image description and its dialogue into a generation prompt for this painter.
 
-Knows what a usable prompt is (not empty, within the token limit, never one that was tried); what makes
-a good one is the prompt file's.
+A usable prompt is not empty, within the token limit, and different from all earlier ones. What makes a good
+prompt is up to the prompt file.
 """
 
 from langgraph.runtime import Runtime
@@ -14,9 +14,9 @@ from magid_agents.schemas import GenerationPrompt, GenerationPrompts, Written
 
 
 async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[str, object]:
-    """Write the first prompt, or rewrite with the last attempt's verdict at hand.
+    """Write the first prompt, or rewrite it with the last attempt's verdict.
 
-    The moment is dropped, with the reason, if no prompt comes that can be used.
+    The moment is dropped, with the reason, if there is no usable prompt.
     """
     services, moment = runtime.context, state["moment"]
     earlier = state.get("attempts", [])
@@ -50,12 +50,12 @@ async def prompt_writer(state: MomentState, runtime: Runtime[Services]) -> dict[
 
 
 async def verbatim(state: MomentState) -> dict[str, Attempt]:
-    """The description itself, unwritten: what a baseline searches for."""
+    """Use the description itself as the prompt, as the baseline does."""
     return {"draft": Attempt(prompt=" ".join(state["moment"].description.split()))}
 
 
 def pick_prompt(answer: Written, tried: list[str], services: Services) -> tuple[str, str | None]:
-    """(the first prompt that can be used, None), or ("", what is wrong with the last)."""
+    """Return (the first usable prompt, None), or ("", what is wrong with the last one)."""
     wrong: str | None = "there is no prompt"
     for prompt in answer.choices:
         wrong = check_prompt(prompt, tried, services)
@@ -65,7 +65,7 @@ def pick_prompt(answer: Written, tried: list[str], services: Services) -> tuple[
 
 
 def check_prompt(prompt: str, earlier: list[str], services: Services) -> str | None:
-    """What is wrong with a prompt, in words the writer can act on."""
+    """Return what is wrong with a prompt, in words for the writer, or None."""
     words = " ".join(prompt.split())
     if not words:
         return "the prompt is empty"

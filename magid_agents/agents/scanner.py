@@ -1,9 +1,9 @@
-"""The scanner: which utterances would be followed by a shared image, who shares it, what it shows, why.
+"""Find the utterances that a shared image would follow, and say who shares it, what it shows and why.
 
-There are two ways to ask; the prompt file's output schema chooses one. SharingMoments asks once about the
-whole dialogue. YesOrNo asks about each utterance for the probability of Yes, which a small model answers
-better, and then for a description of the likeliest. Those prompts get the dialogue up to the utterance, since
-nobody shares an image of what is told later.
+The prompt file's output schema selects one of two ways. SharingMoments asks once about the whole dialogue.
+YesOrNo asks about each utterance for the probability of Yes, which small models answer better, and then for
+a description of the most likely ones. Those prompts get the dialogue only up to the utterance, since nobody
+shares an image of what is told later.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from magid_agents.store.journal import StepRef
 
 
 async def scanner(state: DialogueState, runtime: Runtime[Services]) -> DialogueState:
-    """Find the sharing moments, in order. Those for which nothing can be described are dropped at once.
+    """Find the sharing moments, in order. Moments that nothing can be described for are dropped at once.
 
     Raises InvalidAnswer if a corrected answer is invalid too.
     """
@@ -55,7 +55,7 @@ def _in_order(dialogue: Dialogue, found: Sequence[Moment]) -> list[SharingMoment
 
 
 async def shared_after(dialogue: Dialogue, services: Services) -> list[int]:
-    """The moments' utterances alone, for a measurement: by probabilities, nothing is described."""
+    """Return the moments' utterances only, for benchmarks; nothing is described."""
     if _asks_per_utterance(services):
         return sorted(_select_utterances(await _share_probabilities(dialogue, services), services))
     return sorted(m.utterance for m in await _scan_whole_dialogue(dialogue, services))
@@ -81,14 +81,14 @@ def _select_utterances(probabilities: Mapping[int, float], services: Services) -
     settings = services.settings.scanner
     likely: list[int] = []
     for i in sorted(probabilities, key=lambda i: (-probabilities[i], i)):
-        # Who talks about a thing says it twice, and shares one image of it: its likeliest utterance stands.
+        # People mention a thing twice but share one image of it, so only its most likely utterance is kept.
         if probabilities[i] >= settings.threshold and all(abs(i - j) >= settings.min_gap for j in likely):
             likely.append(i)
     return likely[: settings.max_images]
 
 
 async def _share_probabilities(dialogue: Dialogue, services: Services) -> dict[int, float]:
-    """How likely an image is shared, 0 to 1, after each utterance that says anything."""
+    """Return how likely an image is shared, 0 to 1, after each utterance with text."""
 
     async def one(i: int) -> float:
         prompt, values = services.settings.scanner.prompt, _up_to(dialogue, i)
@@ -99,7 +99,7 @@ async def _share_probabilities(dialogue: Dialogue, services: Services) -> dict[i
 
 
 async def _describe_moment(dialogue: Dialogue, utterance: int, services: Services) -> Moment:
-    """Describe the image of a likely moment; the description is empty if its speaker has nothing to show."""
+    """Describe the image of a likely moment; the description is empty if there is nothing to show."""
     answer = await services.ask(
         StepRef(dialogue.id, f"scan/describe/{utterance:04d}"),
         services.settings.scanner.describe,
@@ -110,12 +110,12 @@ async def _describe_moment(dialogue: Dialogue, utterance: int, services: Service
 
 
 def _up_to(dialogue: Dialogue, utterance: int) -> dict[str, Any]:
-    """Return the values of a prompt about one utterance, which is the last one it gets to read."""
+    """Return the values for a prompt about one utterance, which is the last one in them."""
     return {"utterances": dialogue.utterances[: utterance + 1], "utterance": utterance}
 
 
 def check_moments(answer: SharingMoments, dialogue: Dialogue, most: int) -> str | None:
-    """What is wrong with a scanner's answer, in words it can act on."""
+    """Return what is wrong with a scanner's answer, in words for the model, or None."""
     last = len(dialogue.utterances) - 1
     chosen = [m.utterance for m in answer.moments]
     if outside := [i for i in chosen if not 0 <= i <= last]:

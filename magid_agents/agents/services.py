@@ -1,7 +1,7 @@
-"""What agents are handed: chat model, painter, scorers, prompts and limits, each call behind the journal.
+"""What agents can use: chat model, painter, scorers, prompts and limits, with each call through the journal.
 
-LangGraph's typed runtime context. Knows how a request becomes a journaled call and how an answer is
-validated; decides nothing about a dialogue. Built once a run, shared by every dialogue.
+This is LangGraph's typed runtime context. It turns requests into journaled calls and validates answers, but
+decides nothing about a dialogue. It is built once per run and shared by all dialogues.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ from magid_agents.store.journal import Answer, Call, Journal, StepRef
 from magid_agents.store.rundir import RunDir, encode_image
 from magid_agents.thresholds import Threshold
 
-INLINE_ENCODE_MAX_PIXELS = 128 * 128  # pixels that are encoded faster than a thread is woken for it
-NO_USAGE = {"input_tokens": 0, "output_tokens": 0, IMAGES: 0}  # stated: no usage at all is an unknown cost
-PROBE = "probe"  # the kind of a call that finds out what a server accepts
+INLINE_ENCODE_MAX_PIXELS = 128 * 128  # pixels up to which encoding is faster than waking a thread
+NO_USAGE = {"input_tokens": 0, "output_tokens": 0, IMAGES: 0}  # stated: missing usage is an unknown cost
+PROBE = "probe"  # kind of the call that finds out what a server accepts
 NOTHING_USED: Mapping[str, float] = {"input_tokens": 0, "output_tokens": 0}
 
 
@@ -65,7 +65,7 @@ class Services:
     thresholds: tuple[Threshold, ...]
     meter: Meter
     tagger: ImageTagger | None = None
-    vision_chat: ChatModel | None = None  # looks at images, where the chat model is not the one to
+    vision_chat: ChatModel | None = None  # looks at images instead of the chat model, if set
     safety_chat: ChatModel | None = None  # judges images by a safety policy
     stop: Stop = field(default_factory=Stop)
 
@@ -78,10 +78,13 @@ class Services:
         check: Callable[[Shape], str | None] = lambda _: None,
         images: Sequence[str] = (),
     ) -> Shape:
-        """The chat model's validated answer. An invalid one is sent back once with what is wrong with it.
+        """Return the chat model's validated answer. An invalid one is sent back once with the reason.
 
-        Where there are images (their SHA-256), it is the critic's. `check` tells what is wrong with a
-        well-formed answer, or None. Raises InvalidAnswer where the second answer is invalid too.
+        Args:
+            check: returns what is wrong with a well-formed answer, or None.
+            images: SHA-256 of images; with them, the critic's model is asked.
+
+        Raises InvalidAnswer if the second answer is invalid too.
         """
         template = self._template(prompt)
         expected = self.output_schema(prompt)
@@ -94,7 +97,7 @@ class Services:
             return answer
         again = [
             *messages,
-            Message("assistant", first.value or "(nothing)"),  # endpoints turn down an empty message
+            Message("assistant", first.value or "(nothing)"),  # endpoints reject empty messages
             Message("user", f"That answer cannot be used: {problem}. Answer again, corrected."),
         ]
         second = await self._complete(StepRef(step.dialogue, f"{step.step}/again"), again, shape, images)
@@ -105,19 +108,19 @@ class Services:
 
     @property
     def critic(self) -> ChatModel:
-        """The model that looks at images, where one can."""
+        """The model that looks at images, if there is one, else the chat model."""
         return self.vision_chat or self.chat
 
     @property
     def can_critique(self) -> bool:
-        """A critique is wanted, and the critic can look at an image or be told what is seen in it."""
+        """Whether a critique is wanted, and the critic can see an image or be told what is in it."""
         prompt = self.settings.critic.critique
         if prompt is None or self.critic.vision:
             return prompt is not None
         return self.tagger is not None and self.output_schema(prompt) is not Questions
 
     def output_schema(self, prompt: str) -> type[BaseModel] | None:
-        """The schema of the answer that a prompt file names."""
+        """Return the answer schema that a prompt file names."""
         return self._template(prompt).schema
 
     def _template(self, prompt: str) -> Prompt:
@@ -135,8 +138,8 @@ class Services:
     ) -> float:
         """Return how likely the answer is Yes and not No, 0 to 1.
 
-        Asks the chat model, the critic if there are images, or the model that is given. Raises InvalidAnswer
-        if the answer is neither, or the endpoint's moderation refuses to give one.
+        Asks `model` if given, else the critic if there are images, else the chat model. Raises
+        InvalidAnswer if the answer is neither, or the endpoint's moderation refuses to give one.
         """
         asked = model or (self.critic if images else self.chat)
         can = await self._capabilities(asked)
@@ -145,7 +148,7 @@ class Services:
             "messages": [[m.role, m.text] for m in messages],
             "words": [YES, NO],
             **({"images": list(images)} if images else {}),
-            # A token probability is the same whatever the limit; words are cut at it.
+            # The token limit does not change a token's probability, but cuts off text.
             **{n: v for n, v in asked.parameters.items() if n != "max_tokens" or not can.top_logprobs},
             **can.decides_yes_no,
         }
@@ -155,7 +158,7 @@ class Services:
                 given = await asked.token_probabilities(messages, (YES, NO), await self._pictures(images))
             except ContentRefused as error:
                 return Answer({YES: 0.0, NO: 0.0, TEXT: str(error)}, NOTHING_USED)
-            # What is no probability, such as NaN, is no answer either; and JSON has none.
+            # NaN is not a probability, so it is no answer; JSON has no NaN either.
             shares = {word: p if 0 <= p <= 1 else 0.0 for word, p in given.probabilities.items()}
             said = {} if any(shares.values()) else {TEXT: given.text}
             return Answer({**shares, **said}, given.usage)
@@ -168,7 +171,7 @@ class Services:
         return probability
 
     def _section(self, model: object) -> str:
-        """Return the settings section that names a model, and so its price."""
+        """Return the settings section that names a model, which also determines its price."""
         named = {"painter": self.painter, "critic.chat": self.vision_chat, "safety.policy": self.safety_chat}
         return next((section for section, other in named.items() if other is model), "chat")
 
@@ -223,7 +226,7 @@ class Services:
     async def prepare(self) -> None:
         """Find out how each server must be asked, once per run directory and before the first dialogue.
 
-        Raises ChatError or PainterError if one cannot be used as the settings say, EndpointDown if it does
+        Raises ChatError or PainterError if one cannot be used with these settings, EndpointDown if it does
         not answer.
         """
         for model in (self.chat, self.vision_chat, self.safety_chat, self.painter):
@@ -235,14 +238,14 @@ class Services:
         return model.capabilities
 
     async def _probe(self, model: ChatModel | Painter) -> None:
-        # The cheap question first: isinstance of a protocol takes 10 us, and this is asked before every call.
+        # The cheap check first: isinstance of a protocol takes 10 us, and this runs before every call.
         if getattr(model, "adopted", model) is None and isinstance(model, Probing):
             await self._adopt(model)
 
     async def _adopt(self, model: Probing) -> None:
-        """Use a server as this run directory has it recorded; probe it if nothing is.
+        """Use a server as this run directory has it recorded; probe it if nothing is recorded.
 
-        A model that was open before, for another run directory, knows its server already: that is recorded.
+        If the model was already open for another run directory, its probe's result is known and recorded.
         """
 
         async def compute() -> Answer:
@@ -256,7 +259,7 @@ class Services:
         model.adopt(answer.value)
 
     async def _forget_probe(self, model: ChatModel | Painter, reason: MagidError) -> None:
-        """Have the next run ask again: the server may accept other requests than it did."""
+        """Make the next run probe again: the server may accept other requests than before."""
         if isinstance(model, Probing):
             probe = Call(PROBE, model.identity, model.probe_request)
             await self.journal.reject([probe.key], str(reason))
@@ -268,7 +271,7 @@ class Services:
         """
         painter = self.painter
         await self._probe(painter)
-        # What gives another image every time is numbered like a sample; only a seed can be claimed as one.
+        # Without reproducible seeds, images are numbered as samples, and no seed is claimed.
         number = {"seed" if painter.reproducible else "sample": seed}
         request = {"prompt": prompt, **number, **painter.parameters}
 
@@ -280,7 +283,7 @@ class Services:
             image, usage = painted.image, {IMAGES: 1, **painted.usage}
             if is_blank(image):
                 return Answer({UNPAINTED: "the image is blank"}, usage)
-            call_state.current().hold()  # painted: a stop waits until it is stored
+            call_state.current().hold()  # painted: a stop must wait until it is stored
             texts = {"prompt": prompt, "model": painter.identity}
             if painter.reproducible:
                 texts["seed"] = str(seed)
@@ -295,7 +298,7 @@ class Services:
 
         try:
             answer = await self._call(step, "paint", "painter", painter.identity, request, compute, is_valid)
-        except PromptTooLong as error:  # not recorded: nothing was asked, and the limit is in no key
+        except PromptTooLong as error:  # not recorded: no call was made, and the limit is not part of the key
             raise PaintingFailed(str(error)) from error
         except PainterError as error:
             await self._forget_probe(painter, error)
@@ -305,9 +308,9 @@ class Services:
         return str(answer.value)
 
     async def score(self, step: StepRef, check: str, sha256: str, text: str) -> float:
-        """One check of one stored image; NaN if the scorer gave no finite number, which fails any check."""
+        """Score one stored image by one check; NaN, which fails any check, if there is no finite number."""
         scorer, section = self.scorers[check], self.settings.scorers.get(check)
-        arguments = section.arguments if section else {}  # none if the scorer was given as an object
+        arguments = section.arguments if section else {}  # None if the scorer was passed as an object
         request = {
             "image": sha256,
             "text": text if scorer.reads_text else None,
@@ -322,17 +325,17 @@ class Services:
         return to_score(answer.value)
 
     def needs_safety_review(self, sha256: str, unsafe: float) -> bool:
-        """Whether the policy model sees this image: the classifier doubts it, or it is of the sample."""
+        """Return whether the policy model judges this image: it is in doubt, or in the random sample."""
         safety = self.settings.safety
-        drawn = int(sha256[:8], 16) / 2**32 < safety.review_share  # by content: the same images on every run
+        drawn = int(sha256[:8], 16) / 2**32 < safety.review_share  # by content: the same images in every run
         return self.safety_chat is not None and (unsafe >= safety.review_from or drawn)
 
     async def unsafe_probability(self, step: StepRef, sha256: str) -> float:
-        """How likely the policy model finds the image unsafe."""
+        """Return the policy model's probability that the image is unsafe."""
         return await self.yes_probability(step, self.settings.safety.judge, {}, [sha256], self.safety_chat)
 
     async def tag_image(self, step: StepRef, sha256: str) -> list[tuple[str, float]]:
-        """What the observer sees in a stored image; empty where there is no observer."""
+        """Return the tagger's words for a stored image; empty if there is no tagger."""
         if self.tagger is None:
             return []
         tagger = self.tagger
@@ -345,9 +348,9 @@ class Services:
         return [(word, score) for word, score in answer.value]
 
     def seed(self, dialogue: str, utterance: int, attempt: int, candidate: int) -> int:
-        """The seed of one candidate: 31 bits of a hash of the run's seed and the candidate's place.
+        """Return the seed of one candidate: 31 bits of a hash of the run's seed and the candidate's place.
 
-        Its rank, 0 the best, where the painter chooses and does not sample.
+        If the painter ranks images instead of sampling, it is the rank, with 0 the best.
         """
         if not self.painter.sampled:
             return candidate

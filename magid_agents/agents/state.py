@@ -1,18 +1,15 @@
-"""The graph's state: ids, hashes, texts and scores. Never pixels.
-
-Knows what is handed from node to node; knows no node.
-"""
+"""The graph's state, which nodes pass on: ids, hashes, texts and scores, but never pixels."""
 
 import operator
 from collections.abc import Sequence
 from typing import Annotated
 
-from typing_extensions import TypedDict  # pydantic makes JSON schemas of no other before Python 3.12
+from typing_extensions import TypedDict  # before Python 3.12, pydantic needs this one for JSON schemas
 
 from magid_agents.dialogue import Attempt, Dialogue, Dropped, MomentOutcome, SharingMoment
 from magid_agents.store.journal import StepRef
 
-DIALOGUE = "dialogue"  # kind and step of the call that is the whole run of a dialogue
+DIALOGUE = "dialogue"  # kind and step of the call that runs a whole dialogue
 
 
 class DialogueState(TypedDict, total=False):
@@ -30,19 +27,19 @@ class MomentState(TypedDict, total=False):
 
     dialogue: Dialogue
     moment: SharingMoment
-    attempts: list[Attempt]  # judged ones, oldest first
+    attempts: list[Attempt]  # already judged, oldest first
     draft: Attempt  # the one being made
     outcomes: Annotated[list[MomentOutcome], operator.add]
 
 
 class MomentOutput(TypedDict):
-    """What a loop hands back to the dialogue: loops run side by side and may write nothing else."""
+    """What a loop returns to the dialogue. Loops run in parallel and may write nothing else."""
 
     outcomes: Annotated[list[MomentOutcome], operator.add]
 
 
 def dropped(state: MomentState, reason: str, attempts: Sequence[Attempt] | None = None) -> MomentOutcome:
-    """Return the outcome of a moment that is given up, after the state's attempts or those that are given."""
+    """Return the outcome of a moment that is given up, after the state's attempts or the given ones."""
     moment = state["moment"]
     told = Dropped(utterance=moment.utterance, description=moment.description, reason=reason)
     made = state.get("attempts", []) if attempts is None else attempts
@@ -50,7 +47,7 @@ def dropped(state: MomentState, reason: str, attempts: Sequence[Attempt] | None 
 
 
 def step_ref(state: MomentState, what: str) -> StepRef:
-    """Return who asks, for the journal: the step utterance/attempt/what of the dialogue."""
+    """Return the journal's reference to the step utterance/attempt/what of the dialogue."""
     utterance, attempt = state["moment"].utterance, len(state.get("attempts", [])) + 1
     return StepRef(state["dialogue"].id, f"{utterance:04d}/{attempt}/{what}")
 
@@ -68,20 +65,20 @@ _AGENTS = {
 
 
 def agent_of(step: str) -> str:
-    """Return the agent that makes calls of such a step; the step's own name for a node of another's."""
+    """Return the agent that makes calls of this step; for a third-party node, the step's own name."""
     what = step.split("/", 2)[2] if attempt_of(step) else step
     name = what.partition("/")[0]
     return _AGENTS.get(name, name)
 
 
 def kind_of_step(step: str) -> str:
-    """Return what steps of one kind have in common: the name of a step without its numbers."""
+    """Return the name of a step without its numbers."""
     what = step.split("/", 2)[2] if attempt_of(step) else step
     return "/".join(part for part in what.split("/") if not part.isdecimal())
 
 
 def attempt_of(step: str) -> tuple[int, int] | None:
-    """Return the utterance and the number of the attempt, 1 the first, that `step_ref` named a step for.
+    """Return utterance and attempt number, from 1, of a step named by `step_ref`.
 
     None if the step belongs to no attempt, such as the scanner's.
     """

@@ -1,6 +1,6 @@
-"""End a run before its end: the first request counts, and nothing begins after it.
+"""End a run early: the first request counts, and nothing begins after it.
 
-Knows signals and asyncio; what is finished by then is kept by the runner.
+The runner keeps what is finished by then.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from typing import Any
 
 from magid_agents.errors import StopRun
 
-# What Python or the command leaves a signal to. Ignored (nohup, `&`) and an application's own handling stay.
+# Default handlers, which are replaced. Ignored signals (nohup, `&`) and an application's handlers are not.
 _OURS = (signal.default_int_handler, signal.SIG_DFL)
 
 
 @contextmanager
 def keep_sigterm_handler() -> Iterator[None]:
-    """Undo what a library does within to the handling of SIGTERM; nothing outside the main thread."""
+    """Undo a library's change of the SIGTERM handler in the block; no effect outside the main thread."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     if before is not None and threading.current_thread() is threading.main_thread():
@@ -31,7 +31,7 @@ class Interrupted(StopRun):
 
 
 class Stop:
-    """Whether the run is to end, and the error that ends it. For one event loop."""
+    """Whether the run is to end, and the error that ends it. For a single event loop."""
 
     def __init__(self) -> None:
         self.error: StopRun | None = None
@@ -39,13 +39,13 @@ class Stop:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def request(self, error: StopRun) -> None:
-        """End the run with this error, unless another came first."""
+        """End the run with this error, unless another one came first."""
         if self.error is None:
             self.error = error
             self._requested.set()
 
     def interrupt(self, name: str) -> None:
-        """Ask the run to end, from any thread or a signal handler, also before its event loop runs.
+        """Ask the run to end, from any thread or signal handler, even before its event loop runs.
 
         Args:
             name: what interrupts it, such as "Ctrl-C".
@@ -57,18 +57,18 @@ class Stop:
                 self._loop.call_soon_threadsafe(self._requested.set)
 
     def check(self) -> None:
-        """Raise StopRun if the run is to end. To be called before anything begins."""
+        """Raise StopRun if the run is to end. Call it before anything begins."""
         if self.error is not None:
             raise StopRun(f"not begun, since the run ends: {self.error}")
 
     async def requested(self) -> None:
-        """Return once the run is to end."""
+        """Return as soon as the run is to end."""
         self._loop = asyncio.get_running_loop()
         if self.error is None:
             await self._requested.wait()
 
     async def unless_requested(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await the work; if the run is to end meanwhile, cancel it and raise the error that ends the run."""
+        """Await the work. If the run is to end in the meantime, cancel it and raise that error."""
         task, requested = asyncio.create_task(work), asyncio.create_task(self.requested())
         await asyncio.wait([task, requested], return_when=asyncio.FIRST_COMPLETED)
         requested.cancel()
@@ -80,7 +80,7 @@ class Stop:
 
     @contextmanager
     def on_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Take Ctrl-C and SIGTERM for a request; a second one raises KeyboardInterrupt at once.
+        """Treat Ctrl-C and SIGTERM as a request to end; a second one raises KeyboardInterrupt at once.
 
         Does nothing outside the main thread, which alone gets signals.
         """

@@ -1,7 +1,7 @@
-"""The decision: accept, rewrite or give up. Pure functions of what is known of an attempt.
+"""Decide what becomes of an attempt: accept, rewrite or give up. Pure functions.
 
-A check without an answer is a check that failed: a missing score, a score that is not a number, a critique
-that asked nothing, a safety check that was not made. The reason then says so.
+A check without an answer has failed: a missing score, a score that is not a number, a critique that asked
+nothing, a safety check that was not made. The reason then says so.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from magid_agents.dialogue import Candidate, Critique, Decision, Shortfall, Verdict
 from magid_agents.thresholds import UNSAFE, Threshold
 
-CRITIQUE = "critique"  # the share of the critique's questions that were satisfied, judged like a score
+CRITIQUE = "critique"  # share of the critique's satisfied questions, judged like a score
 
 Scores = Mapping[str, float]
 
@@ -23,9 +23,9 @@ def is_safe(scores: Scores, thresholds: Sequence[Threshold]) -> bool:
 
 
 def best(candidates: Sequence[Scores], thresholds: Sequence[Threshold]) -> int | None:
-    """Return the safe candidate that passes most checks, then the one with the widest margins.
+    """Return the safe candidate that passes the most checks; among those, the one with the largest margins.
 
-    The first of equals; None if no candidate is safe.
+    Of equal ones the first; None if no candidate is safe.
     """
 
     def rank(i: int) -> tuple[int, float]:
@@ -33,7 +33,7 @@ def best(candidates: Sequence[Scores], thresholds: Sequence[Threshold]) -> int |
         return sum(margin >= 0 for margin in margins), sum(margins)
 
     safe = [i for i, scores in enumerate(candidates) if is_safe(scores, thresholds)]
-    return max(safe, key=rank, default=None)  # max keeps the first of equals
+    return max(safe, key=rank, default=None)  # max keeps the first of equal ones
 
 
 def decide(
@@ -46,7 +46,7 @@ def decide(
     """Return the verdict on one attempt.
 
     Accepts the best candidate if it passes every check and at least `critique_threshold` of the critique's
-    questions are satisfied; else rewrites while attempts are left.
+    questions are satisfied; otherwise rewrites while attempts are left.
 
     Args:
         critique: of the best candidate; None if none was asked for.
@@ -69,7 +69,7 @@ def decide(
 
 
 def accept_first_safe(candidates: Sequence[Candidate], thresholds: Sequence[Threshold]) -> Verdict:
-    """Return the verdict of a graph that judges nothing but safety, and tries once."""
+    """Return the verdict of a graph that checks only safety and tries only once."""
     for i, candidate in enumerate(candidates):
         if is_safe(candidate.scores, thresholds):
             return Verdict(decision=Decision.ACCEPT, best=i, reason="safe; nothing else was judged")
@@ -78,7 +78,7 @@ def accept_first_safe(candidates: Sequence[Candidate], thresholds: Sequence[Thre
 
 @dataclass(frozen=True)
 class _Failure:
-    """Why a candidate is not accepted; `answered` is False if an answer might have been a good one."""
+    """Why a candidate is not accepted; `answered` is False if an answer might have changed that."""
 
     text: str
     shortfall: Shortfall | None
