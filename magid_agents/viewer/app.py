@@ -57,6 +57,7 @@ def make_app(paths: Sequence[Path], port: int) -> OnlyThisPage:
         Route("/r/{run:int}", viewer.run),
         Route("/r/{run:int}/dialogues", viewer.dialogues),
         Route("/r/{run:int}/dialogue", viewer.dialogue),
+        Route("/r/{run:int}/call", viewer.call),
         Route("/r/{run:int}/what-if", viewer.what_if),
         Route("/r/{run:int}/image/{sha256:str}", viewer.image),
         Route("/compare/{run:int}/{other:int}", viewer.compare),
@@ -116,6 +117,16 @@ class _Viewer:
             before, after = index.neighbours(name, view.wanted, view.order)
         found: dict[str, Any] = {"page": page, "before": before, "after": after, "name": name}
         return self._page("dialogue.html", request, run, view=view, **found)
+
+    def call(self, request: Request) -> Response:
+        run = self._run(request)
+        name, step = (request.query_params.get(value, "") for value in ("id", "step"))
+        with run.index() as index:
+            trace = index.trace(name)
+        found = next((call for call in trace.calls if call.step == step), None) if trace else None
+        if found is None:
+            raise HTTPException(404, "This dialogue has no such call.")
+        return self._page("call.html", request, run, name=name, call=found)
 
     def what_if(self, request: Request) -> Response:
         run = self._run(request)
@@ -199,4 +210,5 @@ class _Viewer:
         html = self._templates.get_template(template).render(
             run=run, runs=self._runs, path=request.url.path, status=status, **values
         )
-        return HTMLResponse(html, status)
+        # An answer that was rejected may hold half a character, which cannot be encoded.
+        return HTMLResponse(html.encode(errors="replace"), status)

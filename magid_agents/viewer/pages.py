@@ -15,7 +15,7 @@ from magid_agents.viewer.charts import Chart, Meter, chart, meter
 from magid_agents.viewer.words import Piece, changes
 
 MAX_SHOWN_CHARS = 2000  # of a text, before the rest is folded
-AGENTS = {"prompt_writer": "prompt writer"}
+MAX_ALT_CHARS = 200  # read out with each image
 
 
 class Picture(NamedTuple):
@@ -146,7 +146,8 @@ def _candidate(index: Index, candidate: Candidate, outcome: MomentOutcome, *, be
 
 
 def _picture(index: Index, sha256: str, alt: str) -> Picture:
-    return Picture(sha256, index.directory.image_name_of(sha256).startswith(f"{REJECTED}/"), alt)
+    rejected = index.directory.image_name_of(sha256).startswith(f"{REJECTED}/")
+    return Picture(sha256, rejected, alt[:MAX_ALT_CHARS])
 
 
 def picture(index: Index, sha256: str | None, alt: str) -> Picture | None:

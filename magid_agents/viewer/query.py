@@ -9,7 +9,19 @@ from urllib.parse import urlencode
 from magid_agents.reading.query import Filter, Order
 
 PAGE_SIZES = {"list": 50, "grid": 60}
+MAX_NUMBER = 1e9  # no score, cost or page number is as large
+LABELS = {  # of names in a run that are not read as they are
+    "image_text_match": "image-text match",
+    "check": "failed check",
+    "text": "search",
+    "cost": "cost in dollars",
+}
 NAMES = ("text", "status", "outcome", "check", "min_attempts", "score", "cause", "min_cost")
+
+
+def label(name: str) -> str:
+    """Return a name of a run's, such as a check's, as a reader sees it."""
+    return LABELS.get(name, name.replace("_", " "))
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class View:
                 outcome=values.get("outcome") or None,
                 check=values.get("check") or None,
                 min_attempts=_whole(values.get("min_attempts")),
-                score=_score(values.get("score", "")),
+                score=_score(values),
                 cause=values.get("cause") or None,
                 min_cost=_number(values.get("min_cost")),
             ),
@@ -56,23 +68,37 @@ class View:
         page = changes.pop("page", 1 if wanted or changes else self.page)
         view = replace(self, wanted=replace(self.wanted, **wanted), **changes, page=page)
         values: dict[str, Any] = {name: getattr(view.wanted, name) for name in NAMES}
-        if view.wanted.score:
-            values["score"] = ":".join(map(str, view.wanted.score))
-        values |= {"order": view.order, "form": view.form, "page": view.page}
+        values |= view.score_fields | {"order": view.order, "form": view.form, "page": view.page}
         plain = {"order": "input", "form": "list", "page": 1}
         return urlencode({k: v for k, v in values.items() if v not in (None, "") and plain.get(k) != v})
 
     @property
-    def conditions(self) -> list[tuple[str, str, str]]:
-        """The conditions that are set: name, what it says, and the address without it."""
-        said = []
-        for name in NAMES:
-            value = getattr(self.wanted, name)
-            if value not in (None, ""):
-                text = "{} {:.3g} to {:.3g}".format(*value) if name == "score" else str(value)
-                without = self.query(**{name: "" if name == "text" else None})
-                said.append((name.replace("_", " ").replace("min ", "at least "), text, without))
-        return said
+    def score_fields(self) -> dict[str, str | float]:
+        """The check and the range of the condition on a score, as the address has them."""
+        if self.wanted.score is None:
+            return {}
+        check, low, high = self.wanted.score
+        ends = {"from": low, "below": high}
+        return {"score": check} | {name: end for name, end in ends.items() if abs(end) < MAX_NUMBER}
+
+    @property
+    def conditions(self) -> list[tuple[str, str]]:
+        """The conditions that are set: what each says, and the address without it."""
+        said = [self._said(name) for name in NAMES]
+        without = [self.query(**{name: "" if name == "text" else None}) for name in NAMES]
+        return [(text, address) for text, address in zip(said, without, strict=True) if text]
+
+    def _said(self, name: str) -> str:
+        value = getattr(self.wanted, name)
+        if value in (None, ""):
+            return ""
+        if name == "score":
+            fields = self.score_fields
+            ends = [f"{end} {fields[end]:.3g}" for end in ("from", "below") if end in fields]
+            return f"score: {label(value[0])} {' '.join(ends)}"
+        if name.startswith("min_"):
+            return f"{label(name.removeprefix('min_'))}: {value:g} or more"
+        return f"{label(name)}: {label(value) if name in ('check', 'status') else value}"
 
 
 def _whole(text: str | None) -> int | None:
@@ -85,10 +111,13 @@ def _number(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
-    return number if math.isfinite(number) and abs(number) < 1e9 else None
+    return number if math.isfinite(number) and abs(number) < MAX_NUMBER else None
 
 
-def _score(text: str) -> tuple[str, float, float] | None:
-    check, _, scores = text.partition(":")
-    low, high = (_number(part) for part in (*scores.split(":", 1), "")[:2])
-    return None if low is None or high is None else (check, low, high)
+def _score(values: Mapping[str, str]) -> tuple[str, float, float] | None:
+    """Return a check and its range; an end that is not said is open."""
+    check = values.get("score", "")
+    low, high = (_number(values.get(end)) for end in ("from", "below"))
+    if not check or (low is None and high is None):
+        return None
+    return check, -MAX_NUMBER if low is None else low, MAX_NUMBER if high is None else high

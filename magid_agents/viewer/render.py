@@ -6,7 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from magid_agents.viewer.pages import AGENTS, MAX_SHOWN_CHARS, messages, parameters, pretty
+from magid_agents.viewer.pages import MAX_SHOWN_CHARS, messages, parameters, pretty
+from magid_agents.viewer.query import label
 
 STATIC = files("magid_agents.viewer") / "static"
 
@@ -28,7 +29,7 @@ def environment() -> Environment:
         "pretty": pretty,
         "messages": messages,
         "parameters": parameters,
-        "agent": lambda name: AGENTS.get(name, name),
+        "label": label,
     }
     made.filters.update(filters)
     made.globals |= {"MAX_SHOWN_CHARS": MAX_SHOWN_CHARS}

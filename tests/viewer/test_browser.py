@@ -62,7 +62,8 @@ def tab_to(page: Page, target: Locator) -> None:
 def test_a_rewritten_prompt_is_found_and_read(page: Page) -> None:
     page.goto("/r/0")
     page.keyboard.press("/")
-    page.wait_for_url("**/dialogues")
+    page.wait_for_url("**/dialogues#search")
+    expect(page.get_by_label("Search")).to_be_focused()
     tab_to(page, page.get_by_label("Outcome"))
     page.keyboard.type("after")
     page.wait_for_url("**/dialogues?outcome=rewritten")
@@ -86,7 +87,19 @@ def test_a_rewritten_prompt_is_found_and_read(page: Page) -> None:
     page.keyboard.press("k")
     page.wait_for_url("**/dialogue?id=puppy&outcome=rewritten")
     page.keyboard.press("Escape")
-    page.wait_for_url("**/dialogues?outcome=rewritten")
+    page.wait_for_url("**/dialogues?outcome=rewritten#puppy")
+    expect(page.get_by_role("link", name="puppy")).to_be_focused()
+
+
+def test_a_call_is_opened_where_it_stands(page: Page) -> None:
+    page.goto("/r/0/dialogue?id=zoo-day")
+    calls = page.locator("details.calls").last
+    calls.locator("summary").first.click()
+    call = calls.locator("details.call").first
+    expect(call.locator("pre")).to_have_count(0)
+    call.locator("summary").click()
+    expect(call.get_by_role("heading", name="answer")).to_be_visible()
+    expect(call.locator("pre").filter(has_text="How was your day off?").first).to_be_visible()
 
 
 def test_a_search_is_typed_and_left(page: Page) -> None:

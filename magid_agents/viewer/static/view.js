@@ -21,9 +21,9 @@ const step = (by) => {
   next.scrollIntoView({ block: "nearest" });
   return true;
 };
-const follow = (selector) => {
+const follow = (selector, place = "") => {
   const link = $(selector);
-  if (link) location.assign(link.href);
+  if (link) location.assign(link.href + place);
   return Boolean(link);
 };
 const keys = {
@@ -32,7 +32,7 @@ const keys = {
   g: () => follow(".forms a:not([aria-current])"),
   "/": () => {
     const search = $("[data-search]");
-    if (!search) return follow(".tabs a[href$='/dialogues']");
+    if (!search) return follow(".tabs a[href$='/dialogues']", "#search");
     search.focus();
     search.select();
     return true;
@@ -49,12 +49,15 @@ document.addEventListener("keydown", (event) => {
   if (typing(event.target) && event.key !== "Escape") return;
   if (keys[event.key]?.()) event.preventDefault();
 });
+// Back from a dialogue, its row has the focus again.
+const left = new URLSearchParams(`id=${location.hash.slice(1)}`).get("id");
+items().find((a) => a.closest("li").dataset.dialogue === left)?.focus();
 $("[data-help]")?.addEventListener("click", () => $("#help").showModal());
 
 // Filters apply at once; empty fields stay out of the address.
 const filters = $(".filters");
 if (filters) {
-  filters.addEventListener("change", (event) => { if (event.target.matches("select")) filters.requestSubmit(); });
+  filters.addEventListener("change", (event) => { if (event.target.matches("select:not([name=score])")) filters.requestSubmit(); });
   filters.addEventListener("formdata", (event) => {
     for (const [name, value] of [...event.formData]) {
       if (!value || (name === "order" && value === "input")) event.formData.delete(name);
@@ -70,6 +73,15 @@ document.addEventListener("click", (event) => {
   $("img", button.parentElement).classList.remove("blurred");
   button.remove();
 });
+
+// The messages of a call are fetched when it is opened.
+document.addEventListener("toggle", async (event) => {
+  const call = event.target;
+  if (!call.open || !call.dataset.call || $(".texts", call)) return;
+  const page = await (await fetch(call.dataset.call)).text();
+  const texts = $(".texts", new DOMParser().parseFromString(page, "text/html"));
+  if (texts) $("p", call).replaceWith(texts);
+}, true);
 
 // A threshold that moves: the server decides every verdict again and says which images would flip.
 const panel = $("#flips");
