@@ -1,8 +1,8 @@
-"""One dialogue through a graph, as one journaled call.
+"""Run one dialogue through a graph, as one journaled call.
 
-Its key is the dialogue, the graph and everything else that decides the result; its answer is the finished
-record together with every decision on the way. So a finished dialogue costs one look-up, and whoever shows a
-decision reads what was decided.
+Its key is the dialogue, the graph and everything else that decides the result. Its answer is the finished
+record together with all decisions, so a finished dialogue costs one look-up, and decisions are shown as
+they were made.
 """
 
 import re
@@ -21,7 +21,7 @@ from magid_agents.runs.graph_loader import Topology
 from magid_agents.store.journal import Answer, Call, StepRef
 from magid_agents.store.results import Failure, Unanswered, is_record
 
-STEPS_PER_ATTEMPT = 25  # of a graph, before LangGraph takes it for one that never ends
+STEPS_PER_ATTEMPT = 25  # of a graph, after which LangGraph assumes that it never ends
 
 
 class NoRecord(MagidError):
@@ -31,7 +31,7 @@ class NoRecord(MagidError):
 
 
 async def walk(graph: Any, dialogue: Dialogue, services: Services) -> Mapping[str, Any]:
-    """Take a dialogue through every node of a graph and return its final state.
+    """Run a dialogue through every node of a graph and return the final state.
 
     Raises what a node raises, and NoRecord if the state has no finished record.
     """
@@ -52,7 +52,7 @@ async def walk(graph: Any, dialogue: Dialogue, services: Services) -> Mapping[st
 class DialogueRunner:
     """Runs dialogues through a graph with the same services.
 
-    `depends_on` stands for everything besides dialogue and graph that decides a result
+    `depends_on` is a hash of everything besides dialogue and graph that decides a result
     (provenance.digest).
     """
 
@@ -61,7 +61,7 @@ class DialogueRunner:
     services: Services
 
     async def run(self, dialogue: Dialogue) -> dict[str, Any] | Failure:
-        """Return the finished record, or why there is none. Raises StopRun for what ends the whole run."""
+        """Return the finished record, or why there is none. Raises StopRun if the whole run must end."""
         journal = self.services.journal
         try:
             answer = await journal.get_or_compute(
@@ -79,7 +79,7 @@ class DialogueRunner:
             raw = ""
             if isinstance(error, InvalidAnswer):
                 raw = error.raw
-                await journal.reject(error.keys, text)  # the next run asks again
+                await journal.reject(error.keys, text)  # so that the next run asks again
             kind = Unanswered if isinstance(error, EndpointUnavailable) else Failure
             return kind(dialogue.id, _stage(raised), text, raw, cause_of(error))
         record: dict[str, Any] = answer.value["record"]
@@ -106,14 +106,14 @@ class DialogueRunner:
 
 
 def _unwrap(error: Exception) -> Exception:
-    """Return one of the errors that a node's tasks raised together, first of all one that ends the run."""
+    """Return one of the errors that a node's tasks raised together, preferably one that ends the run."""
     while isinstance(error, ExceptionGroup):
         error = (error.subgroup(StopRun) or error).exceptions[0]
     return error
 
 
 def _stage(error: Exception) -> str:
-    """Return the node that raised, which LangGraph names in the exception's notes, the innermost first."""
+    """Return the innermost node that raised, as LangGraph names it in the exception's notes."""
     for note in getattr(error, "__notes__", []):
         if named := re.search(r"During task with name '([^']+)'", note):
             return named[1]

@@ -1,7 +1,7 @@
-"""Load graphs by name: those that ship in graphs/, or FILE:ATTR for one's own.
+"""Load graphs by name: those that ship in graphs/, or FILE:ATTR for your own.
 
-A graph's file is imported as an ordinary module, with its folder on the path meanwhile, so that it can import
-the modules beside it.
+A graph's file is imported as an ordinary module, with its folder temporarily on the path, so that it can
+import the modules beside it.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from magid_agents.resources import folder
 ATTRIBUTE = "graph"
 PACKAGE = "magid_agents"  # the manifest has its version
 
-_importing = RLock()  # sys.path is one for all threads; a graph's file may itself load a graph
-_imported_beside: set[str] = set()  # modules that graphs of this process imported from their own folders
+_importing = RLock()  # all threads share sys.path; a graph's file may itself load a graph
+_imported_beside: set[str] = set()  # modules that graphs in this process imported from their folders
 
 
 @dataclass(frozen=True)
 class Topology:
-    """A compiled LangGraph graph and what its files' digest says it is."""
+    """A compiled LangGraph graph, and an identity with the digest of its files."""
 
     graph: Any
     identity: str
@@ -49,19 +49,19 @@ def load(name: str) -> Topology:
     try:
         siblings = _find_siblings(path)
         graph = getattr(_import(path, siblings), attribute if colon else ATTRIBUTE)
-    except Exception as error:  # whatever a user's file raises is told as that file's fault
+    except Exception as error:  # a user's file may raise anything; the message blames that file
         raise ConfigError(f"graph={name}: {path}: {type(error).__name__}: {first_line(error)}") from error
     if not hasattr(graph, "ainvoke"):
         raise ConfigError(f"graph={name}: {path}: is no compiled graph; end it with .compile()")
-    # At its default the attribute is left out, as older manifests have it.
+    # The default attribute is left out, as in older manifests.
     which = path.stem if not colon or attribute == ATTRIBUTE else f"{path.stem}:{attribute}"
     return Topology(graph, f"{which}@{_digest(path, siblings)}")
 
 
 def _find_siblings(path: Path) -> Mapping[str, Path]:
-    """Return the modules in the file's folder that it imports, directly or not, by name.
+    """Return the modules that the file imports from its own folder, directly or indirectly, by name.
 
-    Found in the source, so that a graph's identity does not depend on what else was imported before.
+    They are found in the source, so that a graph's identity does not depend on earlier imports.
     """
     finder = ModuleFinder([str(path.parent)], excludes=[PACKAGE])
     finder.run_script(str(path))
@@ -76,7 +76,7 @@ def _import(path: Path, siblings: Mapping[str, Path]) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with _siblings_importable(path, siblings):
-        sys.modules[name] = module  # where dataclasses and annotations are looked up
+        sys.modules[name] = module  # dataclasses and annotations are looked up there
         try:
             spec.loader.exec_module(module)
         except BaseException:
@@ -87,9 +87,9 @@ def _import(path: Path, siblings: Mapping[str, Path]) -> ModuleType:
 
 @contextmanager
 def _siblings_importable(path: Path, siblings: Mapping[str, Path]) -> Iterator[None]:
-    """Put the file's folder on the path, and forget modules of the same names that an earlier graph imported.
+    """Put the file's folder on the path, and forget modules of these names that earlier graphs imported.
 
-    They may come from another folder, or have been edited since.
+    Those may come from another folder, or may have been edited since.
     """
     beside = str(path.parent.absolute())
     with _importing:
@@ -101,7 +101,7 @@ def _siblings_importable(path: Path, siblings: Mapping[str, Path]) -> Iterator[N
         try:
             yield
         finally:
-            with suppress(ValueError):  # the file changed the path
+            with suppress(ValueError):  # the file may have changed the path
                 sys.path.remove(beside)
             _imported_beside.update(siblings.keys() & (sys.modules.keys() - before))
 

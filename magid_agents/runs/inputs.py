@@ -1,4 +1,4 @@
-"""Input files by content: the same wherever they lie, and the same with more appended."""
+"""Identify input files by content, so that they can be moved, and appended to."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ CHUNK_BYTES = 1 << 20
 
 
 class InputFile(BaseModel):
-    """One input as the manifest records it."""
+    """One input, as recorded in the manifest."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str  # generated ids and `source` depend on it
-    path: str  # where it was found, for information
+    path: str  # where it was found; for information only
     bytes: int | None = None
-    sha256: str | None = None  # None for what can be read only once, such as a pipe
+    sha256: str | None = None  # None if it can be read only once, such as a pipe
 
     @classmethod
     def describe(cls, path: Path) -> Self:
-        """Read a regular file through; anything else is left to be read by the run. Raises OSError."""
+        """Read a regular file completely; leave anything else to the run. Raises OSError."""
         name, where = encodable(path.name), encodable(str(path.absolute()))
         if not path.is_file():
             return cls(name=name, path=where)
@@ -32,7 +32,7 @@ class InputFile(BaseModel):
         return cls(name=name, path=where, bytes=size, sha256=sha256)
 
     def is_at(self, path: Path) -> bool:
-        """Whether the file at `path` is this input, perhaps with more at its end.
+        """Return whether the file at `path` is this input, possibly with more at its end.
 
         Content that was not recorded is not compared.
         """
@@ -44,10 +44,10 @@ class InputFile(BaseModel):
 def differences(
     before: Sequence[InputFile], now: Sequence[InputFile], paths: Sequence[Path] = ()
 ) -> list[str]:
-    """Return how the inputs differ, in words. Content that was not recorded is not compared.
+    """Describe how the inputs differ. Content that was not recorded is not compared.
 
     Args:
-        paths: where the inputs lie now, if they may have grown at their ends.
+        paths: where the inputs are now, if they may have grown at their ends.
     """
     if (old := [file.name for file in before]) != (new := [file.name for file in now]):
         return [f"inputs: {', '.join(old)} -> {', '.join(new)}"]
@@ -60,7 +60,7 @@ def differences(
 
 
 def _digest(path: Path, limit: int | None = None) -> tuple[int, str]:
-    """Return the size and SHA-256 of a file, or of its first `limit` bytes."""
+    """Return size and SHA-256 of a file, or of its first `limit` bytes."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES if limit is None else min(CHUNK_BYTES, limit - size)):

@@ -1,14 +1,14 @@
 """run.json: what a dataset was made with, and every session that worked on it.
 
-schema    version of this format; the first had none
+schema    version of this format; version 1 had none
 settings, prompts, models, thresholds, graph, inputs, shard, format, limit
           what the dataset depends on: another run of the directory must agree (provenance.py compares)
 painter, capabilities
-          what the painter was given, and how each chat model that was probed is asked
+          the painter's parameters, and how each chat model that was probed is asked
 status, counts, cost
-          how the run stands, what the result files hold, and dollars paid so far
-sessions  one for every time that something was computed or changed
-merged    the parts that the run was put together from, if it was
+          state of the run, what the result files hold, and dollars paid so far
+sessions  one for each command that computed or changed something
+merged    the parts that the run was merged from, if it was
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ Status = Literal["running", "finished", "interrupted"]
 
 
 class Session(BaseModel):
-    """One time that a command worked on the run."""
+    """One command's work on the run."""
 
     started: datetime
     finished: datetime | None = None  # None if it was killed
     status: Status = "running"
-    reason: str = ""  # of an interruption
+    reason: str = ""  # for the interruption
     changes: list[str] = []  # what --update changed
-    versions: dict[str, str] = {}  # of Python and the packages that computed
+    versions: dict[str, str] = {}  # of Python and the packages used
     calls: Calls = Calls()
 
 
@@ -86,17 +86,17 @@ def load(directory: RunDir) -> Manifest | None:
 
 
 class Recorder:
-    """Writes a session into a run's manifest, at its beginning and at its end."""
+    """Records a session in a run's manifest, at its beginning and its end."""
 
     def __init__(
         self, directory: RunDir, old: Manifest | None, new: Manifest, changes: Sequence[str] = ()
     ) -> None:
-        """`old` is what the directory holds, and `changes` is how `new` differs from it."""
+        """Take the directory's old manifest, and how the new one differs from it."""
         self._directory, self._old, self.new = directory, old, new
         self._changes = list(changes)
 
     def begin(self, versions: dict[str, str], models: Models) -> None:
-        """Write the manifest of a run under way, which results of other settings must not lie beside."""
+        """Write the manifest of a run in progress. Results with other settings must not lie beside it."""
         if self._changes:
             self._directory.remove_results()
         painter = models.painter
@@ -115,7 +115,7 @@ class Recorder:
     def end(self, counts: Counts, calls: Calls, cost: float, error: BaseException | None) -> None:
         """Write the manifest of a run that finished, or that this error ended.
 
-        A session that computed nothing and changed nothing is left out: the manifest is as it was before.
+        A session that computed and changed nothing is left out: the manifest is as before.
         """
         session, new = self._session, self.new
         session.finished, session.calls = _now(), calls
@@ -128,7 +128,7 @@ class Recorder:
             and self._old == new.model_copy(update={"sessions": self._old.sessions})
         ):
             new = self._old
-        with suppress(OSError):  # a full disk has been reported
+        with suppress(OSError):  # a full disk has already been reported
             new.save(self._directory)
 
 

@@ -1,7 +1,7 @@
-"""Put the parts of a sharded run together as if it had been one.
+"""Merge the parts of a sharded run, as if it had been one run.
 
-Every part is in input order, so that one pass over the inputs and the parts suffices, whatever their size.
-Asks no model.
+Every part is in input order, so one pass over inputs and parts is enough, whatever their size. No model is
+called.
 """
 
 import itertools
@@ -24,19 +24,19 @@ from magid_agents.store.rundir import KEPT, REJECTED, RunDir, atomic_write, imag
 
 
 class MergeError(MagidError):
-    """The parts are not one run; the message says which and why."""
+    """The parts do not make one run; the message says which and why."""
 
 
 def merge(parts: Sequence[Path], out: Path, *, inputs: Sequence[Path] = (), again: bool = False) -> Counts:
     """Write dialogues, failures, images, journal and manifest of all parts to `out`, in input order.
 
     Args:
-        inputs: where to look for the inputs, if they are not where the parts read them.
-        again: renew what an earlier merge of the same parts has written to `out`.
+        inputs: where to look for inputs that are not where the parts read them.
+        again: renew what an earlier merge of the same parts wrote to `out`.
 
     Raises:
-        MergeError: if the parts are not all of one finished run, or their inputs are not found. `out` then
-            holds no run, and another try may use it.
+        MergeError: if the parts do not belong to one finished run, or their inputs are not found. `out` then
+            holds no run, and can be used for another try.
         RunDirError: if `out` cannot be written.
     """
     # 1. Check that the parts are one run, and find its inputs.
@@ -51,10 +51,10 @@ def merge(parts: Sequence[Path], out: Path, *, inputs: Sequence[Path] = (), agai
             raise MergeError(f"{out}: already holds a run; choose another --out")
         # 2. Write the results, which shows whether every record has one.
         counts = _merge_results(records, by_shard, target)
-        # 3. Take over what they are made of.
+        # 3. Copy what the results refer to.
         _images(directories, target)
         merge_journals([directory.journal for directory in directories], target.journal)
-        # 4. Last of all, make it a run.
+        # 4. Write the manifest last: it makes this a run.
         _merge_manifests(manifests, counts, parts).save(target)
     return counts
 
@@ -69,7 +69,7 @@ def _load(directory: RunDir) -> Manifest:
 
 
 def _shards(manifests: Sequence[Manifest], directories: Sequence[RunDir]) -> list[int]:
-    """Return the number of each part. Raises MergeError if one is missing, there twice, or differs."""
+    """Return the number of each part. Raises MergeError if one is missing, duplicate or different."""
     shards = [Shard.parse(m.shard or "") for m in manifests]
     wanted = {Shard(i + 1, shards[0].of) for i in range(shards[0].of)}
     if missing := sorted(wanted - set(shards)):
@@ -92,7 +92,7 @@ def _shards(manifests: Sequence[Manifest], directories: Sequence[RunDir]) -> lis
 
 
 def _find_inputs(part: Manifest, elsewhere: Iterable[Path]) -> list[Path]:
-    """Return where the inputs lie: only they know the order across the parts."""
+    """Return where the inputs are: only they define the order across parts."""
     found = []
     for file in part.inputs:
         there = next((path for path in (Path(file.path), *elsewhere) if file.is_at(path)), None)
@@ -140,7 +140,7 @@ def _merge_manifests(manifests: Sequence[Manifest], counts: Counts, parts: Seque
 
 
 def _images(parts: Sequence[RunDir], target: RunDir) -> None:
-    # Kept ones first: if two parts disagree on an image, a record may name it, and records name images/ only.
+    # Kept images first: if parts disagree about an image, a record may name it, and always in images/.
     for folder, part in itertools.product((KEPT, REJECTED), parts):
         for path in part.path.glob(f"{folder}/??/*.png"):
             if target.image_path(path.stem).exists():  # the same image in two parts
@@ -149,5 +149,5 @@ def _images(parts: Sequence[RunDir], target: RunDir) -> None:
             here.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.link(path, here)
-            except OSError:  # another file system
+            except OSError:  # on another file system
                 shutil.copy2(path, here)

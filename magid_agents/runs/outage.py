@@ -1,4 +1,4 @@
-"""Tell an endpoint that is down from dialogues that had bad luck."""
+"""Tell an endpoint that is down from single dialogues that fail."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from typing import Any
 from magid_agents.errors import StopRun
 from magid_agents.store.results import READ, Failure, Unanswered
 
-OUTAGE_WINDOW = 20  # latest dialogues that are looked at
-OUTAGE_SHARE = 0.9  # of these without an answer, from which it is an outage
-OUTAGE_FIRST = 5  # dialogues at the start of a run, all without an answer: an outage too
+OUTAGE_WINDOW = 20  # number of latest dialogues considered
+OUTAGE_SHARE = 0.9  # share of these without an answer that makes it an outage
+OUTAGE_FIRST = 5  # also an outage if this many first dialogues all get no answer
 
 
 class Outage(StopRun):
@@ -19,15 +19,15 @@ class Outage(StopRun):
 
 
 class OutageDetector:
-    """Counts dialogues, in input order, that failed because an endpoint gave no answer."""
+    """Counts, in input order, dialogues that failed because an endpoint gave no answer."""
 
     def __init__(self) -> None:
         self._latest: deque[bool] = deque(maxlen=OUTAGE_WINDOW)
         self._any_answered = False
-        self._error = ""  # of the latest that got none
+        self._error = ""  # of the latest, those without an answer
 
     def count(self, result: Mapping[str, Any] | Failure) -> Outage | None:
-        """Count what came of a record; return what ends the run if that makes an outage."""
+        """Count the result of a record; return the error that ends the run if this is an outage."""
         if isinstance(result, Failure) and result.stage == READ:
             return None
         if isinstance(result, Unanswered):

@@ -1,8 +1,8 @@
-"""The parts of a run that several workers share: which is next, and how much of the cost limit it gets.
+"""Queue the parts of a run for several workers, and divide the cost limit among them.
 
-A part is granted some of what is left and keeps within that. What it leaves over goes to another part, and a
-part that stopped at its share is run again with more while there is any. So the parts together keep to the
-limit as closely as one process does.
+A part is granted some of what is left, and stays within that. What it does not use goes to other parts, and
+a part that stopped at its share is run again with more, as long as there is any. So all parts together keep
+to the limit as closely as one process does.
 """
 
 from collections import deque
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 
 from magid_agents.runs.shards import Shard
 
-SMALLEST_SHARE = 0.01  # of the limit: with less and less, a part would start again without end
+SMALLEST_SHARE = 0.01  # of the limit: with ever smaller shares, a part would restart endlessly
 
 
 class PartQueue:
-    """The parts to be run. Money is in dollars, and counts what earlier runs have spent."""
+    """The parts to run. Amounts are in dollars, and include what earlier runs have spent."""
 
     def __init__(self, spent: Mapping[Shard, float], limit: float | None) -> None:
-        """`spent` is what every part has cost before; `limit` is for all of them together."""
+        """Queue the parts, given what each has already cost, and the limit for all of them together."""
         self._waiting, self._short = deque(spent), deque[Shard]()
-        self._held = dict(spent)  # what each part has spent, or may spend while it runs
+        self._held = dict(spent)  # what each part has spent, or may spend if it is running
         self._limit = limit
 
     @property
@@ -29,17 +29,18 @@ class PartQueue:
 
     @property
     def spent(self) -> float:
-        """What all parts have cost; while one runs, what it may cost."""
+        """The cost of all parts; for a running one, what it may cost."""
         return sum(self._held.values())
 
     def take(self, workers: int) -> tuple[Shard, float | None] | None:
-        """Return the next part and what it may cost in all, or None if no part can be run now.
+        """Return the next part and what it may cost in all, or None if no part can run now.
 
-        `workers` have no part yet: they are to share what is left.
+        Args:
+            workers: number of workers without a part, which share what is left.
         """
         left = 0.0 if self._limit is None else max(0.0, self._limit - self.spent)
         among = max(1, min(workers, len(self._waiting) + len(self._short)))
-        if self._waiting:  # even without money: it may have all its answers
+        if self._waiting:  # even without money: all its answers may be recorded
             part = self._waiting.popleft()
         elif self._short and left > 0:
             part = self._short.popleft()
@@ -51,7 +52,7 @@ class PartQueue:
         return part, self._held[part]
 
     def finish(self, part: Shard, spent: float) -> None:
-        """Note what a part has cost that is done."""
+        """Record the cost of a finished part."""
         self._held[part] = spent
 
     def put_back(self, part: Shard, spent: float) -> None:

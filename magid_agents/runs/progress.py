@@ -1,4 +1,4 @@
-"""How far a run has come: a bar on a terminal, a line now and then in a log."""
+"""Show how far a run is: a bar on a terminal, occasional lines in a log."""
 
 import sys
 import threading
@@ -16,9 +16,9 @@ LINE_INTERVAL_S = 30.0
 
 @contextmanager
 def show_progress(total: int | None) -> Iterator[Report]:
-    """Show how a run stands on stderr; gives the function to be told.
+    """Show a run's progress on stderr; yield the function to report to.
 
-    A bar on a terminal; elsewhere, such as in a log file, a line now and then.
+    On a terminal it is a bar; elsewhere, such as in a log file, occasional lines.
     """
     console = Console(stderr=True)
     with _bar(total, console) if console.is_terminal else show_lines(total) as report:
@@ -45,7 +45,7 @@ def _bar(total: int | None, console: Console) -> Iterator[Report]:
 
 @contextmanager
 def show_lines(total: int | None, interval_s: float = LINE_INTERVAL_S) -> Iterator[Report]:
-    """Print a line on stderr every `interval_s` seconds, also while no dialogue ends."""
+    """Print a line on stderr every `interval_s` seconds, even if no dialogue ends in between."""
     latest = Counts(), Calls()
     ended = threading.Event()
 

@@ -1,8 +1,8 @@
-"""The same run on a Ray cluster: its parts, dealt out to workers that hold the models, then merged.
+"""Run on a Ray cluster: deal the run's parts out to workers that hold the models, then merge them.
 
-A part is an ordinary sharded run in DIR/parts/, so that a lost worker leaves its journal, and whoever does
-the part again pays for nothing twice. Ray carries part numbers and counts only: dialogues are read, and
-images written, by the workers. Their machines share the file system.
+A part is an ordinary sharded run in DIR/parts/. A lost worker leaves its journal, and whoever runs the part
+again pays for nothing twice. Ray only transports part numbers and counts: the workers read dialogues and
+write images themselves, so their machines must share the file system.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ from magid_agents.store.journal import Journal
 from magid_agents.store.results import Calls, Counts
 from magid_agents.store.rundir import RunDir, RunDirError
 
-PARTS_PER_WORKER = 4  # enough that a slow part leaves no worker idle for long
-MAX_RESTARTS = 10  # of one worker, before the run fails
+PARTS_PER_WORKER = 4  # enough parts per worker that a slow one leaves none idle for long
+MAX_RESTARTS = 10  # restarts of one worker before the run fails
 CONNECT_TIMEOUT_S = 10
 PASSED_ON = ("MAGID_", "HF_")  # environment variables that say where models and weights are
 
@@ -52,10 +52,11 @@ def run(
     address: str | None = None,
     open_models: ModelsFactory | None = None,
 ) -> RunResult:
-    """Run on the cluster at `address`, or on one of this machine's own, and merge the parts into request.out.
+    """Run on the cluster at `address`, or on a local one, and merge the parts into request.out.
 
     Raises ConfigError if Ray is not installed or the cluster does not answer, RunDirError if `out` holds a
-    run of another engine, and what the run of a part raises. Finished parts stay: the same command goes on.
+    run of another engine, and what the run of a part raises. Finished parts are kept: the same command
+    resumes.
     """
     try:
         import ray
@@ -88,9 +89,9 @@ def run(
 def _deal(
     actors: Sequence[Any], queue: PartQueue, progress: Progress, when_ready: Callable[[], None]
 ) -> list[RunResult]:
-    """Give each worker one part after another; return the outcomes of the parts that are done.
+    """Give each worker one part after another; return the results of the finished parts.
 
-    `when_ready` is called once a worker has its models, and before any part begins.
+    `when_ready` is called when a worker has its models, before any part begins.
     """
     import ray
 
@@ -101,7 +102,7 @@ def _deal(
             actor = idle.pop()
             busy[actor.run.remote(*dealt)] = actor, dealt[0]
             running += 1
-        if idle and not running:  # all is done, or there is no money for the rest
+        if idle and not running:  # everything is done, or there is no money left
             return outcomes
         [ended], _ = ray.wait(list(busy), num_returns=1)
         actor, part = busy.pop(ended)
@@ -125,7 +126,7 @@ def _deal(
 
 
 def _result(done: Any) -> Any:
-    """Return what a worker's call gave. Raises WorkerLost, or what was raised there and is a bug."""
+    """Return the result of a worker's call. Raises WorkerLost, or the worker's exception, which is a bug."""
     import ray
 
     try:
@@ -148,7 +149,7 @@ def _total(outcomes: Sequence[RunResult]) -> tuple[Counts, Calls]:
 
 @contextmanager
 def _cluster(address: str | None) -> Iterator[bool]:
-    """Connect to a Ray cluster, or start one, unless the caller has; gives whether the connection is ours."""
+    """Connect to a Ray cluster or start one, unless connected; yield whether the connection is ours."""
     import ray
 
     if ray.is_initialized():
@@ -157,7 +158,7 @@ def _cluster(address: str | None) -> Iterator[bool]:
     try:
         if address and ":" in address:
             _reach(address)
-        with keep_sigterm_handler():  # Ray's would end the command with another status
+        with keep_sigterm_handler():  # Ray's handler would end the command with another status
             ray.init(
                 address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False
             )
@@ -168,11 +169,11 @@ def _cluster(address: str | None) -> Iterator[bool]:
     try:
         yield True
     finally:
-        ray.shutdown()  # ends our workers too
+        ray.shutdown()  # also ends our workers
 
 
 def _reach(address: str) -> None:
-    """Raises OSError if nothing listens there: Ray itself would try for eight minutes."""
+    """Raise OSError if nothing listens at the address: Ray itself would try for eight minutes."""
     place = urlsplit(address if "://" in address else f"ray://{address}")
     with socket.create_connection((place.hostname or "", place.port or 0), timeout=CONNECT_TIMEOUT_S):
         return
@@ -180,12 +181,12 @@ def _reach(address: str) -> None:
 
 @contextmanager
 def _workers(job: Job, count: int, gpus: int, *, ours: bool) -> Iterator[list[Any]]:
-    """Start workers, which Ray replaces if one is lost; end them in a connection that stays."""
+    """Start workers, which Ray replaces if lost; end them if the connection outlives the run."""
     import ray
 
     made = ray.remote(Worker).options(
         num_gpus=1 if gpus else 0,
-        num_cpus=0,  # models are loaded once a worker: how many there are is the user's to say
+        num_cpus=0,  # models are loaded once per worker, so the user decides how many
         scheduling_strategy="SPREAD",
         max_restarts=MAX_RESTARTS,
         max_task_retries=MAX_RESTARTS,
@@ -200,7 +201,7 @@ def _workers(job: Job, count: int, gpus: int, *, ours: bool) -> Iterator[list[An
 
 
 def _parts(request: RunRequest, workers: int) -> list[Shard]:
-    """Return the parts: as many as an earlier run of this engine made, or some for each worker.
+    """Return the parts: as many as an earlier run with this engine made, or several per worker.
 
     Raises RunDirError if the directory holds a run in one piece.
     """
@@ -217,19 +218,19 @@ def _parts(request: RunRequest, workers: int) -> list[Shard]:
 
 
 def _clear(request: RunRequest) -> None:
-    """Remove an earlier run, if a fresh one was asked for: once, before any worker has a part of this one."""
+    """Remove an earlier run if a fresh one was requested: once, before any worker has a part."""
     if not request.fresh:
         return
     whole = RunDir(request.out)
     with whole.locked():
         whole.clear()
     for folder in (request.out / FOLDER).glob("*-of-*"):
-        with RunDir(folder).locked():  # fails while another run is writing there
+        with RunDir(folder).locked():  # fails if another run is writing there
             shutil.rmtree(folder)
 
 
 def _spent(request: RunRequest, parts: Sequence[Shard]) -> dict[Shard, float]:
-    """Return what every part has cost in earlier runs; only a limit makes it worth looking."""
+    """Return the cost of each part in earlier runs; only needed under a cost limit."""
 
     async def main() -> dict[Shard, float]:
         spent = dict.fromkeys(parts, 0.0)
@@ -246,7 +247,7 @@ def _spent(request: RunRequest, parts: Sequence[Shard]) -> dict[Shard, float]:
 
 
 def _absolute(request: RunRequest) -> RunRequest:
-    """Return the request with paths that mean the same in every process."""
+    """Return the request with absolute paths, which mean the same in every process."""
     return replace(
         request,
         inputs=[path.absolute() for path in request.inputs],
@@ -257,7 +258,7 @@ def _absolute(request: RunRequest) -> RunRequest:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that a worker needs as they are here: keys, and where weights lie."""
+    """Return the environment variables that workers need too: keys, and where weights are."""
     remote = (settings.chat, settings.critic.chat, settings.safety.policy, settings.painter)
     keys = {section.key_variable for section in remote if section is not None}
     return {name: value for name, value in os.environ.items() if name in keys or name.startswith(PASSED_ON)}

@@ -1,4 +1,4 @@
-"""Run many dialogues: bounded concurrency, results in input order, constant memory, and when to stop."""
+"""Run many dialogues with bounded concurrency and constant memory; write results in input order."""
 
 import asyncio
 from collections import deque
@@ -17,10 +17,10 @@ from magid_agents.store.journal import Journal
 from magid_agents.store.results import READ, UNREADABLE, Calls, Counts, Failure, Results
 from magid_agents.store.rundir import RunDirError
 
-# Finished dialogues that wait for an older one, as a multiple of those in flight: results are written in
-# input order, and one slow dialogue must neither stop the rest at once nor let them pile up without end.
+# How many finished dialogues may wait for an older one, as a multiple of those in flight. Results are written
+# in input order, and a slow dialogue must neither stop the others at once nor let them pile up.
 WINDOW = 4
-PROGRESS_INTERVAL_S = 5.0  # while no dialogue ends
+PROGRESS_INTERVAL_S = 5.0  # even if no dialogue ends
 
 
 Progress = Callable[[Counts, Calls], None]
@@ -28,7 +28,7 @@ Record = Dialogue | BadRecord
 
 
 class InFlight(NamedTuple):
-    """A record that was begun and whose result is not written yet."""
+    """A record that was started and whose result is not written yet."""
 
     id: str
     task: asyncio.Task[dict[str, Any] | Failure]
@@ -42,8 +42,8 @@ async def run(
 ) -> None:
     """Run every dialogue and add its result, in input order.
 
-    Raises the StopRun that ended the run, and what `records` raises. However the run ends, `results` then has
-    what finished by then; publishing it for the last time is the caller's.
+    Raises the StopRun that ended the run, and what `records` raises. However the run ends, `results` then
+    has everything that finished by then; the caller publishes it for the last time.
     """
     services = dialogues.services
     stop, outage, journal = services.stop, OutageDetector(), services.journal
@@ -53,7 +53,7 @@ async def run(
     publishing: asyncio.Task[None] | None = None
     try:
         while True:
-            # 1. Keep the window full, unless the run is to end.
+            # 1. Keep the window full, unless the run must end.
             if stop.error:
                 raise stop.error
             for record in islice(source, services.settings.concurrency * WINDOW - len(window)):
@@ -61,7 +61,7 @@ async def run(
                 window.append(InFlight(record.id, asyncio.create_task(work)))
             if not window:
                 return
-            # 2. Wait for the oldest dialogue, and tell meanwhile how the run stands.
+            # 2. Wait for the oldest dialogue, and report progress in the meantime.
             oldest = window[0].task
             ends = [oldest, stopping]
             await asyncio.wait(ends, timeout=PROGRESS_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
@@ -75,14 +75,14 @@ async def run(
             progress(results.counts, calls(journal))
             if down := outage.count(result):
                 stop.request(down)
-            # 4. Show readers what is there, now and then.
+            # 4. Publish from time to time.
             if results.due:
                 publishing = asyncio.create_task(asyncio.to_thread(results.publish))
                 await asyncio.wait([publishing])
     finally:
         stopping.cancel()
         if publishing:
-            await publishing  # a thread cannot be cancelled, and nobody else may write meanwhile
+            await publishing  # a thread cannot be cancelled, and nothing else may write meanwhile
         await _end(window, results)
 
 
@@ -95,13 +95,13 @@ def calls(journal: Journal) -> Calls:
 
 
 async def _end(window: deque[InFlight], results: Results) -> None:
-    """Cancel what is in flight, and add what had finished before its turn to be written."""
+    """Cancel what is in flight, and add what finished before its turn to be written."""
     for _, task in window:
         task.cancel()
     await asyncio.gather(*(task for _, task in window), return_exceptions=True)
     for dialogue_id, task in window:
         if not task.cancelled() and task.exception() is None:
-            with suppress(RunDirError):  # the disk is full, which is what ended the run
+            with suppress(RunDirError):  # the disk is full, which ended the run
                 results.add(task.result())
                 continue
         results.keep_earlier(dialogue_id)
@@ -110,7 +110,7 @@ async def _end(window: deque[InFlight], results: Results) -> None:
 async def _run_record(
     record: Record, dialogues: DialogueRunner, slots: asyncio.Semaphore
 ) -> dict[str, Any] | Failure:
-    """Return the finished record of one dialogue, or why there is none."""
+    """Return one dialogue's finished record, or why there is none."""
     if isinstance(record, BadRecord):
         return Failure(record.id, READ, str(record), cause=UNREADABLE)
     stop = dialogues.services.stop

@@ -1,7 +1,4 @@
-"""One run: settings, prompts, models, graph and input brought together over a run directory.
-
-Knows when a directory may be written to; each part's work is its own file's.
-"""
+"""Run a request: bring settings, prompts, models, graph, input and run directory together."""
 
 import asyncio
 import itertools
@@ -34,7 +31,7 @@ from magid_agents.store.journal import Journal
 from magid_agents.store.results import Calls, Counts, Results
 from magid_agents.store.rundir import RunDir, RunDirError
 
-COUNT_AHEAD_MAX_BYTES = 32 << 20  # bytes of input that are read once more to count the dialogues
+COUNT_AHEAD_MAX_BYTES = 32 << 20  # bytes of input up to which it is read once more, to count dialogues
 
 
 ModelsFactory = Callable[[Settings], AbstractContextManager[Models]]
@@ -42,7 +39,7 @@ ModelsFactory = Callable[[Settings], AbstractContextManager[Models]]
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What a user asked for."""
+    """What a user asks for."""
 
     inputs: Sequence[Path]
     out: Path
@@ -50,7 +47,7 @@ class RunRequest:
     format: str = "auto"
     limit: int | None = None
     shard: Shard | None = None  # only this part of the dialogues
-    prompts: Path | None = None  # a folder that goes before the prompts that ship
+    prompts: Path | None = None  # a folder whose files replace the prompts that ship
     update: bool = False
     fresh: bool = False
     reuse: Sequence[Path] = ()
@@ -63,7 +60,7 @@ class RunResult:
     counts: Counts
     calls: Calls
     seconds: float
-    cost: float  # dollars that the run directory's calls have cost, earlier runs' too
+    cost: float  # dollars that the run directory's calls have cost, including earlier runs
 
 
 def run(
@@ -73,22 +70,22 @@ def run(
     async_runner: asyncio.Runner | None = None,
     stop: Stop | None = None,
 ) -> RunResult:
-    """Do the run, or as much of it as is not done yet.
+    """Run the request, or what is left of it.
 
     Args:
-        open_models: gives the models; build.open_models if left out. Tests hand fake ones.
-        async_runner: where the run takes place, if the models outlive it.
+        open_models: yields the models; build.open_models by default. Tests pass fake ones.
+        async_runner: runs the coroutines, for models that outlive the run.
         stop: lets another thread interrupt the run.
 
     Raises:
         MagidError: before any dialogue starts, if the settings, a prompt, a model, the graph or the input
             cannot be used, or if the directory holds another run and neither `update` nor `fresh` is set.
-        StopRun: on a cost limit, an outage or a full disk; it is `resumable` if the same request goes on.
+        StopRun: on a cost limit, an outage or a full disk; `resumable` if the same request can continue.
         KeyboardInterrupt: on Ctrl-C or SIGTERM, or if `stop` is interrupted.
     """
     # 1. Find mistakes before anything is written.
     records, prompts, graph, directory = resolve(request)
-    # 2. Hold the directory and the models.
+    # 2. Lock the directory and open the models.
     with directory.locked(), (open_models or build.open_models)(request.settings) as models:
         # 3. Compare with the run that the directory holds.
         old = None if request.fresh else manifest.load(directory)
@@ -114,7 +111,7 @@ def run(
 
 
 def make_journal(directory: RunDir) -> Journal:
-    """Return the journal of a run directory, to be opened, over those whose answers it takes over."""
+    """Return the journal of a run directory, not yet open, with those whose answers it reuses."""
     return Journal(directory.journal, [RunDir(other).journal for other in directory.reuse_dirs])
 
 
@@ -126,7 +123,7 @@ def make_services(
     journal: Journal,
     stop: Stop | None = None,
 ) -> Services:
-    """Put together what the nodes of a run are handed; with the journal open, `prepare` makes it ready."""
+    """Make what a run's nodes use. Once the journal is open, `prepare` makes it ready."""
     return Services(
         settings=settings,
         journal=journal,
@@ -145,7 +142,7 @@ def make_services(
 
 
 async def prepare(services: Services) -> None:
-    """Count what the open journal has paid, and find out how each server must be asked.
+    """Add up what the open journal has paid, and find out how each server must be asked.
 
     Raises what Services.prepare raises.
     """
@@ -154,7 +151,7 @@ async def prepare(services: Services) -> None:
 
 
 class Resolved(NamedTuple):
-    """What a request names, found to be usable."""
+    """What a request names, loaded and checked."""
 
     records: Iterator[Dialogue | BadRecord]
     prompts: Mapping[str, Prompt]
@@ -163,7 +160,7 @@ class Resolved(NamedTuple):
 
 
 def resolve(request: RunRequest) -> Resolved:
-    """Look up what a request names, without models and without writing. Raises MagidError for a mistake."""
+    """Load and check what a request names, without models or writing. Raises MagidError for a mistake."""
     if request.update and request.fresh:
         raise ConfigError("--update keeps what --fresh removes; give one of them")
     cost.section_prices(request.settings)
@@ -176,7 +173,7 @@ def resolve(request: RunRequest) -> Resolved:
 
 
 def describe(request: RunRequest, prompts: Mapping[str, Prompt], models: Models, graph: Topology) -> Manifest:
-    """Return what the dataset of a request depends on. Reads the inputs through; raises OSError."""
+    """Return what a request's dataset depends on. Reads all inputs; raises OSError."""
     new = provenance.describe(
         request.settings,
         prompts,
@@ -191,20 +188,20 @@ def describe(request: RunRequest, prompts: Mapping[str, Prompt], models: Models,
 
 
 def read(request: RunRequest) -> Iterator[Dialogue | BadRecord]:
-    """The records to be done, in order. Raises FormatError at once where a file cannot be used."""
+    """Yield the requested records in order. Raises FormatError at once if a file cannot be used."""
     everything, shard = records(request.inputs, request.format, request.limit), request.shard
     return everything if shard is None else filter(shard.holds, everything)
 
 
 def records(inputs: Sequence[Path], format: str, limit: int | None) -> Iterator[Dialogue | BadRecord]:  # noqa: A002
-    """The records of all inputs, in order. Raises FormatError at once where a file cannot be used."""
+    """Yield the records of all inputs in order. Raises FormatError at once if a file cannot be used."""
     seen = Seen()
     files = [formats.read(path, format, seen) for path in inputs]
     return itertools.islice(itertools.chain.from_iterable(files), limit)
 
 
 def count(request: RunRequest) -> int | None:
-    """How many records the inputs hold, or None where counting them would take long."""
+    """Return the number of records in the inputs, or None if counting would take long."""
     try:
         if (
             sum(
@@ -214,7 +211,7 @@ def count(request: RunRequest) -> int | None:
             > COUNT_AHEAD_MAX_BYTES
         ):
             return request.limit if request.shard is None else None
-    except OSError:  # the run itself says what is wrong with the file
+    except OSError:  # the run itself will say what is wrong with the file
         return None
     return sum(1 for _ in read(request))
 

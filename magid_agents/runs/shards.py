@@ -1,7 +1,4 @@
-"""A run in parts: which dialogues are whose, by a hash of the id, so that no one has to be told.
-
-Knows numbers and ids; putting the parts together again is merge.py's.
-"""
+"""Divide a run into parts by a hash of the dialogue's id, so that parts need no coordination."""
 
 import hashlib
 import re
@@ -22,7 +19,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From `2/8`. Raises ConfigError for anything else."""
+        """Parse text such as `2/8`. Raises ConfigError for anything else."""
         match = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
         if match is None or int(match[1]) > int(match[2]):
             raise ConfigError(f"--shard {text}: must be i/n, with i from 1 to n")
@@ -36,7 +33,7 @@ class Shard:
 
 
 def number(record: Dialogue | BadRecord, of: int) -> int:
-    """The part that has this record; records that cannot be read are the first one's to report."""
+    """Return the part that a record belongs to; unreadable records belong to the first."""
     if isinstance(record, BadRecord):
         return 1
     return (

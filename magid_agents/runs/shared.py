@@ -1,4 +1,4 @@
-"""Resources that concurrent tasks share: opened for the first of them, closed after the last."""
+"""Share resources between concurrent tasks: open one for its first user, close it after the last."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
@@ -10,26 +10,26 @@ Opener = Callable[[], AbstractAsyncContextManager[Resource]]
 
 
 class Shared(Generic[Resource]):
-    """One resource for each key, whatever the number of tasks that use it. For one event loop.
+    """One resource per key, however many tasks use it. For a single event loop.
 
-    A task of its own holds each resource. So a user who is cancelled leaves nothing half open, and what is
-    still open is closed when the event loop ends.
+    Each resource is held by a task of its own. So a cancelled user leaves nothing half open, and whatever
+    is open is closed when the event loop ends.
     """
 
     def __init__(self, *, keep: bool = False) -> None:
         """Open nothing yet.
 
         Args:
-            keep: a resource that nobody uses stays open until one with another key is needed.
+            keep: an unused resource stays open until one with another key is needed.
         """
         self._keep = keep
         self._holders: dict[Hashable, _Holder[Resource]] = {}
 
     @asynccontextmanager
     async def use(self, key: Hashable, open_resource: Opener[Resource]) -> AsyncIterator[Resource]:
-        """Use the resource with this key; open it if nobody has. Raises what opening or closing it raises."""
+        """Use the resource with this key; open it if necessary. Raises what opening or closing raises."""
         while (holder := self._holders.get(key)) is None or holder.is_closing:
-            # Awaiting lets others change what is held, so look again afterwards.
+            # Others may change what is held during an await, so look again afterwards.
             if holder is not None:
                 await asyncio.wait([holder.task])
             elif unused := [h.task for h in self._holders.values() if h.close_if_unused()]:
@@ -55,7 +55,7 @@ class _Holder(Generic[Resource]):
     def __init__(self, open_resource: Opener[Resource]) -> None:
         self.users = 0
         self.opened: asyncio.Future[Resource] = asyncio.get_running_loop().create_future()
-        # Retrieved here too: a failure that every user was cancelled for is not worth a warning.
+        # Retrieve the exception, so that asyncio does not warn if every user was cancelled.
         self.opened.add_done_callback(lambda opened: opened.cancelled() or opened.exception())
         self._unused = asyncio.Event()
         self.task = asyncio.create_task(self._run(open_resource))
@@ -65,7 +65,7 @@ class _Holder(Generic[Resource]):
         return self._unused.is_set() or self.task.done()
 
     def close_if_unused(self) -> bool:
-        """Tell the task to close the resource unless somebody uses it; return whether it closes."""
+        """Tell the task to close the resource if nobody uses it; return whether it will."""
         if not self.users:
             self._unused.set()
         return not self.users
@@ -80,4 +80,4 @@ class _Holder(Generic[Resource]):
                 raise
             self.opened.set_exception(error)
         finally:
-            self.opened.cancel()  # nothing else settles it if the event loop ends first
+            self.opened.cancel()  # nothing else settles the future if the event loop ends first

@@ -1,4 +1,4 @@
-"""The services of all runs in one process: models are loaded once, and a run directory is opened once."""
+"""Share services between all runs of a process: load models once, open each run directory once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -23,21 +23,21 @@ Entered = TypeVar("Entered")
 
 
 class _Opened(NamedTuple):
-    """Services and the models that they call."""
+    """Services, and the models that they call."""
 
     services: Services
     models: Models
 
 
 class SharedServices:
-    """Hands runs their services. Nothing blocks the event loop, which must be the same for all runs.
+    """Provides services to runs without blocking the event loop, which must be the same for all runs.
 
-    A run directory is locked, and its journal open, while any run uses it. Models outlive their runs, until
+    A run directory is locked, and its journal open, while any run uses it. Models outlive their runs until
     other settings need other ones.
     """
 
     def __init__(self, open_models: ModelsFactory | None = None) -> None:
-        """`open_models` gives the models; build.open_models if left out. Tests hand fake ones."""
+        """Open nothing yet. `open_models` yields the models; tests pass fake ones."""
         self._open_models = open_models or build.open_models
         self._models = Shared[Models](keep=True)
         self._journals = Shared[Journal]()
@@ -47,7 +47,7 @@ class SharedServices:
     async def use(
         self, settings: Settings, prompts: Mapping[str, Prompt], directory: RunDir
     ) -> AsyncIterator[Services]:
-        """Use the services of these settings, prompts and directory, made if no other run uses them now.
+        """Use services for these settings, prompts and directory; make them if no other run has them.
 
         Raises RunDirError if another process uses the directory or `magid run` began a run there, and what
         opening models, opening the journal and Services.prepare raise.
@@ -116,7 +116,7 @@ def _hold(directory: RunDir) -> Iterator[None]:
 
 @asynccontextmanager
 async def _in_thread(manager: AbstractContextManager[Entered]) -> AsyncIterator[Entered]:
-    """Enter and leave a context manager in threads, as it may block."""
+    """Enter and leave a context manager in threads, because it may block."""
     entered = await asyncio.to_thread(manager.__enter__)
     try:
         yield entered

@@ -1,4 +1,4 @@
-"""One process of a cluster: opens the models once and runs part after part of a run with them."""
+"""One process of a cluster: opens the models once, then runs one part after another with them."""
 
 import asyncio
 import os
@@ -24,20 +24,20 @@ def part_folder(out: Path, part: Shard) -> Path:
 
 @dataclass(frozen=True)
 class Job:
-    """What every worker is told about the run."""
+    """What every worker must know about the run."""
 
     request: RunRequest
     open_models: ModelsFactory | None
-    cwd: Path  # where relative paths in the settings begin
-    environment: Mapping[str, str]  # keys among them: Ray's dashboard would show a runtime_env
+    cwd: Path  # base of relative paths in the settings
+    environment: Mapping[str, str]  # includes keys, which Ray's dashboard would show in a runtime_env
 
 
 class Worker:
-    """Runs parts. Errors that are a person's to mend are returned: raised ones would come back wrapped."""
+    """Runs parts. Errors that a user can fix are returned, because raised ones would arrive wrapped."""
 
     def __init__(self, job: Job) -> None:
         os.environ.update(job.environment)
-        with suppress(OSError):  # a folder of the first machine only: what needs it says what is missing
+        with suppress(OSError):  # the folder exists on the first machine only; what needs it says so
             os.chdir(job.cwd)
         self._job = job
         self._open = ExitStack()
@@ -52,7 +52,7 @@ class Worker:
         return None
 
     def run(self, part: Shard, max_cost: float | None) -> RunResult | MagidError:
-        """Run one part until it is done or has cost `max_cost` in all."""
+        """Run one part until it is finished or has cost `max_cost` in all."""
         whole = self._job.request
         settings = whole.settings.model_copy(update={"max_cost": max_cost})
         request = replace(whole, shard=part, out=part_folder(whole.out, part), settings=settings)
@@ -63,9 +63,9 @@ class Worker:
             return error
 
     def _models(self) -> tuple[asyncio.Runner, Models]:
-        # Opened when first needed: a worker that was lost is made anew and asked for a part at once.
+        # Opened when first needed: a replaced worker is asked for a part at once.
         if self._ready is None:
-            # One for all parts: clients live in it.
+            # One for all parts, because clients are bound to it.
             async_runner = self._open.enter_context(asyncio.Runner())
             models = self._open.enter_context(
                 (self._job.open_models or build.open_models)(self._job.request.settings)
