@@ -1,4 +1,4 @@
-"""The calls of a dialogue as the journal has them, and what they took."""
+"""The calls of a dialogue, as recorded in the journal, and what they took."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ from magid_agents.agents.state import DIALOGUE, attempt_of
 
 @dataclass(frozen=True)
 class RecordedCall:
-    """One call: its step in the dialogue, what was asked of which model, what came back, what it took."""
+    """One call: its step in the dialogue, model, request, answer, and what it took."""
 
     step: str
     kind: str
@@ -43,7 +43,7 @@ class RecordedCall:
 
 @dataclass(frozen=True)
 class Totals:
-    """What some calls took together, whatever ran side by side."""
+    """What several calls took together, added up even if they ran in parallel."""
 
     calls: int
     seconds: float  # of service; waiting for its turn aside
@@ -62,9 +62,9 @@ class Totals:
 
 @dataclass(frozen=True)
 class Spent:
-    """The calls that were made for an attempt or a dialogue, and those whose answers were there already.
+    """The calls computed for an attempt or a dialogue, and those whose answers already existed.
 
-    A run computes each call for one dialogue only, so what was computed adds up over all dialogues.
+    A run computes each call for only one dialogue, so computed calls add up over all dialogues.
     """
 
     computed: Totals
@@ -77,7 +77,7 @@ class Spent:
 
 
 def read_calls(db: sqlite3.Connection, dialogue: str) -> list[RecordedCall]:
-    """Return the calls to models that a dialogue used, in the order in which they were answered."""
+    """Return the model calls that a dialogue used, in the order in which they were answered."""
     rows = db.execute(
         "SELECT step, kind, model, key, request, answer, usage, began, waited_s, served_s, reused, rejected"
         " FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step <> ? ORDER BY seq",

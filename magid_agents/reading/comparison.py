@@ -1,7 +1,7 @@
-"""Two runs side by side: for each dialogue the first call that differs, what followed, and the outcomes.
+"""Compare two runs: for each dialogue the first call that differs, what followed from it, and the outcomes.
 
-Calls are matched by their step. A call differs if its key does, and the key holds all that decides the
-answer: so the first one that differs is where the runs parted.
+Calls are matched by step. Two calls differ if their keys do, and a key covers everything that decides an
+answer, so the first difference is where the runs diverged.
 """
 
 import sqlite3
@@ -18,7 +18,7 @@ from magid_agents.store.database import open_read_only
 
 @dataclass(frozen=True)
 class CallDifference:
-    """A step whose call differs, or that one side did not take: its key there is None."""
+    """A step whose call differs. A key is None on a side that made no such call."""
 
     step: str
     left: str | None
@@ -27,7 +27,7 @@ class CallDifference:
 
 @dataclass(frozen=True)
 class MomentPair:
-    """What became of the sharing moment at an utterance; None on a side that found none there."""
+    """The outcomes of the sharing moment at an utterance; None on a side that found no moment there."""
 
     utterance: int
     left: MomentOutcome | None
@@ -35,23 +35,23 @@ class MomentPair:
 
     @property
     def differs(self) -> bool:
-        """Whether one side has an image that the other has not."""
+        """Whether one side has an image that the other does not have."""
         return _image(self.left) != _image(self.right)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A dialogue in both runs, or in one: then the other side's trace is None."""
+    """A dialogue in both runs, or in only one; the other side's trace is then None."""
 
     id: str
     left: DialogueTrace | None
     right: DialogueTrace | None
-    calls: tuple[CallDifference, ...]  # in the order of the left run, then what only the right one did
+    calls: tuple[CallDifference, ...]  # in the left run's order, then those that only the right one has
     moments: tuple[MomentPair, ...]
 
     @property
     def first(self) -> CallDifference | None:
-        """The call at which the runs parted."""
+        """The call at which the runs diverged."""
         return self.calls[0] if self.calls else None
 
     @property
@@ -62,7 +62,7 @@ class Difference:
 
 
 def compare(left: Index, right: Index) -> Iterator[Difference]:
-    """Yield the dialogues with another call or another outcome, and those that one run has alone.
+    """Yield the dialogues whose calls or outcomes differ, and those that only one run has.
 
     Those of the left run come first, in its order.
     """
@@ -80,7 +80,7 @@ def compare(left: Index, right: Index) -> Iterator[Difference]:
 
 
 def compare_dialogue(left: Index, right: Index, dialogue: str) -> Difference:
-    """Compare one dialogue, whether it differs or not."""
+    """Compare one dialogue, whether or not it differs."""
     with (
         closing(open_read_only(left.directory.journal)) as left_journal,
         closing(open_read_only(right.directory.journal)) as right_journal,
@@ -90,7 +90,7 @@ def compare_dialogue(left: Index, right: Index, dialogue: str) -> Difference:
 
 
 def _keys(journal: sqlite3.Connection, dialogue: str) -> dict[str, str]:
-    """Return the key of each step, in the order in which they were answered."""
+    """Return the key of each step, in the order in which the steps were answered."""
     found = journal.execute(
         "SELECT step, key FROM uses WHERE dialogue = ? AND step <> ? ORDER BY seq", (dialogue, DIALOGUE)
     )

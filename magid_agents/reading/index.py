@@ -1,8 +1,8 @@
-"""The index of a run: lists, filters, search and charts without reading the whole run.
+"""Index a run for lists, filters, search and charts, so that they need not read all of it.
 
-A SQLite file beside the journal. Everything in it is made from the results and the journal, and made again
-when those have changed; what was only added is added. It is never the only place of anything. Where the run
-directory cannot be written, it lies in the directory for temporary files.
+The index is a SQLite file derived from results and journal. It is rebuilt if they have changed, and
+extended if they have only grown; it never holds anything that they do not. It lies in the run directory, or
+in the directory for temporary files if that cannot be written.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from magid_agents.store.rundir import RunDir
 from magid_agents.text import encodable
 from magid_agents.thresholds import Threshold
 
-VERSION = 1  # of the tables below; an index of another one is made anew
+VERSION = 1  # of the tables below; an index of another version is rebuilt
 FAILED, UNDER_WAY = 1 << 40, 1 << 41  # positions from which those dialogues stand
 PROGRESS_EVERY = 500  # dialogues
 TABLES = """
@@ -60,11 +60,11 @@ SELECT agent(step), COUNT(*), SUM(NOT reused),
 FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step <> ? GROUP BY 1
 """
 
-Progress = Callable[[int, int | None], None]  # dialogues done, and of how many if that is known
+Progress = Callable[[int, int | None], None]  # number of dialogues done, and in all if that is known
 
 
 class Index(Queries):
-    """An open index; a context manager."""
+    """An open index, as a context manager."""
 
     def __init__(self, db: sqlite3.Connection, directory: RunDir, limits: Mapping[str, Threshold]) -> None:
         super().__init__(db, limits)
@@ -72,7 +72,7 @@ class Index(Queries):
 
     @classmethod
     def open(cls, directory: RunDir, progress: Progress = lambda *_: None, *, refresh: bool = True) -> Self:
-        """Open a run's index, made or brought up to date first if need be; as it is without `refresh`.
+        """Open a run's index. Build or update it first, unless `refresh` is off.
 
         Raises RunDirError if the directory holds no run, JournalError if its journal cannot be read.
         """
@@ -105,7 +105,7 @@ class Index(Queries):
         return record
 
     def trace(self, dialogue: str) -> DialogueTrace | None:
-        """Return a dialogue's trace without looking at any other; None if the run has no such dialogue."""
+        """Return a dialogue's trace, reading no other dialogue; None if the run has no such dialogue."""
         result = self.result(dialogue)
         if result is None:
             return None
@@ -120,7 +120,7 @@ class Index(Queries):
 
 
 def _connect(directory: RunDir) -> sqlite3.Connection:
-    """Open the file, in the run directory if it can be written; remove what another version left there."""
+    """Open the file, in the run directory if that can be written; remove what another version left."""
     path = directory.index
     if not os.access(directory.path, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         name = hashlib.sha256(str(directory.path.resolve()).encode()).hexdigest()[:16]
@@ -137,11 +137,11 @@ def _connect(directory: RunDir) -> sqlite3.Connection:
 
 
 def _open(path: Path) -> sqlite3.Connection | None:
-    """Return the database with its tables; None if it is of another version or no database at all."""
-    # Threads of a server take turns with it.
+    """Return the database with its tables; None if it has another version or is not a database."""
+    # A server's threads take turns using it.
     db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
     try:
-        db.execute("PRAGMA synchronous = OFF")  # what a crash spoils is made again
+        db.execute("PRAGMA synchronous = OFF")  # if a crash damages it, it is rebuilt
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version == VERSION:
             return db
@@ -184,11 +184,11 @@ class _Builder:
                 raise
 
     def _stamp(self) -> str:
-        """Return what is another after every change of the run."""
+        """Return a value that changes whenever the run does."""
         files = (self._directory.dialogues, self._directory.failures, self._directory.manifest)
         facts: list[object] = [[s.st_size, s.st_mtime_ns] for f in files if f.exists() and (s := f.stat())]
         log = self._directory.journal.with_name(f"{self._directory.journal.name}-wal")
-        if self._manifest["status"] != "finished" and log.exists():  # else readers touch it, and no run
+        if self._manifest["status"] != "finished" and log.exists():  # otherwise only readers change it
             facts.append(log.stat().st_size)
         return json.dumps(facts)
 
@@ -225,7 +225,7 @@ class _Builder:
         progress(position, total)
 
     def _keep_what_stands(self) -> "_Done":
-        """Return how far the index agrees with the dataset as it is now; else empty it."""
+        """Return how far the index agrees with the current dataset; otherwise empty it."""
         digest = hashlib.blake2b()
         row = self._db.execute("SELECT digest, bytes, changes FROM source WHERE complete").fetchone()
         path = self._directory.dialogues
@@ -293,7 +293,7 @@ class _Builder:
         row: tuple[Any, ...],
         made: tuple[Any, ...],
         words: str,
-        begin: int | None,  # the byte that its line of the dataset begins at
+        begin: int | None,  # byte offset of its line in the dataset
     ) -> None:
         position, name = row[:2]
         spent = journal.execute(SPENT, (name, DIALOGUE)).fetchall()
@@ -313,12 +313,12 @@ class _Done(NamedTuple):
 
 
 def _changes(manifest: Mapping[str, Any]) -> int:
-    """Return how often other settings have changed the results."""
+    """Return how many times the results were changed by other settings."""
     return sum(bool(session.get("changes")) for session in manifest.get("sessions", []))
 
 
 def _lines(path: Path, begin: int) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Yield the whole lines from a byte on, each with its text."""
+    """Yield the complete lines from a byte offset on, each with its text."""
     if path.exists():
         with path.open("rb") as file:
             file.seek(begin)

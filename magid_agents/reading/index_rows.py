@@ -1,4 +1,4 @@
-"""One dialogue as rows of the index: what lists, filters and charts need of its record and its decisions."""
+"""Turn one dialogue into rows of the index: the part of its record and decisions that views need."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +10,13 @@ MAX_FIRST_TEXT_CHARS = 200
 
 
 class Moment(NamedTuple):
-    """A row of the table `moments`, without the dialogue and the number."""
+    """A row of the table `moments`, without dialogue and number."""
 
     utterance: int
     description: str
     outcome: str  # accepted or dropped
     attempts: int
-    sha256: str | None  # of the image that was kept, or else came nearest
+    sha256: str | None  # of the image that was kept or came closest
     prompt: str
     reason: str
     nearest: float | None
@@ -30,16 +30,16 @@ class Score(NamedTuple):
     failed: bool
     moment: int  # its number in the dialogue
     attempt: int
-    judged: bool  # the candidate is the one that the attempt was judged by
+    judged: bool  # whether the attempt was judged by this candidate
 
 
 class Rows(NamedTuple):
-    """All that the index keeps of a dialogue, besides what its calls took."""
+    """Everything that the index holds about a dialogue, except what its calls took."""
 
     first_text: str
     moments: Sequence[Moment]
     scores: Sequence[Score]
-    text: str  # everything that a search may find
+    text: str  # everything that a search can find
 
 
 def rows(record: Mapping[str, Any], decisions: Mapping[str, Any] | None, limits: Mapping[str, float]) -> Rows:
@@ -47,8 +47,8 @@ def rows(record: Mapping[str, Any], decisions: Mapping[str, Any] | None, limits:
 
     Args:
         record: its line of dialogues.jsonl.
-        decisions: as its recorded answer has them; None if an early version recorded none.
-        limits: the threshold's value by check, the critique's too.
+        decisions: from its recorded answer; None if an early version recorded none.
+        limits: thresholds by check, including the critique's.
     """
     utterances = record["utterances"]
     outcomes = _outcomes(record) if decisions is None else decisions.get("outcomes", [])
@@ -67,7 +67,7 @@ def rows(record: Mapping[str, Any], decisions: Mapping[str, Any] | None, limits:
 
 
 def distance(score: float, limit: float) -> float:
-    """Return how far a score is from its threshold, as a share of it: checks have different units."""
+    """Return a score's distance from its threshold, relative to it, since checks have different units."""
     return abs(score - limit) / abs(limit) if limit else abs(score - limit)
 
 
@@ -140,7 +140,7 @@ def _words(outcome: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _outcomes(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the outcomes that a line of the dataset tells, in the form of recorded decisions."""
+    """Return the outcomes in a line of the dataset, in the form of recorded decisions."""
     found = []
     for i, utterance in enumerate(record["utterances"]):
         for image in utterance["images"]:

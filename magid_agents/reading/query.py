@@ -1,4 +1,4 @@
-"""Questions to the index: lists by filter and order, counts, histograms and sums."""
+"""Query the index: lists with filter and order, counts, histograms and sums."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,15 +19,15 @@ _ORDERS: Mapping[Order, str] = {
 
 @dataclass(frozen=True)
 class Filter:
-    """Which dialogues are wanted: those that meet every condition that is set.
+    """Which dialogues to select: those that meet all conditions that are set.
 
-    Conditions on a moment must be met by one and the same of a dialogue's moments.
+    Conditions on a moment must all be met by the same moment of a dialogue.
     """
 
-    text: str = ""  # words that begin so, anywhere in utterances, prompts, answers and errors
+    text: str = ""  # prefixes of words in utterances, prompts, answers and errors
     status: str | None = None  # finished, failed or under_way
     outcome: str | None = None  # accepted, dropped, or rewritten: accepted after several attempts
-    check: str | None = None  # one that failed in an attempt
+    check: str | None = None  # a check that failed in an attempt
     min_attempts: int | None = None
     score: tuple[str, float, float] | None = None  # check, and a range: from, below
     cause: str | None = None  # of a failure
@@ -47,26 +47,26 @@ class DialogueRow(NamedTuple):
     moments: int
     accepted: int
     dropped: int
-    attempts: int  # the most of any moment
-    nearest: float | None  # distance of its nearest score from the threshold, as a share of that
+    attempts: int  # maximum over its moments
+    nearest: float | None  # smallest distance of a score from its threshold, relative to it
     calls: int
     computed: int
     tokens: int
     cost: float
     waited_s: float
     served_s: float
-    images: tuple[str, ...]  # SHA-256 of those that were kept
+    images: tuple[str, ...]  # SHA-256 of images that were kept
 
 
 class MomentRow(NamedTuple):
-    """A sharing moment in a grid; `scores` are those it was last judged by."""
+    """A sharing moment in a grid. `scores` are those that it was last judged by."""
 
     dialogue: str
     utterance: int
     description: str
     outcome: str
     attempts: int
-    sha256: str | None  # the image that was kept, or else came nearest
+    sha256: str | None  # the image that was kept or came closest
     prompt: str
     reason: str
     nearest: float | None
@@ -74,19 +74,19 @@ class MomentRow(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """How often scores fall into equal bins from `low` to `high`."""
+    """How many scores fall into equal bins from `low` to `high`."""
 
     low: float
     high: float
     counts: list[int]
-    failed: list[int]  # of these, those that failed the check
+    failed: list[int]  # those of them that failed the check
     threshold: float | None
     lower_is_better: bool
 
 
 @dataclass(frozen=True)
 class AgentSpent:
-    """What the calls of an agent took: time and money of the computed ones alone."""
+    """What an agent's calls took; time and money are of computed calls only."""
 
     agent: str
     calls: int
@@ -99,24 +99,24 @@ class AgentSpent:
 
 @dataclass(frozen=True)
 class Summary:
-    """Sums over the dialogues that are wanted."""
+    """Sums over the selected dialogues."""
 
     dialogues: int
     finished: int
     failed: int
     under_way: int
     accepted: int  # images
-    rewritten: int  # of these, after several attempts
+    rewritten: int  # those of them after several attempts
     dropped: int
     without_image: int
-    checks: dict[str, tuple[int, int]]  # by check: attempts that failed it, and that were held against it
-    attempts: dict[int, int]  # moments by their number of attempts
+    checks: dict[str, tuple[int, int]]  # by check: attempts that failed it, and all that were judged by it
+    attempts: dict[int, int]  # number of moments by number of attempts
     causes: dict[tuple[str, str], int]  # failures by stage and cause
     agents: list[AgentSpent]
 
 
 class Queries:
-    """The reading half of an index."""
+    """The read methods of an index."""
 
     def __init__(self, db: sqlite3.Connection, limits: Mapping[str, Threshold]) -> None:
         self._db, self.limits = db, dict(limits)
@@ -139,7 +139,7 @@ class Queries:
     def moments(
         self, wanted: Filter, order: Order = "input", offset: int = 0, limit: int = 50
     ) -> list[MomentRow]:
-        """Return the moments that meet the filter's conditions on moments, of the dialogues it wants."""
+        """Return moments that meet the filter's conditions on moments, from the dialogues it selects."""
         where, values = _where(wanted, every_moment=True)
         by = _ORDERS[order].replace("d.nearest", "m.nearest").replace("d.attempts", "m.attempts")
         found = self._db.execute(
@@ -161,7 +161,7 @@ class Queries:
         return [c for c in self.limits if c in found] + sorted(set(found) - set(self.limits))
 
     def histogram(self, check: str, wanted: Filter | None = None, bins: int = 40) -> Histogram:
-        """Count the scores that attempts of the dialogues that are wanted were judged by."""
+        """Count the scores that attempts of the selected dialogues were judged by."""
         where, values = _where(wanted or Filter())
         source = (
             'FROM judged s JOIN dialogues d USING (position) WHERE s."check" = ? AND s.score IS NOT NULL'
@@ -230,7 +230,7 @@ class Queries:
         )
 
     def between(self, check: str, low: float, high: float) -> set[str]:
-        """Return the ids of the dialogues with a candidate whose score is from `low` to `high`."""
+        """Return the ids of dialogues that have a candidate with a score from `low` to `high`."""
         found = self._db.execute(
             'SELECT DISTINCT d.id FROM scores s JOIN dialogues d USING (position) WHERE s."check" = ?'
             " AND s.score BETWEEN ? AND ?",
@@ -239,14 +239,14 @@ class Queries:
         return {row[0] for row in found}
 
     def ids(self) -> Iterator[str]:
-        """Yield every dialogue's id, in input order, those that failed or are under way last."""
+        """Yield every dialogue's id in input order; those that failed or are under way come last."""
         for (name,) in self._db.execute("SELECT id FROM dialogues ORDER BY position"):
             yield name
 
     def fate(self, dialogue: str) -> list[tuple[object, ...]] | None:
-        """Return how a dialogue ended and what became of its moments; None if the run has no such dialogue.
+        """Return how a dialogue ended, and the outcomes of its moments; None if it is not in the run.
 
-        Equal for dialogues that fared the same.
+        Equal for dialogues with equal results.
         """
         row = self._db.execute(
             "SELECT position, status, error FROM dialogues WHERE id = ?", (dialogue,)
@@ -261,7 +261,7 @@ class Queries:
         return [row[1:], *moments.fetchall()]
 
     def in_order(self, dialogues: Iterable[str]) -> list[str]:
-        """Return the ids in input order; those that are not in the run are left out."""
+        """Return the ids in input order, without those that are not in the run."""
         position = "SELECT position FROM dialogues WHERE id = ?"
         found = [(self._db.execute(position, (name,)).fetchone(), name) for name in dialogues]
         return [name for row, name in sorted(pair for pair in found if pair[0])]

@@ -1,4 +1,4 @@
-"""The lines of a run's result files, and finished dialogues as typed records whose images can be opened."""
+"""Read a run's result files, and finished dialogues as typed records whose images can be opened."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 from magid_agents.dialogue import Dropped, Illustration, Noun, Utterance
 from magid_agents.store.rundir import RunDirError
 
-DIRECTORY = "directory"  # in the context of validation
+DIRECTORY = "directory"  # key in the validation context
 SURROGATES = "surrogatepass"  # an id is any JSON string
 
 
 class StoredIllustration(Illustration):
-    """An illustration in a run directory. `path` is as in dialogues.jsonl: it begins at the run directory."""
+    """An illustration in a run directory. `path` is relative to the directory, as in dialogues.jsonl."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -27,11 +27,11 @@ class StoredIllustration(Illustration):
 
     @property
     def file(self) -> Path:
-        """The absolute path of the image's file."""
+        """The absolute path of the image file."""
         return self._directory.absolute() / self.path
 
     def image(self) -> Image.Image:
-        """Load the image. Raises RunDirError if its file is gone or cannot be read."""
+        """Load the image. Raises RunDirError if its file is missing or cannot be read."""
         try:
             with Image.open(self.file) as image:
                 image.load()
@@ -46,7 +46,7 @@ class StoredIllustration(Illustration):
 
 
 class IllustratedUtterance(Utterance):
-    """A speaker's text turn and the images that are shared after it."""
+    """A speaker's text turn, and the images shared after it."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -54,7 +54,7 @@ class IllustratedUtterance(Utterance):
 
 
 class Record(Noun):
-    """A finished dialogue. What a graph of one's own adds to the record is kept, as attributes."""
+    """A finished dialogue. Fields that a user's own graph added to the record are kept as attributes."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -65,9 +65,9 @@ class Record(Noun):
 
     @classmethod
     def parse(cls, line: Mapping[str, Any], directory: Path) -> "Record":
-        """Return the record that a line of a directory's dialogues.jsonl holds.
+        """Return the record in a line of a directory's dialogues.jsonl.
 
-        Raises RunDirError if it is not of this form.
+        Raises RunDirError if it does not have this form.
         """
         try:
             return cls.model_validate(line, context={DIRECTORY: directory})
@@ -80,18 +80,18 @@ class Record(Noun):
 
     @property
     def illustrations(self) -> tuple[StoredIllustration, ...]:
-        """The images of all utterances, in order."""
+        """All images of the dialogue, in order."""
         return tuple(image for utterance in self.utterances for image in utterance.illustrations)
 
 
 def read_lines(path: Path, dialogue: str | None = None) -> Iterator[dict[str, Any]]:
-    """Yield each line of a result file as a dict, or only those of one dialogue; none if there is no file."""
+    """Yield each line of a result file as a dict, or only one dialogue's; none if there is no file."""
     if not path.exists():
         return
     needles = _spellings(dialogue) if dialogue is not None else {b""}
     with path.open("rb") as file:
         for text in file:
-            # Looking for the id's bytes takes a fraction of the time that parsing every line would.
+            # Searching for the id's bytes takes a fraction of the time of parsing every line.
             if any(needle in text for needle in needles):
                 line = json.loads(text.decode(errors=SURROGATES))
                 if dialogue in (None, line["id"]):
@@ -99,5 +99,5 @@ def read_lines(path: Path, dialogue: str | None = None) -> Iterator[dict[str, An
 
 
 def _spellings(text: str) -> set[bytes]:
-    """Return how JSON may hold the text: as it is, or escaped."""
+    """Return the ways in which JSON may write the text: as it is, or escaped."""
     return {json.dumps(text, ensure_ascii=ascii).encode(errors=SURROGATES) for ascii in (False, True)}  # noqa: A001  (as json calls it)

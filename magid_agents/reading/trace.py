@@ -1,7 +1,7 @@
-"""A run read back: what was decided for each dialogue and why, and the calls that it took.
+"""Read a run back: what was decided for each dialogue and why, and the calls that it took.
 
-What was decided is read from the dialogue's own recorded answer, whatever graph made it. A dialogue that
-failed, or is under way, has its calls alone.
+Decisions are read from the dialogue's own recorded answer, whatever graph made it. A dialogue that failed
+or is under way has only its calls.
 """
 
 import sqlite3
@@ -97,7 +97,7 @@ def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
     directory = RunDir(path)
     ended = read_manifest(directory)["status"] == "finished"
     found = False
-    # Read-only, so that a run under way is looked at and never disturbed.
+    # Read-only, so that a run under way is never disturbed.
     with closing(open_read_only(directory.journal)) as db:
         for name, result in _results(directory, db, ended, dialogue):
             found = True
@@ -107,7 +107,7 @@ def read(path: Path, dialogue: str | None = None) -> Iterator[DialogueTrace]:
 
 
 def thresholds(directory: RunDir) -> dict[str, Threshold]:
-    """Return what the run's scores were held against, by check."""
+    """Return the thresholds that the run's scores were compared to, by check."""
     return {check: Threshold(**t) for check, t in read_manifest(directory)["thresholds"].items()}
 
 

@@ -1,7 +1,7 @@
-"""Thresholds moved after the fact: every verdict is decided again from what the journal holds.
+"""Move thresholds after the fact: decide every verdict again from what the journal holds.
 
-The decision is the loop's own pure function (agents/verdict.py). Only moments with a score between the old
-threshold and the new one can fare otherwise, so only those are read.
+The decision is the loop's own pure function (agents/verdict.py). Only moments that have a score between the
+old and the new threshold can change, so only those are read.
 """
 
 import json
@@ -24,13 +24,14 @@ Change = Literal["gained", "lost", "replaced", "unknown"]
 
 
 class Flip(NamedTuple):
-    """A moment that would fare otherwise.
+    """A moment with another outcome.
 
-    `gained` has an image where there was none, `lost` the other way round, `replaced` another image. Of
-    `unknown` the run holds too little to tell; `why` says what was never made.
+    `gained` means an image instead of none, `lost` none instead of an image, `replaced` another image. For
+    `unknown` the run does not hold enough to decide; `why` says what is missing.
 
-    Attempts are taken as they were made. A rewriter is told by how much the attempt before failed, so with
-    other thresholds a run may write another prompt: the flip is `exact` if none was told otherwise.
+    Attempts are taken as they were made. A rewriter is told by how much the last attempt failed, so with
+    other thresholds a run may write other prompts. The flip is `exact` if no rewriter would have been told
+    anything else.
     """
 
     change: Change
@@ -45,7 +46,7 @@ class Flip(NamedTuple):
 
 @dataclass(frozen=True)
 class Flips:
-    """All of them, in input order, and how many moments a graph decided in a way of its own."""
+    """All flips, in input order, and the number of moments that a graph decided in its own way."""
 
     flips: tuple[Flip, ...]
     decided_otherwise: int
@@ -64,10 +65,10 @@ class _Rules(NamedTuple):
 
 
 def redecide(index: Index, moved: Mapping[str, float]) -> Flips:
-    """Return which moments would fare otherwise with other thresholds.
+    """Return which moments have another outcome with other thresholds.
 
     Args:
-        moved: the new value by check; `critique` is the share of its questions to be satisfied.
+        moved: the new value by check; for `critique`, the share of its questions to be satisfied.
 
     Raises ConfigError for a check without a threshold, ValueError for a value that the check cannot have.
     """
@@ -107,7 +108,7 @@ def _rules(index: Index) -> _Rules:
 
 
 def _near(index: Index, moved: Mapping[str, float]) -> set[str]:
-    """Return the ids of the dialogues with a score that changes sides."""
+    """Return the ids of dialogues with a score that changes sides."""
     near = set[str]()
     for check, value in moved.items():
         old = index.limits[check].value
@@ -126,16 +127,16 @@ def _outcomes(index: Index, dialogues: Iterable[str]) -> Iterator[tuple[str, Mom
 
 @dataclass(frozen=True)
 class _Fate:
-    """What becomes of a moment: an image, none, or not known for want of something."""
+    """The outcome of a moment: an image, none, or unknown because something is missing."""
 
     sha256: str | None = None
     missing: str = ""
 
 
 def _replay(attempts: Sequence[Attempt], rules: _Rules) -> tuple[_Fate, bool]:
-    """Go through the recorded attempts as the loop does.
+    """Go through the recorded attempts like the loop.
 
-    Returns the fate, and whether every rewriter on the way was told what the recorded one was.
+    Returns the outcome, and whether every rewriter on the way was told what the recorded one was told.
     """
     exact = True
     for number, attempt in enumerate(attempts, 1):
