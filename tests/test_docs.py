@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_HERE = {  # what a run writes, and a user's package
     *("images/", "rejected/", "parts/"),
-    *(f"sketchbook/{name}.py" for name in ("painter", "scorer", "reader")),
+    *(f"sketchbook/{name}.py" for name in ("painter", "scorer", "reader", "writer")),
 }
 ROOMS = [ROOT, ROOT / "magid_agents", ROOT / "magid_agents/models"]
 

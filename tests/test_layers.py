@@ -14,7 +14,7 @@ LAYERS = (
     {"__main__"},
     {"cli", "studio", "api"},
     {"viewer"},
-    {"evaluation"},
+    {"evaluation", "export"},
     {"runs", "reading"},
     {"graphs"},
     {"agents"},

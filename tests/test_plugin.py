@@ -1,4 +1,4 @@
-"""Another package's painter, scorer and reader and a user's own graph at work, as the command runs them."""
+"""Another package's painter, scorer, reader and writer, and a user's own graph, as the command runs them."""
 
 import json
 import os
@@ -108,6 +108,14 @@ def test_the_trace_tells_what_the_users_node_and_the_other_scorer_said(folder: P
     assert "aesthetics" not in told
     calls = json.loads(magid(folder, "trace", out, "--json").stdout)["calls"]
     assert [call["kind"] for call in calls if call["step"] == "0000/1/style"] == ["chat"]
+
+
+def test_the_writer_exports_the_run(folder: Path, out: Path, tmp_path: Path) -> None:
+    done = magid(folder, "export", out, "--to", "pairs", "--out", tmp_path / "set")
+    assert done.returncode == 0, done.stderr
+    assert lines(tmp_path / "set/train.jsonl") == [
+        {"id": record["id"], "pairs": [["look at my dog", "oh"]]} for record in lines(out / "dialogues.jsonl")
+    ]
 
 
 def test_the_manifest_has_what_others_decide(out: Path) -> None:

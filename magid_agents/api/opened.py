@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from magid_agents.dialogue import Decisions
 from magid_agents.errors import ConfigError
 from magid_agents.reading import trace
-from magid_agents.reading.records import Record, read_lines
+from magid_agents.reading.records import Record, count_lines, read_lines
 from magid_agents.reading.trace import DialogueTrace
 from magid_agents.store.results import Counts, Failure
 from magid_agents.store.rundir import RunDir, RunDirError
 
 if TYPE_CHECKING:
     import pandas
-
-CHUNK_BYTES = 1 << 20
 
 
 def open(directory: str | Path) -> "Run":  # noqa: A001  # magid.open reads as what it does
@@ -42,10 +40,7 @@ class Run:
         return f"<Run {self.path}: {self.status}, {len(self)} dialogues>"
 
     def __len__(self) -> int:
-        if not self._directory.dialogues.exists():
-            return 0
-        with self._directory.dialogues.open("rb") as file:
-            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
+        return count_lines(self._directory.dialogues)
 
     def __iter__(self) -> Iterator[Record]:
         for line in read_lines(self._directory.dialogues):

@@ -13,6 +13,7 @@ from magid_agents.store.rundir import RunDirError
 
 DIRECTORY = "directory"  # key in the validation context
 SURROGATES = "surrogatepass"  # an id is any JSON string
+CHUNK_BYTES = 1 << 20
 
 
 class StoredIllustration(Illustration):
@@ -82,6 +83,14 @@ class Record(Noun):
     def illustrations(self) -> tuple[StoredIllustration, ...]:
         """All images of the dialogue, in order."""
         return tuple(image for utterance in self.utterances for image in utterance.illustrations)
+
+
+def count_lines(path: Path) -> int:
+    """Return the number of lines of a result file; 0 if there is no file."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b""))
 
 
 def read_lines(path: Path, dialogue: str | None = None) -> Iterator[dict[str, Any]]:

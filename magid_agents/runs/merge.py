@@ -5,8 +5,6 @@ called.
 """
 
 import itertools
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,7 +18,7 @@ from magid_agents.runs.manifest import Manifest
 from magid_agents.runs.shards import Shard, number
 from magid_agents.store.database import merge_journals
 from magid_agents.store.results import Counts, ResultLines
-from magid_agents.store.rundir import KEPT, REJECTED, RunDir, atomic_write, image_name
+from magid_agents.store.rundir import KEPT, REJECTED, RunDir, atomic_write, image_name, link_or_copy
 
 
 class MergeError(MagidError):
@@ -145,9 +143,4 @@ def _images(parts: Sequence[RunDir], target: RunDir) -> None:
         for path in part.path.glob(f"{folder}/??/*.png"):
             if target.image_path(path.stem).exists():  # the same image in two parts
                 continue
-            here = target.path / image_name(path.stem, folder)
-            here.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(path, here)
-            except OSError:  # on another file system
-                shutil.copy2(path, here)
+            link_or_copy(path, target.path / image_name(path.stem, folder))

@@ -15,6 +15,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -246,6 +247,15 @@ def image_name(sha256: str, folder: str = KEPT) -> str:
     if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
         raise ValueError(f"{sha256!r} is no SHA-256")
     return f"{folder}/{sha256[:2]}/{sha256}.png"
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name: a hard link, or a copy on another file system."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -1,0 +1,73 @@
+"""`magid export`: write finished dialogues in a format that a trainer reads."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from magid_agents.export.convert import Report
+
+
+def export(
+    directories: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="DIR...")],
+    to: Annotated[str, typer.Option("--to", help="The format: jsonl, sharegpt, llava or openai.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to create.")],
+    assistant: Annotated[
+        str | None,
+        typer.Option(help="Who is the assistant: a speaker's name, last (default) or both.", metavar="NAME"),
+    ] = None,
+    assistant_images: Annotated[
+        str | None, typer.Option(help="The assistant's images: keep, describe (default) or end.")
+    ] = None,
+    split: Annotated[
+        float | None, typer.Option(help="The share for training, such as 0.9; the rest is for testing.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Write the finished dialogues of runs to a folder that a trainer reads, and count what was changed."""
+    import json
+
+    from magid_agents.errors import ConfigError, unknown
+    from magid_agents.export import convert
+    from magid_agents.export.turns import LAST, AssistantImages, Policy
+
+    policy = None
+    if assistant is not None or assistant_images is not None:
+        images = AssistantImages.DESCRIBE if assistant_images is None else assistant_images
+        if images not in (known := [*map(str, AssistantImages)]):
+            raise ConfigError(unknown("value of --assistant-images", images, known))
+        policy = Policy(LAST if assistant is None else assistant, AssistantImages(images))
+    request = convert.ExportRequest(directories, to, out, policy, split)
+    with _bar() as report:
+        summary = convert.export(request, report).as_dict()
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        _print(summary, out)
+
+
+@contextmanager
+def _bar() -> Iterator["Report"]:
+    """Show a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("dialogues", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print(summary: Mapping[str, Any], out: Path) -> None:
+    from magid_agents.text import printable
+
+    samples = ", ".join(f"{count} {split}" for split, count in summary["samples"].items())
+    typer.echo(f"{summary['dialogues']} dialogues, samples: {samples}; {summary['images']} images")
+    for name, count in summary["rules"].items():
+        typer.echo(f"  {name.replace('_', ' ')}: {count}")
+    for note, count in summary["notes"].items():
+        typer.echo(f"magid: {count} {note}", err=True)
+    typer.echo(f"{summary['format']}: {printable(str(out))}")
