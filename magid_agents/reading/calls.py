@@ -8,6 +8,11 @@ from typing import Any, Self
 
 from magid_agents.agents.state import DIALOGUE, attempt_of
 
+_CALLS = (
+    "SELECT step, kind, model, key, request, answer, usage, began, waited_s, served_s, reused, rejected"
+    " FROM uses JOIN calls USING (key)"
+)
+
 
 @dataclass(frozen=True)
 class RecordedCall:
@@ -78,20 +83,14 @@ class Spent:
 
 def read_calls(db: sqlite3.Connection, dialogue: str) -> list[RecordedCall]:
     """Return the model calls that a dialogue used, in the order in which they were answered."""
-    rows = db.execute(
-        "SELECT step, kind, model, key, request, answer, usage, began, waited_s, served_s, reused, rejected"
-        " FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step <> ? ORDER BY seq",
-        (dialogue, DIALOGUE),
-    )
+    rows = db.execute(f"{_CALLS} WHERE dialogue = ? AND step <> ? ORDER BY seq", (dialogue, DIALOGUE))
     return [_call(row) for row in rows]
 
 
-def read_dialogue_answer(db: sqlite3.Connection, dialogue: str) -> dict[str, Any] | None:
-    """Return the recorded answer of the dialogue's whole run; None if it has not finished."""
-    row = db.execute(
-        "SELECT answer FROM uses JOIN calls USING (key) WHERE dialogue = ? AND step = ?", (dialogue, DIALOGUE)
-    ).fetchone()
-    return json.loads(row[0]) if row else None
+def read_dialogue_call(db: sqlite3.Connection, dialogue: str) -> RecordedCall | None:
+    """Return the call that is the dialogue's whole run; None if it has not finished."""
+    row = db.execute(f"{_CALLS} WHERE dialogue = ? AND step = ?", (dialogue, DIALOGUE)).fetchone()
+    return _call(row) if row else None
 
 
 def _call(row: Sequence[Any]) -> RecordedCall:

@@ -92,13 +92,15 @@ class Index(Queries):
     def result(self, dialogue: str) -> Mapping[str, Any] | None:
         """Return a dialogue's line of a result file; an empty one if it is under way, None if not there."""
         row = self._db.execute(
-            "SELECT status, stage, error, begin FROM dialogues WHERE id = ?", (dialogue,)
+            "SELECT status, stage, error, cause, begin FROM dialogues WHERE id = ?", (dialogue,)
         ).fetchone()
         if row is None:
             return None
-        status, stage, error, begin = row
+        status, stage, error, cause, begin = row
+        if status == "failed":
+            return {"id": dialogue, "stage": stage, "error": error, "cause": cause}
         if status != "finished":
-            return {"id": dialogue, "stage": stage, "error": error} if status == "failed" else {}
+            return {}
         with self.directory.dialogues.open("rb") as file:
             file.seek(begin)
             record: dict[str, Any] = json.loads(file.readline().decode(errors="surrogatepass"))

@@ -9,12 +9,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from magid_agents.agents.verdict import CRITIQUE, decide
 from magid_agents.dialogue import Attempt, Critique, Decision, Decisions, MomentOutcome, Verdict
 from magid_agents.errors import ConfigError, unknown
-from magid_agents.reading.calls import read_dialogue_answer
+from magid_agents.reading.calls import read_dialogue_call
 from magid_agents.reading.index import Index
 from magid_agents.reading.trace import read_manifest
 from magid_agents.store.database import open_read_only
@@ -119,9 +119,8 @@ def _near(index: Index, moved: Mapping[str, float]) -> set[str]:
 def _outcomes(index: Index, dialogues: Iterable[str]) -> Iterator[tuple[str, MomentOutcome]]:
     with closing(open_read_only(index.directory.journal)) as journal:
         for dialogue in index.in_order(dialogues):
-            answer: dict[str, Any] | None = read_dialogue_answer(journal, dialogue)
-            if answer is not None:
-                for outcome in Decisions.model_validate_json(json.dumps(answer["decisions"])).outcomes:
+            if call := read_dialogue_call(journal, dialogue):
+                for outcome in Decisions.model_validate_json(json.dumps(call.answer["decisions"])).outcomes:
                     yield dialogue, outcome
 
 
