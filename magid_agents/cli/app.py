@@ -1,8 +1,8 @@
 """The `magid` command: its subcommands, global options and exit status.
 
-Exit status: 0 done; 2 the command, config or input cannot be used; 3 some dialogues failed; 4 stopped by a
-cost limit, an outage or a full disk, and can be resumed by the same command; 130 interrupted by Ctrl-C or
-SIGTERM.
+Exit status: 0 done; 2 the command, config or input cannot be used, or a collector takes no trace; 3 some
+dialogues failed; 4 stopped by a cost limit, an outage or a full disk, to be resumed by the same command; 130
+interrupted by Ctrl-C or SIGTERM.
 
 Each command parses, delegates and prints. It imports what it needs inside its function, so that `magid
 --help` answers at once.
