@@ -9,6 +9,9 @@ EXPORTERS = Registry(
     "magid_agents.exporters",
     {
         "jsonl": f"{__name__}.jsonl:JsonlWriter",
+        "sharegpt": f"{__name__}.sharegpt:ShareGptWriter",
+        "llava": f"{__name__}.llava:LlavaWriter",
+        "openai": f"{__name__}.openai:OpenAIWriter",
     },
     otherwise="or package.module:Writer",
 )

@@ -12,6 +12,8 @@ from magid_agents.export.turns import Turn
 from magid_agents.reading.records import Record, StoredIllustration
 from magid_agents.store.rundir import RunDir
 
+PLACEHOLDER = "<image>"  # what trainers replace by an image
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from magid_agents.errors import MagidError
+from magid_agents.export import EXPORTERS
 from magid_agents.export.convert import TEST, TRAIN, ExportRequest, Summary, export, split_of
 from magid_agents.export.turns import Policy
 from magid_agents.reading.records import Record
@@ -93,7 +94,7 @@ def test_hostile_ids_and_texts_name_no_file(tmp_path: Path) -> None:
     records = [json.dumps({"id": name, "utterances": said}) for name in names]
     (tmp_path / "in.jsonl").write_text("\n".join(records))
     fake_run.run(tmp_path)
-    for to in ("jsonl",):
+    for to in EXPORTERS.shipped:
         folder = tmp_path / to
         export(ExportRequest([tmp_path / "out"], to, folder))
         files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
