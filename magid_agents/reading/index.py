@@ -26,7 +26,7 @@ from magid_agents.store.rundir import RunDir
 from magid_agents.text import encodable
 from magid_agents.thresholds import Threshold
 
-VERSION = 1  # of the tables below; an index of another version is rebuilt
+VERSION = 2  # of the tables below; an index of another version is rebuilt
 FAILED, UNDER_WAY = 1 << 40, 1 << 41  # positions from which those dialogues stand
 PROGRESS_EVERY = 500  # dialogues
 TABLES = """
@@ -47,6 +47,7 @@ CREATE TABLE spent (
     position INTEGER, agent TEXT, calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL,
     waited_s REAL, served_s REAL, PRIMARY KEY (position, agent)) WITHOUT ROWID;
 CREATE INDEX moments_by_outcome ON moments (outcome, attempts);
+CREATE INDEX judged_by_check ON scores ("check", score, failed, position, moment) WHERE judged;
 CREATE INDEX scores_by_check ON scores ("check", score);
 CREATE INDEX scores_by_moment ON scores (position, moment);
 CREATE VIRTUAL TABLE texts USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');

@@ -162,11 +162,8 @@ class Queries:
 
     def histogram(self, check: str, wanted: Filter | None = None, bins: int = 40) -> Histogram:
         """Count the scores that attempts of the selected dialogues were judged by."""
-        where, values = _where(wanted or Filter())
-        source = (
-            'FROM judged s JOIN dialogues d USING (position) WHERE s."check" = ? AND s.score IS NOT NULL'
-            f" AND {where}"
-        )
+        inside, values = _inside("s", wanted or Filter())
+        source = f'FROM judged s WHERE s."check" = ? AND s.score IS NOT NULL AND {inside}'
         low, high = self._db.execute(
             f"SELECT MIN(s.score), MAX(s.score) {source}", (check, *values)
         ).fetchone()
@@ -186,7 +183,6 @@ class Queries:
 
     def summary(self, wanted: Filter | None = None) -> Summary:
         where, values = _where(wanted or Filter())
-        inside = f"JOIN dialogues d USING (position) WHERE {where}"
         dialogues, finished, failed, under_way, accepted, dropped, without_image = self._db.execute(
             "SELECT COUNT(*), COALESCE(SUM(status = 'finished'), 0), COALESCE(SUM(status = 'failed'), 0),"
             " COALESCE(SUM(status = 'under_way'), 0), COALESCE(SUM(accepted), 0), COALESCE(SUM(dropped), 0),"
@@ -194,15 +190,18 @@ class Queries:
             f" FROM dialogues d WHERE {where}",
             values,
         ).fetchone()
+        inside, _ = _inside("m", wanted or Filter())
         rewritten = self._db.execute(
-            f"SELECT COUNT(*) FROM moments m {inside} AND m.outcome = 'accepted' AND m.attempts > 1", values
+            f"SELECT COUNT(*) FROM moments m WHERE m.outcome = 'accepted' AND m.attempts > 1 AND {inside}",
+            values,
         ).fetchone()[0]
         checks = self._db.execute(
-            f'SELECT s."check", SUM(s.failed), COUNT(*) FROM judged s {inside} GROUP BY 1',
+            'SELECT s."check", SUM(s.failed), COUNT(*) FROM judged s'
+            f" WHERE {_inside('s', wanted or Filter())[0]} GROUP BY 1",
             values,
         )
         attempts = self._db.execute(
-            f"SELECT m.attempts, COUNT(*) FROM moments m {inside} GROUP BY 1 ORDER BY 1", values
+            f"SELECT m.attempts, COUNT(*) FROM moments m WHERE {inside} GROUP BY 1 ORDER BY 1", values
         )
         causes = self._db.execute(
             f"SELECT d.stage, d.cause, COUNT(*) FROM dialogues d WHERE {where} AND d.status = 'failed'"
@@ -211,7 +210,8 @@ class Queries:
         )
         agents = self._db.execute(
             "SELECT a.agent, SUM(a.calls), SUM(a.computed), SUM(a.tokens), SUM(a.cost), SUM(a.waited_s),"
-            f" SUM(a.served_s) FROM spent a {inside} GROUP BY 1 ORDER BY 7 DESC",
+            f" SUM(a.served_s) FROM spent a WHERE {_inside('a', wanted or Filter())[0]}"
+            " GROUP BY 1 ORDER BY 7 DESC",
             values,
         )
         return Summary(
@@ -295,6 +295,17 @@ class Queries:
         return dict(found.fetchall())
 
 
+def _inside(table: str, wanted: Filter) -> tuple[str, Sequence[Any]]:
+    """Return an SQL condition on the rows of a table that belong to a dialogue, and its values.
+
+    A list of positions made once; SQLite would look into the filter again for every row of a join.
+    """
+    where, values = _where(wanted)
+    if wanted == Filter():
+        return "1", values
+    return f"{table}.position IN (SELECT d.position FROM dialogues d WHERE {where})", values
+
+
 def _where(wanted: Filter, *, every_moment: bool = False) -> tuple[str, Sequence[Any]]:
     """Return SQL conditions on a dialogue `d`, or on it and each of its moments `m`, and their values."""
     conditions, values = ["1"], list[Any]()
@@ -312,9 +323,7 @@ def _where(wanted: Filter, *, every_moment: bool = False) -> tuple[str, Sequence
     if moment and every_moment:
         conditions += moment
     elif moment:
-        conditions.append(
-            f"EXISTS (SELECT 1 FROM moments m WHERE m.position = d.position AND {' AND '.join(moment)})"
-        )
+        conditions.append(f"d.position IN (SELECT m.position FROM moments m WHERE {' AND '.join(moment)})")
     return " AND ".join(conditions), [*values, *more]
 
 
@@ -328,10 +337,7 @@ def _moment_conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
     if wanted.min_attempts is not None:
         conditions.append("m.attempts >= ?")
         values.append(wanted.min_attempts)
-    judged = (
-        "EXISTS (SELECT 1 FROM scores s WHERE s.position = m.position AND s.moment = m.number AND s.judged"
-    )
-    judged += " AND {})"
+    judged = "(m.position, m.number) IN (SELECT s.position, s.moment FROM judged s WHERE {})"
     if wanted.check is not None:
         conditions.append(judged.format('s."check" = ? AND s.failed'))
         values.append(wanted.check)
