@@ -1,4 +1,4 @@
-"""A plan on a terminal: what is to be done, how it differs, and what that takes at least."""
+"""A plan on a terminal: what is to do, what differs from the last run, and the calls it takes at least."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,9 +17,11 @@ def print_plan(plan: Plan) -> None:
     if plan.changes:
         console.print("\ndiffers from the run in the directory:")
         _print_lines(console, plan.changes)
-        _print_lines(console, _touched(plan))
     if plan.needs_update:
-        console.print("without --update, magid run refuses; this is what it does with it")
+        console.print("without --update, magid run refuses; this is the plan with it", soft_wrap=True)
+    if plan.decided_again:
+        console.print("\nto be decided again:")
+        _print_lines(console, _touched(plan))
     if plan.agents:
         console.print()
         _print_agents(console, plan)
@@ -43,9 +45,9 @@ def _dialogues(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _touched(plan: Plan) -> Iterator[str]:
     for agent, touched in plan.touched.items():
-        yield f"{_dialogues_of(touched)}: new calls, the first of them by {agent}"
+        yield f"{_dialogues_of(touched)}: new calls, the first by {agent}"
     if plan.unasked.dialogues:
-        yield f"{_dialogues_of(plan.unasked)}: decided again without a new call"
+        yield f"{_dialogues_of(plan.unasked)}: no new call"
 
 
 def _dialogues_of(touched: Touched) -> str:
@@ -63,7 +65,7 @@ def _print_agents(console: Console, plan: Plan) -> None:
     if len(plan.agents) > 1:
         table.add_row("all", *_row(plan.total))
     console.print(table)
-    console.print("By what such calls took so far, added up; a run makes many at a time.", style="dim")
+    console.print("Based on what such calls took so far. A run makes many at a time.", style="dim")
 
 
 def _row(agent: AgentCalls) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
-"""The models of a run that is planned: none is loaded, fetched or asked.
+"""Find the models of a run that is only planned: none is loaded, downloaded or called.
 
-What lies on this machine is found as for a run. What only a server or a download could tell is taken from
-what an earlier run recorded. If none did, a stand-in that no recorded answer is of takes the model's place.
+Models on this machine are found as for a run. What only a server or a download could tell is taken from an
+earlier run's record. Without a record, a placeholder takes the model's place, and all of its calls are new.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,18 +22,18 @@ from magid_agents.models.painters.errors import PainterError
 from magid_agents.models.protocols import ChatModel, ImageTagger, PaintedImage, Painter, Probing, Scorer
 from magid_agents.models.tagger import MatcherTagger
 
-NOT_KNOWN = "not known"  # the identity of a model that no recorded answer is of
+NOT_KNOWN = "not known"  # identity of a placeholder
 NOT_HERE = (WeightsError, PainterError, ScorerError)
 Probed = Callable[[Probing], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What an earlier run recorded of its models, by place in the settings, as far as it still holds."""
+    """What earlier runs recorded of models that are still set, by place in the settings."""
 
     identities: Mapping[str, str] = field(default_factory=dict)
     capabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    painter: Mapping[str, Any] = field(default_factory=dict)  # parameters; reproducible
+    painter: Mapping[str, Any] = field(default_factory=dict)  # as run.json has it
 
     def extend(self, other: "Recorded") -> "Recorded":
         """Return it with what only the other one has."""
@@ -45,12 +45,12 @@ class Recorded:
 
 
 def find_models(settings: Settings, recorded: Recorded, probed: Probed) -> tuple[Models, dict[str, str]]:
-    """Return the models, and why some are not quite known, by their place.
+    """Return the models, and for those not fully known the reason, by place in the settings.
 
     Args:
-        probed: returns what a probe of the model's server found, if that is recorded.
+        probed: returns the recorded result of probing a model's server; None if there is none.
 
-    Raises what a run raises at once, such as ConfigError for an unknown backend.
+    Raises what building a model raises, but for missing files: such as ConfigError for an unknown backend.
     """
     finder = _Finder(recorded, probed)
     with weights.without_fetching():
@@ -110,18 +110,18 @@ class _Finder:
             return _UnopenedTagger(self._note_not_here("observer", error))
 
     def _note_unasked(self, place: str) -> None:
-        self.notes[place] = "its endpoint is not asked here, so that all of its calls count as new"
+        self.notes[place] = "only its endpoint can tell what it is; all of its calls count as new"
 
     def _note_not_here(self, place: str, error: MagidError) -> str:
-        """Return the identity of a model whose files are not on this machine."""
+        """Return the identity of a model whose files are missing here."""
         identity = self._recorded.identities.get(place)
-        means = "it counts as the run has it" if identity else "all of its calls count as new"
+        means = "it is taken from run.json" if identity else "all of its calls count as new"
         self.notes[place] = f"{first_line(error)}; {means}"
         return identity or NOT_KNOWN
 
 
 class _UnopenedPainter:
-    """A painter of which only this is known. What it is told of a prompt's length is that it fits."""
+    """A painter whose files are missing. Its token limit is not known, so every prompt fits."""
 
     token_limit: int | None = None
     sampled = True

@@ -1,4 +1,4 @@
-"""What calls took so far, by kind of step: what more of them may be expected to take."""
+"""What calls took so far, by kind of step, to estimate what more of them will take."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ class Took:
     """What calls took, summed up."""
 
     calls: int = 0
-    served_s: float = 0.0  # waiting for their turn aside
+    served_s: float = 0.0  # without waiting
     dollars: float = 0.0
 
     @property
@@ -30,9 +30,9 @@ class Took:
 
 
 def took_so_far(journals: Iterable[Path]) -> Mapping[str, Took]:
-    """Return what the latest calls of every kind took in some journals, those that exist.
+    """Return what the latest calls took in all journals that exist, by kind of step.
 
-    A call that several dialogues used counts for each of them. Raises JournalError.
+    A call that several dialogues used counts once for each. Raises JournalError.
     """
     took: dict[str, Took] = {}
     for path in filter(Path.exists, journals):

@@ -1,8 +1,7 @@
-"""What a run would compute, found out without computing it.
+"""Plan a run: find out what it would compute, without computing it.
 
-Every dialogue that is not finished goes through the graph with the answers that the journal has, up to the
-first call that it does not have. What would be asked after that depends on the answer: the calls that are
-counted are the fewest that the run makes.
+Every dialogue that is not finished goes through the graph with the answers that are in the journal, up to the
+first call without an answer. Later calls depend on that answer, so the calls that are counted are a minimum.
 """
 
 import asyncio
@@ -30,34 +29,30 @@ from magid_agents.store.journal import Call, StepRef
 from magid_agents.store.results import READ, ResultLines
 from magid_agents.store.rundir import RunDir
 
-EXAMPLES = 5  # ids that are told of all the dialogues that an edit touches
+MAX_EXAMPLES = 5  # ids listed for each group of dialogues
 
 
 @dataclass
 class Touched:
-    """Dialogues that were finished and are to be decided again."""
+    """Some of the dialogues that are decided again."""
 
     dialogues: int = 0
     examples: list[str] = field(default_factory=list)  # ids of the first
 
     def add(self, dialogue: str) -> None:
         self.dialogues += 1
-        if self.dialogues <= EXAMPLES:
+        if self.dialogues <= MAX_EXAMPLES:
             self.examples.append(dialogue)
 
 
 @dataclass
 class AgentCalls:
-    """Calls that an agent makes at least, and what such calls took so far.
-
-    Seconds and dollars are of service, whatever runs side by side, without the `unknown` calls, which are
-    of a kind that was never made.
-    """
+    """The calls that an agent makes at least, and what they take if they take as long as earlier ones."""
 
     calls: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # of service, summed over calls that may run at the same time
     dollars: float = 0.0
-    unknown: int = 0
+    unknown: int = 0  # calls of a kind that was never made: in neither seconds nor dollars
 
     def add(self, calls: int, took: Took | None) -> None:
         self.calls += calls
@@ -72,17 +67,18 @@ class AgentCalls:
 class Plan:
     """What a run would compute."""
 
-    changes: list[str]  # how the request differs from the run that the directory holds
-    needs_update: bool  # the run refuses for that, without --update
-    models: dict[str, str]  # what is not known of a model, by its place in the settings
-    dialogues: int = 0  # records of the input; the next five add up to it
+    changes: list[str]  # differences from the run that the directory holds
+    needs_update: bool  # the run refuses because of them
+    models: dict[str, str]  # why a model is not fully known, by its place in the settings
+    dialogues: int = 0  # in the input; the sum of the next five
     finished: int = 0
     new: int = 0
-    failed: int = 0  # before, and to be tried again
-    decided_again: int = 0
+    failed: int = 0  # in an earlier run, to be tried again
+    decided_again: int = 0  # finished in an earlier run, with other settings for example
     unreadable: int = 0
-    touched: dict[str, Touched] = field(default_factory=dict)  # by the agent that has the first new call
-    unasked: Touched = field(default_factory=Touched)  # decided again, without a new call
+    # Decided again, by the agent that makes the first new call, and without any new call.
+    touched: dict[str, Touched] = field(default_factory=dict)
+    unasked: Touched = field(default_factory=Touched)
     agents: dict[str, AgentCalls] = field(default_factory=dict)
 
     @property
@@ -102,15 +98,15 @@ class Plan:
 
 
 def make_plan(request: RunRequest, open_models: ModelsFactory | None = None) -> Plan:
-    """Find out what a run would compute: no model is asked, nothing is written and no lock is taken.
+    """Return what a run would compute. Calls no model, writes nothing and takes no lock.
 
-    If the request differs from the run that the directory holds, it is planned as with `update`.
+    A request that differs from the run in the directory is planned as if it had `update` set.
 
     Args:
-        open_models: gives the models, which are not asked; else they are found without being opened.
+        open_models: provides the models, which are not called. By default they are found without being
+            opened (models.planned).
 
-    Raises:
-        MagidError: if the run would end before any dialogue starts, but for that difference.
+    Raises MagidError if the run would stop before its first dialogue for another reason than that difference.
     """
     with garbage.relaxed_gc():
         return asyncio.run(_make_plan(request, open_models))
@@ -127,7 +123,7 @@ async def _make_plan(request: RunRequest, open_models: ModelsFactory | None) -> 
     )
     async with journal:
         with ExitStack() as stack:
-            # 1. The models, and how all of it differs from what the directory holds.
+            # 1. Find the models, and what differs from the run in the directory.
             old = None if request.fresh else manifest.load(directory)
             if open_models is not None:
                 models, notes = stack.enter_context(open_models(request.settings)), dict[str, str]()
@@ -137,13 +133,13 @@ async def _make_plan(request: RunRequest, open_models: ModelsFactory | None) -> 
             new = session.describe(request, prompts, models, graph)
             changes = provenance.differences(old, new, request.inputs) if old else []
             plan = Plan(changes, bool(changes) and not request.update, notes)
-            # 2. Every dialogue, up to its first new call.
+            # 2. Follow every dialogue up to its first new call.
             services = session.make_services(request.settings, prompts, models, directory, journal)
             walk.dialogues = DialogueRunner(graph, provenance.digest(new, models), services)
             walk.failed = Seen() if request.fresh else _failed(directory)
             for record in records:
                 await walk.look(record, plan)
-    # 3. What such calls took so far.
+    # 3. Estimate the calls by what such calls took so far.
     took = took_so_far(journals)
     for kind, calls in walk.calls.items():
         plan.agents.setdefault(agent_of(kind), AgentCalls()).add(calls, took.get(kind))
@@ -153,7 +149,7 @@ async def _make_plan(request: RunRequest, open_models: ModelsFactory | None) -> 
 def _find_models(
     settings: Settings, earlier: Iterable[Manifest], journal: FrozenJournal
 ) -> tuple[Models, dict[str, str]]:
-    """Find the models with what the first of some earlier runs recorded of each."""
+    """Find the models; what earlier runs recorded of each is taken from the first that did."""
     recorded = planned.Recorded()
     for run in earlier:
         recorded = recorded.extend(provenance.recorded_models(run, settings))
@@ -175,13 +171,13 @@ def _failed(directory: RunDir) -> Seen:
 
 
 class _Walk:
-    """Dialogues walked with what the journal knows."""
+    """Follows dialogues through the graph with recorded answers, and counts the calls without one."""
 
     dialogues: DialogueRunner
     failed: Seen  # before
 
     def __init__(self) -> None:
-        self.calls = Counter[str]()  # not known to the journal, by kind of step
+        self.calls = Counter[str]()  # without a recorded answer, by kind of step
         self._keys, self._first = Seen(), ""
 
     def note(self, call: Call, step: StepRef | None) -> None:
@@ -191,7 +187,7 @@ class _Walk:
             self.calls[kind] += 1
 
     async def look(self, record: Dialogue | BadRecord, plan: Plan) -> None:
-        """Count the record, and the calls that are not known."""
+        """Count a record and its calls without an answer."""
         plan.dialogues += 1
         if isinstance(record, BadRecord):
             plan.unreadable += 1

@@ -50,7 +50,7 @@ RESOLVED = (
     "painter.revision",
     "scorers.*.threshold",
 )
-# Settings of a model that do not decide which one it is, but what it is asked.
+# Settings of a model that decide how it is called, not which model it is.
 ASKED = (
     "*.temperature",
     "*.max_tokens",
@@ -130,7 +130,7 @@ def differences(old: Manifest, new: Manifest, paths: Sequence[Path] = ()) -> lis
 
 
 def recorded_models(old: Manifest, settings: Settings) -> Recorded:
-    """Return what a run recorded of the models that these settings name too."""
+    """Return what a run recorded of its models, without those that these settings replace."""
     before, now = dict(_flat(old.settings)), dict(_flat(settings.model_dump(mode="json")))
 
     def is_same(place: str, ignored: Sequence[str]) -> bool:

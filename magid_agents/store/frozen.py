@@ -1,4 +1,4 @@
-"""A run directory that is only read: answers are found as a run finds them, and nothing is written."""
+"""Read a run directory as a run does, without writing to it."""
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -13,18 +13,18 @@ from magid_agents.store.rundir import RunDir
 
 
 class UnknownCall(BaseException):
-    """No journal has an answer to the call.
+    """Raised for a call that no journal has an answer to.
 
-    No Exception, which agents and graphs may handle: they cannot go on without the answer.
+    Not an Exception: agents and graphs may handle those, and they cannot go on without the answer.
     """
 
 
 class FrozenJournal(Journal):
-    """A journal that answers what it knows and records nothing. Needs no lock, and a run may write meanwhile.
+    """A journal that returns recorded answers and records nothing. Needs no lock; a run may write meanwhile.
 
     Args:
-        empty: nothing counts that is recorded in it, as if it was not there.
-        unanswered: told of every call that has no answer, and who asks.
+        empty: ignore what is recorded at `path`, as if there was no file.
+        unanswered: called with every call without an answer, and who asks.
         computed: kinds of calls that are computed if they have no answer; any other raises UnknownCall.
     """
 
@@ -108,10 +108,10 @@ class FrozenJournal(Journal):
 
 
 class FrozenRunDir(RunDir):
-    """A run directory in which images are found and stay where they are."""
+    """A run directory whose images are found, and neither copied nor moved."""
 
     def has_image(self, sha256: str) -> bool:
-        """Return whether the image is here, or would be taken over from another directory."""
+        """Return whether the image is here or in a reused directory."""
         return self.find_image(sha256) is not None
 
     def is_placed(self, sha256: str, *, safe: bool) -> bool:  # noqa: ARG002

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from magid_agents.cli import app as cli
+from magid_agents.cli.plan import print_plan
+from magid_agents.runs.plan import Plan, Touched
 from tests.fake_run import run, write_input
 
 
@@ -49,12 +51,22 @@ def test_of_another_run_in_the_directory(
     for row in (
         "failed before, to be tried again 1",
         "finished, to be decided again 2",
-        "2 dialogues (dog, cake): new calls, the first of them by scanner",
-        "without --update, magid run refuses; this is what it does with it",
+        "2 dialogues (dog, cake): new calls, the first by scanner",
+        "without --update, magid run refuses; this is the plan with it",
     ):
         assert row in told
     assert command(monkeypatch, *words, "--update") == 0
     assert "refuses" not in capsys.readouterr().out
+
+
+def test_what_is_decided_again_without_an_edit_is_told_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = Plan([], needs_update=False, models={}, dialogues=3, finished=1, decided_again=2)
+    planned.touched["painter"] = Touched(2, ["a", "b"])
+    monkeypatch.setenv("COLUMNS", "100")
+    print_plan(planned)
+    assert "2 dialogues (a, b): new calls, the first by painter" in rows(capsys.readouterr().out)
 
 
 def test_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,7 @@ def test_in_a_new_directory_no_endpoint_is_asked_either(tmp_path: Path, api: Api
 @pytest.mark.parametrize(
     ("recorded", "identity", "means"),
     [
-        ({"scorers.aesthetics": "none@1"}, "none@1", "it counts as the run has it"),
+        ({"scorers.aesthetics": "none@1"}, "none@1", "it is taken from run.json"),
         ({}, NOT_KNOWN, "all of its calls count as new"),
     ],
 )
