@@ -35,8 +35,8 @@ class MomentPair:
 
     @property
     def differs(self) -> bool:
-        """Whether one side has an image that the other does not have."""
-        return _image(self.left) != _image(self.right)
+        """Whether one side has an image or a moment that the other does not have."""
+        return (self.left is None) != (self.right is None) or _image(self.left) != _image(self.right)
 
 
 @dataclass(frozen=True)
@@ -62,21 +62,27 @@ class Difference:
 
 
 def compare(left: Index, right: Index) -> Iterator[Difference]:
-    """Yield the dialogues whose calls or outcomes differ, and those that only one run has.
+    """Yield the dialogues that `differing` names."""
+    return (compare_dialogue(left, right, dialogue) for dialogue in differing(left, right))
 
-    Those of the left run come first, in its order.
+
+def differing(left: Index, right: Index, *, outcomes_only: bool = False) -> Iterator[str]:
+    """Yield the ids of the dialogues whose calls or outcomes differ, and of those that only one run has.
+
+    Those of the left run come first, in its order. With `outcomes_only`, calls are not compared.
     """
     with (
         closing(open_read_only(left.directory.journal)) as left_journal,
         closing(open_read_only(right.directory.journal)) as right_journal,
     ):
         for dialogue in left.ids():
-            calls = _differences(_keys(left_journal, dialogue), _keys(right_journal, dialogue))
-            if calls or left.fate(dialogue) != right.fate(dialogue):
-                yield _difference(left, right, dialogue, calls)
+            if left.fate(dialogue) != right.fate(dialogue) or (
+                not outcomes_only and _keys(left_journal, dialogue) != _keys(right_journal, dialogue)
+            ):
+                yield dialogue
     for dialogue in right.ids():
         if left.fate(dialogue) is None:
-            yield compare_dialogue(left, right, dialogue)
+            yield dialogue
 
 
 def compare_dialogue(left: Index, right: Index, dialogue: str) -> Difference:
@@ -86,7 +92,11 @@ def compare_dialogue(left: Index, right: Index, dialogue: str) -> Difference:
         closing(open_read_only(right.directory.journal)) as right_journal,
     ):
         calls = _differences(_keys(left_journal, dialogue), _keys(right_journal, dialogue))
-    return _difference(left, right, dialogue, calls)
+    traces = left.trace(dialogue), right.trace(dialogue)
+    sides = [_by_utterance(one) for one in traces]
+    utterances = sorted(sides[0].keys() | sides[1].keys())
+    moments = tuple(MomentPair(u, sides[0].get(u), sides[1].get(u)) for u in utterances)
+    return Difference(dialogue, *traces, calls, moments)
 
 
 def _keys(journal: sqlite3.Connection, dialogue: str) -> dict[str, str]:
@@ -101,14 +111,6 @@ def _differences(left: dict[str, str], right: dict[str, str]) -> tuple[CallDiffe
     steps = dict.fromkeys([*left, *right])
     pairs = (CallDifference(step, left.get(step), right.get(step)) for step in steps)
     return tuple(pair for pair in pairs if pair.left != pair.right)
-
-
-def _difference(left: Index, right: Index, dialogue: str, calls: tuple[CallDifference, ...]) -> Difference:
-    traces = left.trace(dialogue), right.trace(dialogue)
-    sides = [_by_utterance(one) for one in traces]
-    utterances = sorted(sides[0].keys() | sides[1].keys())
-    moments = tuple(MomentPair(u, sides[0].get(u), sides[1].get(u)) for u in utterances)
-    return Difference(dialogue, *traces, calls, moments)
 
 
 def _by_utterance(one: DialogueTrace | None) -> dict[int, MomentOutcome]:

@@ -17,6 +17,9 @@ _ORDERS: Mapping[Order, str] = {
 }
 
 
+OUTCOMES = "accepted", "rewritten", "dropped", "failed", "seconds served", "cost"  # of a dialogue, as numbers
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which dialogues to select: those that meet all conditions that are set.
@@ -259,6 +262,25 @@ class Queries:
             row[:1],
         )
         return [row[1:], *moments.fetchall()]
+
+    def outcomes(self) -> Iterator[tuple[str, tuple[float, ...]]]:
+        """Yield each dialogue that has ended and its OUTCOMES."""
+        for name, *values in self._db.execute(
+            "SELECT d.id, d.accepted, (SELECT COUNT(*) FROM moments m WHERE m.position = d.position"
+            " AND m.outcome = 'accepted' AND m.attempts > 1), d.dropped, d.status = 'failed', d.served_s,"
+            " d.cost FROM dialogues d WHERE d.status <> 'under_way'"
+        ):
+            yield name, tuple(values)
+
+    def kept_scores(self, check: str) -> Iterator[tuple[str, float, int]]:
+        """Yield each dialogue with images that were kept, the sum of their scores and how many there are."""
+        yield from self._db.execute(
+            "SELECT d.id, SUM(s.score), COUNT(*) FROM judged s JOIN moments m"
+            " ON m.position = s.position AND m.number = s.moment AND m.attempts = s.attempt"
+            " JOIN dialogues d ON d.position = s.position"
+            " WHERE s.\"check\" = ? AND s.score IS NOT NULL AND m.outcome = 'accepted' GROUP BY 1",
+            (check,),
+        )
 
     def in_order(self, dialogues: Iterable[str]) -> list[str]:
         """Return the ids in input order, without those that are not in the run."""

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,19 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Redire
 from starlette.routing import Route
 
 from magid_agents.errors import MagidError
-from magid_agents.reading.comparison import compare, compare_dialogue
 from magid_agents.reading.index import Index
 from magid_agents.reading.trace import read_manifest
 from magid_agents.reading.what_if import redecide
 from magid_agents.store.rundir import RunDir
 from magid_agents.viewer import pages
+from magid_agents.viewer.compare_page import MAX_DIFFERENCES, compare_page
 from magid_agents.viewer.query import View
 from magid_agents.viewer.render import STATIC, environment
 from magid_agents.viewer.security import OnlyThisPage
 
 REFRESH_S = 2.0  # a run that goes on is read again this often at the most
 REFRESH_SHARE = 0.1  # of the time, if reading it takes long
-MAX_FLIPS, MAX_DIFFERENCES = 200, 200  # listed
+MAX_FLIPS = 200  # listed
 STATIC_TYPES = {"view.css": "text/css", "view.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
@@ -94,7 +93,7 @@ class _Viewer:
             if view.form == "grid":
                 total = index.count_moments(view.wanted)
                 rows: list[Any] = [
-                    (row, pages.picture(index, row.sha256, row.description))
+                    (row, row.sha256 and pages.picture(index, row.sha256, row.description))
                     for row in index.moments(view.wanted, view.order, view.offset, view.size)
                 ]
             else:
@@ -154,42 +153,14 @@ class _Viewer:
     def compare(self, request: Request) -> Response:
         left, right = self._run(request), self._run(request, "other")
         only, name = request.query_params.get("only", ""), request.query_params.get("id")
+        view = View.parse(request.query_params)
+        offset = (view.page - 1) * MAX_DIFFERENCES
         with left.index() as first, right.index() as second:
-            if name is not None:
-                found = [compare_dialogue(first, second, name)]
-                more = False
-            else:
-                found, more = [], False
-                for difference in compare(first, second):
-                    if only == "outcome" and not difference.outcome_differs:
-                        continue
-                    if len(found) == MAX_DIFFERENCES:
-                        more = True
-                        break
-                    found.append(difference)
-            sums = first.summary(), second.summary()
-            shown = {run.number: index for run, index in ((left, first), (right, second))}
-            pictures = {
-                (number, outcome.illustration.sha256): pages.picture(
-                    shown[number], outcome.illustration.sha256, outcome.moment.description
-                )
-                for difference in found
-                for pair in difference.moments
-                for number, outcome in ((left.number, pair.left), (right.number, pair.right))
-                if outcome and outcome.illustration
-            }
-        return self._page(
-            "compare.html",
-            request,
-            left,
-            other=right,
-            differences=found,
-            more=more,
-            only=only,
-            sums=[asdict(one) for one in sums],
-            pictures=pictures,
-            view=View(),
-        )
+            if name is not None and first.result(name) is second.result(name) is None:
+                raise HTTPException(404, "Neither run has such a dialogue.")
+            page = compare_page(first, second, dialogue=name, outcomes_only=only == "outcome", offset=offset)
+        found: dict[str, Any] = {"page": page, "only": only, "name": name, "offset": offset}
+        return self._page("compare.html", request, left, other=right, view=view, **found)
 
     def error(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 422

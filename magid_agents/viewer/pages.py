@@ -131,13 +131,13 @@ def _moment(index: Index, trace: DialogueTrace, number: int, outcome: MomentOutc
         )
         before = attempt.prompt
     kept = outcome.illustration
-    picture = _picture(index, kept.sha256, kept.description) if kept else None
-    return ShownMoment(number, outcome, attempts, picture)
+    shown = picture(index, kept.sha256, kept.description) if kept else None
+    return ShownMoment(number, outcome, attempts, shown)
 
 
 def _candidate(index: Index, candidate: Candidate, outcome: MomentOutcome, *, best: bool) -> ShownCandidate:
     return ShownCandidate(
-        _picture(index, candidate.sha256, outcome.moment.description),
+        picture(index, candidate.sha256, outcome.moment.description),
         candidate.seed,
         [meter(check, score, index.limits.get(check)) for check, score in candidate.scores.items()],
         candidate.unanswered,
@@ -145,14 +145,10 @@ def _candidate(index: Index, candidate: Candidate, outcome: MomentOutcome, *, be
     )
 
 
-def _picture(index: Index, sha256: str, alt: str) -> Picture:
+def picture(index: Index, sha256: str, alt: str) -> Picture:
+    """Return how an image of the run is shown."""
     rejected = index.directory.image_name_of(sha256).startswith(f"{REJECTED}/")
     return Picture(sha256, rejected, alt[:MAX_ALT_CHARS])
-
-
-def picture(index: Index, sha256: str | None, alt: str) -> Picture | None:
-    """Return how an image in a list is shown; None if there is none."""
-    return None if sha256 is None else _picture(index, sha256, alt)
 
 
 def pretty(value: Any) -> str:

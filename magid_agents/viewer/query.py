@@ -15,6 +15,9 @@ LABELS = {  # of names in a run that are not read as they are
     "check": "failed check",
     "text": "search",
     "cost": "cost in dollars",
+    "accepted": "images accepted",
+    "rewritten": "of these after a rewrite",
+    "dropped": "moments dropped",
 }
 NAMES = ("text", "status", "outcome", "check", "min_attempts", "score", "cause", "min_cost")
 

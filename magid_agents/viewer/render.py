@@ -24,6 +24,9 @@ def environment() -> Environment:
     filters: dict[str, Callable[..., Any]] = {
         "number": lambda value: f"{value:,}".replace(",", "\u202f"),
         "score": lambda value: f"{value:.3f}".rstrip("0").rstrip(".") if value is not None else "",
+        "signed": lambda value: (
+            f"{value:+.3f}".rstrip("0").rstrip(".").replace("-", "\u2212") if value else "0"
+        ),
         "dollars": lambda value: f"${value:,.4f}" if value and value < 1 else f"${value or 0:,.2f}",
         "duration": _duration,
         "pretty": pretty,

@@ -1,10 +1,11 @@
-"""The words by which a prompt differs from the one before it."""
+"""The words by which a text differs from another, such as a prompt from the one before it."""
 
 import re
 from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
-MAX_WORDS = 400  # beyond which a comparison takes long and tells little
+MAX_UNITS = 400  # words, or else lines, beyond which a comparison takes long and tells little
+CONTEXT_CHARS = 120  # on each side of a change
 _PIECES = re.compile(r"\s+|[^\W_]+|.", re.DOTALL)
 
 Mark = Literal["same", "added", "removed"]
@@ -21,9 +22,33 @@ def changes(before: str | None, after: str) -> list[Piece]:
     """Return the later text in pieces, with what was removed in its old place."""
     if before is None:
         return [Piece("same", after)]
-    old, new = _PIECES.findall(before), _PIECES.findall(after)
-    if max(len(old), len(new)) > MAX_WORDS:
-        return [Piece("added", after)] if before != after else [Piece("same", after)]
+    if before == after:
+        return [Piece("same", after)]
+    for units in (_PIECES.findall, _lines):
+        old, new = units(before), units(after)
+        if max(len(old), len(new)) <= MAX_UNITS:
+            return _compared(old, new)
+    return [Piece("added", after)]
+
+
+def near_changes(pieces: list[Piece]) -> list[Piece]:
+    """Return the pieces with long stretches that are the same cut down to the surroundings of a change."""
+    cut = []
+    for i, piece in enumerate(pieces):
+        head = "" if i == 0 else piece.text[:CONTEXT_CHARS]
+        tail = "" if i == len(pieces) - 1 else piece.text[-CONTEXT_CHARS:]
+        short = f"{head} … {tail}"
+        cut.append(
+            piece._replace(text=short) if piece.mark == "same" and len(short) < len(piece.text) else piece
+        )
+    return cut
+
+
+def _lines(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
+
+
+def _compared(old: list[str], new: list[str]) -> list[Piece]:
     pieces = list[Piece]()
     matcher = SequenceMatcher(None, [w.lower() for w in old], [w.lower() for w in new], autojunk=False)
     for kind, i, j, k, m in matcher.get_opcodes():

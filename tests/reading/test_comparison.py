@@ -1,7 +1,7 @@
 """Two runs side by side: where they parted, and what became of it."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +9,20 @@ from magid_agents import resources
 from magid_agents.config import Settings
 from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat, FakePainter
-from magid_agents.reading.comparison import Difference, compare, compare_dialogue
+from magid_agents.reading.comparison import Difference, compare, compare_dialogue, differing
 from magid_agents.reading.index import Index
 from magid_agents.store.rundir import RunDir
 from tests.fake_run import fakes, run, script, write_input
 
 
+@contextmanager
+def indexes(left: Path, right: Path) -> Iterator[tuple[Index, Index]]:
+    with Index.open(RunDir(left)) as first, Index.open(RunDir(right)) as second:
+        yield first, second
+
+
 def compared(left: Path, right: Path) -> dict[str, Difference]:
-    with ExitStack() as stack:
-        sides = [stack.enter_context(Index.open(RunDir(out))) for out in (left, right)]
+    with indexes(left, right) as sides:
         return {difference.id: difference for difference in compare(*sides)}
 
 
@@ -45,6 +50,8 @@ def test_an_edited_prompt_parts_the_runs_at_its_first_call(tmp_path: Path) -> No
     assert cake.outcome_differs  # another prompt, another image
     assert [pair.utterance for pair in cake.moments] == [0]
     assert not found["fog"].outcome_differs
+    with indexes(tmp_path / "out", tmp_path / "other") as (left, right):
+        assert list(differing(left, right, outcomes_only=True)) == ["cake"]
 
 
 def strict(settings: Settings) -> AbstractContextManager[Models]:
