@@ -46,12 +46,14 @@ CREATE VIEW judged AS SELECT * FROM scores WHERE judged;
 CREATE TABLE spent (
     position INTEGER, agent TEXT, calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL,
     waited_s REAL, served_s REAL, PRIMARY KEY (position, agent)) WITHOUT ROWID;
-CREATE INDEX moments_by_outcome ON moments (outcome, attempts);
-CREATE INDEX judged_by_check ON scores ("check", score, failed, position, moment) WHERE judged;
-CREATE INDEX scores_by_check ON scores ("check", score);
-CREATE INDEX scores_by_moment ON scores (position, moment);
 CREATE VIRTUAL TABLE texts USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
 """
+INDEXES = {
+    "moments_by_outcome": "moments (outcome, attempts)",
+    "judged_by_check": 'scores ("check", score, failed, position, moment) WHERE judged',
+    "scores_by_check": 'scores ("check", score)',
+    "scores_by_moment": "scores (position, moment)",
+}
 SPENT = """
 SELECT agent(step), COUNT(*), SUM(NOT reused),
     CAST(SUM((NOT reused) * (COALESCE(json_extract(usage, '$.input_tokens'), 0)
@@ -201,6 +203,9 @@ class _Builder:
 
     def _read(self, journal: sqlite3.Connection, progress: Progress) -> None:
         done = self._keep_what_stands()
+        if not done.position:  # sorting all entries at the end costs less than finding each one's place
+            for name in INDEXES:
+                self._db.execute(f"DROP INDEX IF EXISTS {name}")
         self._db.execute("DELETE FROM dialogues WHERE position >= ?", (FAILED,))
         self._db.execute("DELETE FROM spent WHERE position >= ?", (FAILED,))
         total = self._manifest.get("counts", {}).get("dialogues") or None
@@ -225,6 +230,8 @@ class _Builder:
             begun = journal.execute("SELECT dialogue FROM uses GROUP BY dialogue ORDER BY MIN(seq)")
             for number, (name,) in enumerate(row for row in begun.fetchall() if row[0] not in known):
                 self._add_unfinished(journal, UNDER_WAY + number, "under_way", {"id": name})
+        for name, on in INDEXES.items():
+            self._db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {on}")
         progress(position, total)
 
     def _keep_what_stands(self) -> "_Done":
