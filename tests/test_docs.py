@@ -10,7 +10,7 @@ from graphs.magid import graph
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_HERE = {  # what a run writes, and a user's package
-    *("images/", "rejected/", "parts/"),
+    *("images/", "rejected/", "parts/", "data/"),
     *(f"sketchbook/{name}.py" for name in ("painter", "scorer", "reader", "writer")),
 }
 ROOMS = [ROOT, ROOT / "magid_agents", ROOT / "magid_agents/models"]

@@ -28,7 +28,17 @@ LAYERS = (
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODEL_LIBRARIES = "torch", "diffusers", "transformers", "open_clip", "ray"
-HEAVY = *MODEL_LIBRARIES, "numpy", "pandas", "openai", "langgraph", "starlette", "uvicorn", "opentelemetry"
+HEAVY = (
+    *MODEL_LIBRARIES,
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "openai",
+    "langgraph",
+    "starlette",
+    "uvicorn",
+    "opentelemetry",
+)
 SOURCES = [*ROOT.glob("magid_agents/**/*.py"), *ROOT.glob("graphs/*.py")]
 
 

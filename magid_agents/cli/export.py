@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def export(
     directories: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="DIR...")],
-    to: Annotated[str, typer.Option("--to", help="The format: jsonl, sharegpt, llava or openai.")],
+    to: Annotated[str, typer.Option("--to", help="The format: jsonl, sharegpt, llava, openai or parquet.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to create.")],
     assistant: Annotated[
         str | None,

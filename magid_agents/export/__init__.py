@@ -12,6 +12,7 @@ EXPORTERS = Registry(
         "sharegpt": f"{__name__}.sharegpt:ShareGptWriter",
         "llava": f"{__name__}.llava:LlavaWriter",
         "openai": f"{__name__}.openai:OpenAIWriter",
+        "parquet": f"{__name__}.parquet:ParquetWriter",
     },
     otherwise="or package.module:Writer",
 )

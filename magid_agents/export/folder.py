@@ -3,12 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from magid_agents.errors import ConfigError
 from magid_agents.store.rundir import RunDir, RunDirError, image_name, link_or_copy, writing
+
+Entered = TypeVar("Entered")
 
 
 class OutputFolder:
@@ -24,6 +26,10 @@ class OutputFolder:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return self._open.enter_context(path.open("wb"))
+
+    def enter(self, manager: AbstractContextManager[Entered]) -> Entered:
+        """Enter a context that is left when the folder is closed, before the files opened earlier."""
+        return self._open.enter_context(manager)
 
     def add_image(self, run: RunDir, sha256: str) -> str:
         """Link or copy a run's image into the folder; return its path within the folder.
@@ -75,6 +81,7 @@ def create_folder(path: Path) -> Iterator[OutputFolder]:
                 path.rmdir()
             beside.replace(path)
         except BaseException:
-            folder.close()
+            with suppress(OSError):  # a full disk has no room for what closing writes either
+                folder.close()
             shutil.rmtree(beside, ignore_errors=True)
             raise
