@@ -59,12 +59,13 @@ def _send(
     content: bool,
 ) -> None:
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
     from magid_agents.errors import ConfigError
     from magid_agents.reading.otel.run_facts import RunFacts
     from magid_agents.reading.trace import read
     from magid_agents.store.rundir import RunDir
+    from magid_agents.text import printable
 
     try:
         from magid_agents.reading.otel.otlp import send
@@ -72,16 +73,10 @@ def _send(
         raise ConfigError("--otlp needs OpenTelemetry; pip install 'magid-agents[otel]'") from error
     run = RunFacts.read(RunDir(directory))
     terminal = Console(stderr=True)
-    traces = track(
-        filter(wanted, read(directory, dialogue)),
-        "sending",
-        console=terminal,
-        transient=True,
-        disable=not terminal.is_terminal,
-    )
-    sent = send(traces, run, url, content=content)
+    with Progress(console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        traces = progress.track(filter(wanted, read(directory, dialogue)), description="sending")
+        sent = send(traces, run, url, content=content)
     typer.echo(f"{sent.dialogues} dialogues sent: {sent.spans} spans, {sent.events} evaluation events")
     if sent.without_events:
-        typer.echo(
-            f"magid: {sent.without_events}; no events were sent, the scores are on the spans", err=True
-        )
+        why = printable(sent.without_events)  # the collector's own words
+        typer.echo(f"magid: {why}; no events were sent, the scores are on the spans", err=True)

@@ -66,13 +66,13 @@ def test_text_is_sent_on_request(out: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_collector_that_stores_no_events_is_named(
     out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with collecting(logs=[Reply(404)]) as collected:
+    with collecting(logs=[Reply(404, b"no\x1b[2J\nsuch page", "text/plain")]) as collected:
         assert trace(monkeypatch, out, "--otlp", collected.url) == 0
     said = capsys.readouterr()
     assert said.out.endswith(f"{len(collected.spans)} spans, 0 evaluation events\n")
     assert said.err == (
-        f"magid: {collected.url}/v1/logs: answered 404 Not Found; no events were sent, "
-        "the scores are on the spans\n"
+        f"magid: {collected.url}/v1/logs: answered 404 Not Found (no\\x1b[2J such page); "
+        "no events were sent, the scores are on the spans\n"
     )
 
 

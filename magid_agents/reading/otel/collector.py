@@ -68,9 +68,7 @@ class Collector:
 
     def _refuse_loss(self, signal: str, rejected: int, message: str) -> None:
         if rejected:
-            raise CollectorError(
-                f"{self.address}{signal}: rejected {rejected} of a batch: {message[:MAX_QUOTED]}"
-            )
+            raise CollectorError(f"{self.address}{signal}: rejected {rejected} of a batch{_quote(message)}")
 
     def close(self) -> None:
         self._session.close()
@@ -93,21 +91,26 @@ class _Session(requests.Session):
     def check(self, address: str) -> requests.Response:
         """Return the last answer. Raises CollectorError if there is none, or it is no OTLP server's."""
         outcome, self.outcome = self.outcome, None
-        if not isinstance(outcome, requests.Response):
-            why = first_line(_root(outcome)) if outcome else "the request could not be encoded"
+        if outcome is None:
+            raise CollectorError(
+                f"{address}: a batch is over 64 MiB or cannot be encoded; send it without --otlp-content"
+            )
+        if isinstance(outcome, Exception):
+            why = first_line(_root(outcome))
             raise CollectorError(
                 f"{address}: does not answer ({why}); start a collector there, or name another"
             )
-        kind = outcome.headers.get("Content-Type", "")
-        if outcome.status_code < 300 and not kind.startswith("text/html"):
+        status, kind = outcome.status_code, outcome.headers.get("Content-Type", "")
+        if status < 300 and not kind.startswith("text/html"):
             return outcome
-        said = (
-            f" ({outcome.text[:MAX_QUOTED]})" if kind.startswith(("text/plain", "application/json")) else ""
-        )
-        status = outcome.status_code
-        raise CollectorError(
-            f"{address}: answered {status} {outcome.reason}{said}; {_advise(status)}", status
-        )
+        said = _quote(outcome.text) if kind.startswith(("text/plain", "application/json")) else ""
+        message = f"{address}: answered {status} {outcome.reason}{said}; {_advise(status)}"
+        raise CollectorError(message, status)
+
+
+def _quote(text: str) -> str:
+    words = " ".join(text.split())
+    return f" ({words[:MAX_QUOTED]})" if words else ""
 
 
 def _advise(status: int) -> str:

@@ -32,6 +32,7 @@ LABEL = "gen_ai.evaluation.score.label"
 EXPLANATION = "gen_ai.evaluation.explanation"
 
 ERROR = "error.type"
+OTHER_ERROR = "_OTHER"  # of failures whose cause was not recorded
 SESSION = "session.id"
 RECORD_UID = "log.record.uid"  # records with the same one are duplicates
 

@@ -139,7 +139,7 @@ def _join_agent(tree: SpanTree, call: RecordedCall, begin: float, end: float, co
 
 def _workflow_attributes(one: DialogueTrace, run: RunFacts) -> Attributes:
     outcomes = one.decisions.outcomes
-    failed: Attributes = {names.ERROR: one.cause or "failed"} if one.failure else {}
+    failed: Attributes = {names.ERROR: one.cause or names.OTHER_ERROR} if one.failure else {}
     return failed | {
         names.OPERATION: names.WORKFLOW,
         names.AGENT_NAME: run.graph,

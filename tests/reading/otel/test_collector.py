@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
 
 from magid_agents.errors import ConfigError
 from magid_agents.reading import trace
@@ -44,7 +45,11 @@ def send(out: Path, url: str) -> otlp.Sent:
         (Reply(503), "answered 503 Service Unavailable"),
         (Reply(302, headers={"Location": "/login"}), "answered 302 Found; name the address"),
         (Reply(200, b"<html>", "text/html; charset=utf-8"), "answered 200 OK; name the address"),
-        (partly(3), "rejected 3 of a batch: too old"),
+        (
+            Reply(400, b'{"message":\n"bad"}', "application/json"),
+            r'answered 400 Bad Request \({"message": "bad"}\)',
+        ),
+        (partly(3), r"rejected 3 of a batch \(too old\)"),
     ],
 )
 def test_a_collector_that_refuses_is_an_error(out: Path, reply: Reply, said: str) -> None:
@@ -62,6 +67,12 @@ def test_a_collector_that_is_down_is_an_error(out: Path, caplog: pytest.LogCaptu
     ):
         send(out, collected.url)
     assert caplog.records == []
+
+
+def test_a_batch_that_cannot_be_encoded_is_an_error() -> None:
+    with collecting() as collected, pytest.raises(CollectorError, match="cannot be encoded"):
+        Collector(collected.url).post_spans([ReadableSpan("without an id")])
+    assert collected.spans == []
 
 
 def test_an_error_says_what_had_been_sent(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

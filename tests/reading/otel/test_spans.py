@@ -117,6 +117,12 @@ def test_a_call_without_a_usable_answer_is_an_error(change: dict[str, Any], erro
     assert build([replace(CALL, **change)]).calls[0].attributes.get("error.type") == error
 
 
+@pytest.mark.parametrize(("cause", "error"), [("no answer", "no answer"), (None, "_OTHER")])
+def test_a_failed_dialogue_has_its_cause_if_that_was_recorded(cause: str | None, error: str) -> None:
+    workflow = build([CALL], finished=False, failure="scanner: it said nothing", cause=cause).workflow
+    assert workflow.attributes["error.type"] == error
+
+
 def test_a_call_of_an_unknown_kind_and_node_is_told_under_their_own_names() -> None:
     tree = build([replace(CALL, step="0001/2/rank/07", kind="search", model="mine")])
     (agent,), (call,) = tree.agents.values(), tree.calls
