@@ -17,7 +17,8 @@ def view(
 
     from magid_agents.viewer.server import prepare, serve
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("index", total=None)
         prepare(directories, lambda done, total: bar.update(task, completed=done, total=total))
     serve(directories, port=port, browser=browser, started=typer.echo)

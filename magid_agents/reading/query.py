@@ -206,11 +206,6 @@ class Queries:
         attempts = self._db.execute(
             f"SELECT m.attempts, COUNT(*) FROM moments m WHERE {inside} GROUP BY 1 ORDER BY 1", values
         )
-        causes = self._db.execute(
-            f"SELECT d.stage, d.cause, COUNT(*) FROM dialogues d WHERE {where} AND d.status = 'failed'"
-            " GROUP BY 1, 2 ORDER BY 3 DESC",
-            values,
-        )
         agents = self._db.execute(
             "SELECT a.agent, SUM(a.calls), SUM(a.computed), SUM(a.tokens), SUM(a.cost), SUM(a.waited_s),"
             f" SUM(a.served_s) FROM spent a WHERE {_inside('a', wanted or Filter())[0]}"
@@ -228,9 +223,19 @@ class Queries:
             without_image,
             {check: (bad, count) for check, bad, count in checks},
             dict(attempts.fetchall()),
-            {(stage, cause): count for stage, cause, count in causes},
+            self.causes(wanted),
             [AgentSpent(*row) for row in agents],
         )
+
+    def causes(self, wanted: Filter | None = None) -> dict[tuple[str, str], int]:
+        """Count the failures by stage and cause, the most frequent first."""
+        where, values = _where(wanted or Filter())
+        found = self._db.execute(
+            f"SELECT d.stage, d.cause, COUNT(*) FROM dialogues d WHERE {where} AND d.status = 'failed'"
+            " GROUP BY 1, 2 ORDER BY 3 DESC",
+            values,
+        )
+        return {(stage, cause): count for stage, cause, count in found}
 
     def between(self, check: str, low: float, high: float) -> set[str]:
         """Return the ids of dialogues that have a candidate with a score from `low` to `high`."""

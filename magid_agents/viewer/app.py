@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from magid_agents.errors import MagidError
 from magid_agents.reading.index import Index
 from magid_agents.reading.trace import read_manifest
-from magid_agents.reading.what_if import redecide
+from magid_agents.reading.what_if import Change, Flip, redecide
 from magid_agents.store.rundir import RunDir
 from magid_agents.viewer import pages
 from magid_agents.viewer.compare_page import MAX_DIFFERENCES, compare_page
@@ -25,6 +26,7 @@ from magid_agents.viewer.security import OnlyThisPage
 
 REFRESH_S = 2.0  # a run that goes on is read again this often at the most
 REFRESH_SHARE = 0.1  # of the time, if reading it takes long
+FOLLOW_S = 5  # the browser asks again this often while a run goes on
 MAX_FLIPS = 200  # listed
 STATIC_TYPES = {"view.css": "text/css", "view.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
@@ -32,9 +34,8 @@ STATIC_TYPES = {"view.css": "text/css", "view.js": "text/javascript", "icon.svg"
 class _Run:
     """A run directory that is shown."""
 
-    def __init__(self, number: int, path: Path) -> None:
-        self.number, self.directory = number, RunDir(path)
-        self.name = path.resolve().name
+    def __init__(self, number: int, path: Path, name: str) -> None:
+        self.number, self.directory, self.name = number, RunDir(path), name
         self._refresh_at = 0.0
 
     @contextmanager
@@ -50,7 +51,7 @@ class _Run:
 
 def make_app(paths: Sequence[Path], port: int) -> OnlyThisPage:
     """Return the app over these run directories, for requests to this port of this machine."""
-    viewer = _Viewer([_Run(i, path) for i, path in enumerate(paths)])
+    viewer = _Viewer([_Run(i, path, name) for i, (path, name) in enumerate(_names(paths))])
     routes = [
         Route("/", viewer.first),
         Route("/r/{run:int}", viewer.run),
@@ -66,11 +67,29 @@ def make_app(paths: Sequence[Path], port: int) -> OnlyThisPage:
     return OnlyThisPage(Starlette(routes=routes, exception_handlers=errors), port)
 
 
+def _names(paths: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Return each path and the shortest end of it that tells it from the others."""
+    parts = [path.resolve().parts for path in paths]
+    names = list[str]()
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return list(zip(paths, names, strict=True))
+
+
 def static_file(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in STATIC_TYPES:
         raise HTTPException(404, "There is no such file.")
     return Response((STATIC / name).read_bytes(), media_type=STATIC_TYPES[name])
+
+
+def _listed(index: Index, flip: Flip) -> dict[str, Any]:
+    """Return a flip and the image that it is about: one that failed safety is blurred here too."""
+    image = flip.after or flip.before
+    shown = pages.picture(index, image, flip.description) if image else None
+    return flip._asdict() | {"image": image, "blurred": bool(shown and shown.blurred)}
 
 
 class _Viewer:
@@ -102,7 +121,7 @@ class _Viewer:
                     (row, [pages.picture(index, sha256, row.first_text) for sha256 in row.images])
                     for row in index.dialogues(view.wanted, view.order, view.offset, view.size)
                 ]
-            checks, causes = index.checks(), list(index.summary().causes)
+            checks, causes = index.checks(), list(index.causes())
         found: dict[str, Any] = {"rows": rows, "total": total, "checks": checks, "causes": causes}
         return self._page("dialogues.html", request, run, view=view, **found)
 
@@ -131,12 +150,16 @@ class _Viewer:
         run = self._run(request)
         try:
             moved = {check: float(value) for check, value in request.query_params.items()}
-            with run.index() as index:
+        except ValueError as error:
+            raise HTTPException(422, "A threshold must be a number.") from error
+        with run.index() as index:
+            try:
                 told = redecide(index, moved)
-        except ValueError as error:  # a value that the check cannot have
-            raise HTTPException(422, str(error)) from error
-        counts = {change: len(told.of(change)) for change in ("gained", "lost", "replaced", "unknown")}
-        listed = [flip._asdict() for flip in told.flips[:MAX_FLIPS]]
+            except ValueError as error:  # a value that the check cannot have
+                raise HTTPException(422, str(error)) from error
+            flips = {change: told.of(change) for change in get_args(Change)}
+            listed = [_listed(index, flip) for flip in [*chain(*flips.values())][:MAX_FLIPS]]
+        counts = {change: len(found) for change, found in flips.items()}
         return JSONResponse({"counts": counts, "flips": listed, "decided_otherwise": told.decided_otherwise})
 
     def image(self, request: Request) -> Response:
@@ -178,8 +201,10 @@ class _Viewer:
     def _page(
         self, template: str, request: Request, run: _Run | None, status: int = 200, **values: Any
     ) -> Response:
+        manifest = run.directory.read_manifest() if run else None
+        follow_s = FOLLOW_S if manifest and manifest["status"] == "running" else None
         html = self._templates.get_template(template).render(
-            run=run, runs=self._runs, path=request.url.path, status=status, **values
+            run=run, runs=self._runs, path=request.url.path, status=status, follow_s=follow_s, **values
         )
         # An answer that was rejected may hold half a character, which cannot be encoded.
         return HTMLResponse(html.encode(errors="replace"), status)

@@ -14,6 +14,7 @@ import pytest
 from magid_agents.errors import StopRun
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.prompts import Message
+from magid_agents.viewer.app import FOLLOW_S
 from tests.fake_run import lines, run, script
 from tests.store.test_rejected_images import with_threshold
 from tests.viewer.pages import get, serving
@@ -116,6 +117,47 @@ def test_what_would_flip_is_told_by_name(address: str, out: Path) -> None:
     assert flips["fog"]["description"] == "a fog"
     (kept,) = (line for line in lines(out / "dialogues.jsonl") if line["id"] == "cake")
     assert flips["cake"]["before"] == kept["utterances"][0]["images"][0]["sha256"]
+
+
+def test_an_image_that_would_be_gained_and_failed_safety_is_blurred(tmp_path: Path) -> None:
+    sets = ["critic.critique=null"]
+    run(tmp_path, "knife", "fog", open_models=with_threshold(0.5), sets=sets)
+    with serving(tmp_path / "out") as address:
+        flips = get(address, "/r/0/what-if?unsafe=0.9&image_text_match=0.1").json()["flips"]
+    assert {flip["dialogue"]: (flip["change"], flip["blurred"]) for flip in flips} == {
+        "knife": ("gained", True),
+        "fog": ("gained", False),
+    }
+    assert all(flip["image"] == flip["after"] for flip in flips)
+
+
+def test_runs_are_told_apart_by_the_end_of_their_paths(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        run(tmp_path / name, "dog")
+    with serving(tmp_path / "first" / "out", tmp_path / "second" / "out") as address:
+        text = get(address, "/r/0").text
+        assert re.findall(r'<a href="/r/\d"[^>]*><bdi>([^<]*)</bdi></a>', text) == ["first/out", "second/out"]
+    with serving(tmp_path / "first" / "out") as address:
+        assert '<strong class="name"><bdi>out</bdi></strong>' in get(address, "/r/0").text
+
+
+def test_only_a_run_that_goes_on_is_looked_at_again(tmp_path: Path, address: str) -> None:
+    assert "data-follow" not in get(address, "/r/0").text
+    run(tmp_path, "dog")
+    manifest = tmp_path / "out" / "run.json"
+    manifest.write_text(manifest.read_text().replace('"status": "finished"', '"status": "running"'))
+    with serving(tmp_path / "out") as running:
+        for path in ("/r/0", "/r/0/dialogues", "/r/0/dialogue?id=dog"):
+            assert f'data-follow="{FOLLOW_S}"' in get(running, path).text
+
+
+def test_a_directory_that_is_gone_is_an_error_that_says_so(tmp_path: Path) -> None:
+    run(tmp_path, "dog")
+    with serving(tmp_path / "out") as address:
+        shutil.rmtree(tmp_path / "out")
+        answer = get(address, "/r/0")
+        assert (answer.status_code, "holds no run" in answer.text) == (422, True)
 
 
 def test_a_run_under_way_is_followed(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The page in a browser, by keyboard alone, over runs made with the embedded models."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -24,12 +26,18 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of both runs."""
     folder = embedded_run.copy_to(tmp_path_factory.mktemp("runs") / "kept")
     embedded_run.run(folder)
     embedded_run.run(folder, "budget.attempts=2", out=FEWER, reuse=[folder / "out"])
     (folder / "out").rename(folder / FULL)
-    with serving(folder / FULL, folder / FEWER) as address:
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path) -> Iterator[str]:
+    with serving(runs / FULL, runs / FEWER) as address:
         yield address
 
 
@@ -151,6 +159,19 @@ def test_a_threshold_moved_by_keys_says_which_images_flip(
     tab_to(page, page.get_by_role("button", name="Reset"))
     page.keyboard.press("Enter")
     expect(page.locator("#flips")).to_be_hidden()
+
+
+def test_a_run_that_goes_on_is_followed(tmp_path: Path, runs: Path, browser: Browser) -> None:
+    shutil.copytree(runs / FULL, tmp_path / "out")
+    manifest = tmp_path / "out" / "run.json"
+    finished = manifest.read_text()
+    manifest.write_text(finished.replace('"status": "finished"', '"status": "running"'))
+    with serving(tmp_path / "out") as address, browser.new_context(base_url=address) as context:
+        page = context.new_page()
+        page.goto("/r/0")
+        expect(page.locator(".state")).to_have_text("running")
+        manifest.write_text(finished)
+        expect(page.locator(".state")).to_have_text("finished", timeout=30_000)
 
 
 def test_two_runs_are_compared_and_each_side_opened(page: Page) -> None:

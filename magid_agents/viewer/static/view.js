@@ -106,20 +106,21 @@ if (panel) {
     if (counts.lost) parts.push(`${counts.lost} lost`);
     if (counts.replaced) parts.push(`${counts.replaced} replaced`);
     const known = parts.length ? `Images: ${parts.join(", ")}.` : "No image flips.";
-    return counts.unknown ? `${known} ${counts.unknown} more would need what was never made.` : known;
+    const moments = counts.unknown === 1 ? "moment" : "moments";
+    return counts.unknown ? `${known} ${counts.unknown} ${moments} would need attempts that were never made.` : known;
   };
 
   const list = (flips) => {
     $("ol", panel).replaceChildren(...flips.map((flip) => {
       const classes = { gained: "accept", lost: "give_up", replaced: "rewrite", unknown: "" };
       const address = `${panel.dataset.dialogue}?${new URLSearchParams({ id: flip.dialogue })}#u${flip.utterance}`;
-      const name = element("a", { href: address }, element("bdi", { textContent: `${flip.dialogue}: ${flip.description}` }));
+      const name = element("a", { href: address }, element("bdi", { textContent: `${flip.dialogue}: ${flip.description}`.slice(0, 200) }));
       const about = element("span", {}, name);
       if (flip.why) about.append(element("span", { className: "why", textContent: ` ${flip.why}` }));
-      else if (!flip.exact) about.append(element("span", { className: "why", textContent: " as the attempts were made" }));
+      else if (!flip.exact) about.append(element("span", { className: "why", textContent: " assuming the same rewrites" }));
       const row = element("li", {}, element("span", {}, element("span", { className: `verdict ${classes[flip.change]}`, textContent: flip.change })), about);
-      const image = flip.after || flip.before;
-      if (image) row.append(element("img", { src: `${panel.dataset.image}${image}.png`, alt: "", loading: "lazy" }));
+      const src = `${panel.dataset.image}${flip.image}.png`;
+      if (flip.image) row.append(element("img", { src, className: flip.blurred ? "blurred" : "", alt: "", loading: "lazy" }));
       return row;
     }));
   };
@@ -155,4 +156,13 @@ if (panel) {
     event.target.textContent = "Copied";
     setTimeout(() => { event.target.textContent = "Copy"; }, 1500);
   });
+}
+
+// A run that goes on is looked at again, unless someone is in the middle of something.
+const follow_s = Number($("main").dataset.follow);
+if (follow_s) {
+  setInterval(() => {
+    const begun = "details[open], dialog[open], #flips:not([hidden]), :focus:not(body, main)";
+    if (!document.hidden && !$(begun)) location.reload();
+  }, 1000 * follow_s);
 }
