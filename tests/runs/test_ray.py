@@ -202,7 +202,7 @@ from magid_agents import config
 from magid_agents.runs import ray as engine
 from magid_agents.runs.session import RunRequest
 from tests import fake_run
-from tests.engines.test_ray import Told, finding
+from tests.runs.test_ray import Told, finding
 
 class Slow(Told):
     async def paint(self, prompt, seed):
