@@ -28,14 +28,16 @@ PAGES = {
     "dialogues, page 1,000": "/r/0/dialogues?page=1000",
     "grid of dropped moments": "/r/0/dialogues?outcome=dropped&form=grid",
     "filter by outcome and check": "/r/0/dialogues?outcome=rewritten&check=aesthetics",
-    "filter by a range of scores": "/r/0/dialogues?score=aesthetics:0.5:0.51",
+    "filter by a range of scores": "/r/0/dialogues?score=aesthetics&from=0.5&below=0.51",
     "nearest to a threshold first": "/r/0/dialogues?order=nearest",
     "search for a rare word": f"/r/0/dialogues?text={RARE_WORD}",
     "search for a word of every dialogue": "/r/0/dialogues?text=the",
     "dialogue": "/r/0/dialogue?id=d1000",
+    "call": "/r/0/call?id=d1000&step=scan",
     "dialogue, from a filtered list": "/r/0/dialogue?id=d1000&outcome=rewritten&order=nearest",
     "threshold moved by 0.01": "/r/0/what-if?aesthetics=0.51",
     "threshold moved by 0.1": "/r/0/what-if?aesthetics=0.6",
+    "run compared with itself": "/compare/0/0",
 }
 ROUNDS = 5
 TIMEOUT_S = 300
