@@ -46,10 +46,9 @@ def pair(left: Queries, right: Queries) -> Paired:
     rows = {name: row for row, name in enumerate(others)}
     outcomes = [_per_dialogue(side, rows) for side in (ended, others)]
     sides = [{name: sums[i] for i, name in enumerate(OUTCOMES)} for sums in outcomes]
-    for check in left.checks():
-        if check in right.checks():
-            for side, index in zip(sides, (left, right), strict=True):
-                side[check] = _kept(index, check, rows)
+    both = [check for check in left.checks() if check in right.checks()]
+    for side, index in zip(sides, (left, right), strict=True):
+        side |= _kept(index, both, rows)
     return Paired(len(rows), [_figure(name, sides[0][name], sides[1][name]) for name in sides[0]])
 
 
@@ -58,11 +57,11 @@ def _per_dialogue(side: Mapping[str, Sequence[float]], rows: Mapping[str, int]) 
     return [np.column_stack([column, np.ones(len(rows))]) for column in values.T]
 
 
-def _kept(index: Queries, check: str, rows: Mapping[str, int]) -> Sums:
-    sums = np.zeros((len(rows), 2))
-    for name, total, count in index.kept_scores(check):
-        if name in rows:
-            sums[rows[name]] = total, count
+def _kept(index: Queries, checks: Sequence[str], rows: Mapping[str, int]) -> dict[str, Sums]:
+    sums = {check: np.zeros((len(rows), 2)) for check in checks}
+    for name, check, total, count in index.kept_scores():
+        if name in rows and check in sums:
+            sums[check][rows[name]] = total, count
     return sums
 
 

@@ -26,7 +26,7 @@ from magid_agents.store.rundir import RunDir
 from magid_agents.text import encodable
 from magid_agents.thresholds import Threshold
 
-VERSION = 2  # of the tables below; an index of another version is rebuilt
+VERSION = 3  # of the tables below; an index of another version is rebuilt
 FAILED, UNDER_WAY = 1 << 40, 1 << 41  # positions from which those dialogues stand
 PROGRESS_EVERY = 500  # dialogues
 TABLES = """
@@ -48,9 +48,10 @@ CREATE TABLE spent (
     waited_s REAL, served_s REAL, PRIMARY KEY (position, agent)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE texts USING fts5 (text, content='', tokenize='unicode61 remove_diacritics 2');
 """
+# SQLite chooses an index by whether it has every column that is named, `judged` of the condition included.
 INDEXES = {
     "moments_by_outcome": "moments (outcome, attempts)",
-    "judged_by_check": 'scores ("check", score, failed, position, moment) WHERE judged',
+    "judged_by_check": 'scores ("check", score, failed, position, moment, judged) WHERE judged',
     "scores_by_check": 'scores ("check", score)',
     "scores_by_moment": "scores (position, moment)",
 }

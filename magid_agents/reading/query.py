@@ -271,20 +271,19 @@ class Queries:
     def outcomes(self) -> Iterator[tuple[str, tuple[float, ...]]]:
         """Yield each dialogue that has ended and its OUTCOMES."""
         for name, *values in self._db.execute(
-            "SELECT d.id, d.accepted, (SELECT COUNT(*) FROM moments m WHERE m.position = d.position"
-            " AND m.outcome = 'accepted' AND m.attempts > 1), d.dropped, d.status = 'failed', d.served_s,"
-            " d.cost FROM dialogues d WHERE d.status <> 'under_way'"
+            "SELECT d.id, d.accepted, COALESCE(SUM(m.outcome = 'accepted' AND m.attempts > 1), 0), d.dropped,"
+            " d.status = 'failed', d.served_s, d.cost FROM dialogues d LEFT JOIN moments m USING (position)"
+            " WHERE d.status <> 'under_way' GROUP BY d.position"
         ):
             yield name, tuple(values)
 
-    def kept_scores(self, check: str) -> Iterator[tuple[str, float, int]]:
-        """Yield each dialogue with images that were kept, the sum of their scores and how many there are."""
+    def kept_scores(self) -> Iterator[tuple[str, str, float, int]]:
+        """Yield each dialogue with kept images and each check: the sum of their scores, and how many."""
         yield from self._db.execute(
-            "SELECT d.id, SUM(s.score), COUNT(*) FROM judged s JOIN moments m"
-            " ON m.position = s.position AND m.number = s.moment AND m.attempts = s.attempt"
+            'SELECT d.id, s."check", SUM(s.score), COUNT(*) FROM judged s'
+            " JOIN moments m ON m.position = s.position AND m.number = s.moment AND m.attempts = s.attempt"
             " JOIN dialogues d ON d.position = s.position"
-            " WHERE s.\"check\" = ? AND s.score IS NOT NULL AND m.outcome = 'accepted' GROUP BY 1",
-            (check,),
+            " WHERE s.score IS NOT NULL AND m.outcome = 'accepted' GROUP BY s.position, s.\"check\""
         )
 
     def in_order(self, dialogues: Iterable[str]) -> list[str]:

@@ -56,6 +56,9 @@ class Made(Queries):
     def checks(self) -> list[str]:
         return []
 
+    def kept_scores(self) -> Iterator[tuple[str, str, float, int]]:
+        return iter(())
+
 
 def test_many_dialogues_have_the_interval_that_theory_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     """In groups it is as wide as without, and a pairing makes it as narrow as it should be."""
