@@ -132,6 +132,7 @@ if (panel) {
     const number = ++asked;
     const values = changed.map((chart) => [chart.dataset.check, shown(Number($(".drag", chart).value))]);
     $(".sets code", panel).textContent = values.map(([check, value]) => `--set ${setting(check)}=${value}`).join(" ");
+    $(".tally", panel).textContent = "Deciding again…";
     const answer = await fetch(`${panel.dataset.url}?${new URLSearchParams(values)}`);
     const told = await answer.json();
     if (number !== asked) return; // the threshold has moved on
