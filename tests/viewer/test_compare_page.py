@@ -54,6 +54,7 @@ def test_the_call_at_which_they_parted_is_shown_with_what_was_edited(address: st
     text = compared(address, "?id=cake")
     assert "First differing call: <code>0000/2/write</code>" in text
     assert re.findall(r"<ins>([^<]*)</ins>", text)[0].strip() == "- Be bold."
+    assert re.findall(r"<h3>([^<]*)</h3>", text) == ["message 2, user", "answer"]
     for side in (0, 1):
         link = f"/r/{side}/call?id=cake&amp;step=0000%2F2%2Fwrite"
         assert link in text or link.replace("%2F", "/") in text
