@@ -131,10 +131,10 @@ class _UnopenedPainter:
         self.parameters: Mapping[str, Any] = recorded.get("parameters", {})
         self.reproducible: bool = recorded.get("reproducible", True)
 
-    def count_tokens(self, prompt: str) -> int:  # noqa: ARG002
+    def count_tokens(self, prompt: str) -> int:  # noqa: ARG002  (never used for a plan)
         return 0
 
-    async def paint(self, prompt: str, seed: int) -> PaintedImage:  # noqa: ARG002
+    async def paint(self, prompt: str, seed: int) -> PaintedImage:  # noqa: ARG002  (never used for a plan)
         raise PainterError("painter: is not opened for a plan")
 
 
@@ -143,7 +143,7 @@ class _UnopenedScorer:
     identity: str
     reads_text: bool
 
-    async def score(self, image: Path, text: str) -> float:  # noqa: ARG002
+    async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (never used for a plan)
         raise ScorerError("scorers: are not opened for a plan")
 
 
@@ -151,5 +151,5 @@ class _UnopenedScorer:
 class _UnopenedTagger:
     identity: str
 
-    async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002
+    async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002  (never used for a plan)
         raise ScorerError("observer: is not opened for a plan")

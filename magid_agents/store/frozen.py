@@ -114,6 +114,6 @@ class FrozenRunDir(RunDir):
         """Return whether the image is here or in a reused directory."""
         return self.find_image(sha256) is not None
 
-    def is_placed(self, sha256: str, *, safe: bool) -> bool:  # noqa: ARG002
+    def is_placed(self, sha256: str, *, safe: bool) -> bool:  # noqa: ARG002  (nothing is ever moved)
         """Return True: no image is to be moved."""
         return True
