@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def trace(
     directory: Annotated[Path, typer.Argument(help="A run directory.", metavar="DIR")],
     dialogue: Annotated[
-        str | None, typer.Argument(help="Only this one, with its calls.", metavar="[DIALOGUE_ID]")
+        str | None, typer.Argument(help="Only this one, as a tree with its calls.", metavar="[DIALOGUE_ID]")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Dialogues that failed.")] = False,
     rewritten: Annotated[
@@ -31,7 +31,10 @@ def trace(
         bool, typer.Option("--otlp-content", help="Send the text of prompts and answers too.")
     ] = False,
 ) -> None:
-    """Show what each agent decided and why, attempt by attempt. Filters add up: any of them may hold."""
+    """Show what became of each dialogue, or for one what each agent decided and why, attempt by attempt.
+
+    Filters add up: any of them may hold.
+    """
 
     def wanted(one: "DialogueTrace") -> bool:
         if not (failed or rewritten or dropped):
@@ -45,9 +48,9 @@ def trace(
         return
     if otlp_content:
         raise typer.BadParameter("is for --otlp URL, which is missing", param_hint="--otlp-content")
-    from magid_agents.cli.trace_tree import show
+    from magid_agents.cli.trace_print import print_traces
 
-    show(directory, dialogue, as_json, wanted)
+    print_traces(directory, dialogue, as_json, wanted)
 
 
 def _send(

@@ -1,16 +1,12 @@
-"""Show traces on a terminal, as one tree per dialogue, or as JSON."""
+"""Show a dialogue's trace as a tree: moments, attempts, candidates, verdicts and calls."""
 
 import json
-from collections.abc import Callable, Iterator
-from itertools import chain
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
-from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
 from magid_agents.dialogue import Attempt, Decision, MomentOutcome
-from magid_agents.reading import trace
 from magid_agents.reading.calls import RecordedCall, Spent
 from magid_agents.reading.trace import DialogueTrace
 from magid_agents.store.rundir import RunDir
@@ -22,44 +18,21 @@ SAID = {True: "[green]yes[/]", False: "[red]no[/]", None: "[red]no answer[/]"}
 MAX_ANSWER_CHARS = 200
 
 
-def show(
-    path: Path,
-    dialogue: str | None,
-    as_json: bool,
-    wanted: Callable[[DialogueTrace], bool] = lambda _: True,
-) -> None:
-    """Print the traces of one dialogue or of all, without those that `wanted` excludes.
-
-    The tree of a single dialogue, or of one that did not finish, also lists its calls. JSON always has the
-    calls, and for a single dialogue also their requests. Raises RunDirError if there is no such run or
-    dialogue.
-    """
-    directory = RunDir(path)
-    traces = filter(wanted, trace.read(path, dialogue))
-    if as_json:
-        for one in traces:
-            told = one.as_dict(directory, requests=dialogue is not None)
-            print(json.dumps(told))  # ASCII, so that no text can control the terminal
-        return
-    console = Console(highlight=False)
-    first = next(traces, None)  # raises before anything is printed
-    printer = _Printer(directory, trace.thresholds(directory))
-    for one in chain([first] if first else [], traces):
-        console.print(printer.tree(one, with_calls=dialogue is not None or not one.finished))
-
-
 def _line(markup: str, *values: object) -> str:
     """Fill values into markup. Whatever they contain, they remain text on one line."""
     return markup.format(*(escape(printable(str(value))) for value in values))
 
 
-class _Printer:
-    """Makes the trees of one run's traces."""
+def tree_of(one: DialogueTrace, directory: RunDir, thresholds: Mapping[str, Threshold]) -> Tree:
+    """Return the tree of a dialogue. Scores are shown beside the thresholds, by check."""
+    return _Builder(directory, thresholds).tree(one)
 
-    def __init__(self, directory: RunDir, thresholds: dict[str, Threshold]) -> None:
+
+class _Builder:
+    def __init__(self, directory: RunDir, thresholds: Mapping[str, Threshold]) -> None:
         self._directory, self._thresholds = directory, thresholds
 
-    def tree(self, one: DialogueTrace, *, with_calls: bool) -> Tree:
+    def tree(self, one: DialogueTrace) -> Tree:
         tree = Tree(_line("[bold]{}[/]  [dim]{}[/]", one.id, _spent(one.spent)))
         if one.failure:
             tree.add(_line("[red]failed[/]  {}", one.failure))
@@ -72,7 +45,7 @@ class _Printer:
             tree.children.append(self._moment(outcome, one))
         if one.finished and not one.decisions.outcomes:
             tree.add("no sharing moment")
-        if with_calls and one.calls:
+        if one.calls:
             calls = tree.add("calls")
             for call in one.calls:
                 calls.add(_call(call))

@@ -22,11 +22,12 @@ from magid_agents.reading.index_rows import rows
 from magid_agents.reading.query import Queries
 from magid_agents.reading.trace import DialogueTrace, read_manifest, thresholds, trace_of
 from magid_agents.store.database import open_read_only
+from magid_agents.store.results import cause_of_failure
 from magid_agents.store.rundir import RunDir
 from magid_agents.text import encodable
 from magid_agents.thresholds import Threshold
 
-VERSION = 3  # of the tables below; an index of another version is rebuilt
+VERSION = 4  # of the tables below; an index of another version is rebuilt
 FAILED, UNDER_WAY = 1 << 40, 1 << 41  # positions from which those dialogues stand
 PROGRESS_EVERY = 500  # dialogues
 TABLES = """
@@ -293,7 +294,7 @@ class _Builder:
         self, journal: sqlite3.Connection, position: int, status: str, result: Mapping[str, Any]
     ) -> None:
         stage, error = result.get("stage"), result.get("error")
-        cause = result.get("cause") or error
+        cause = cause_of_failure(result) if stage else None
         words = " ".join(filter(None, (result["id"], stage, error, result.get("raw"))))
         told = [value and encodable(value) for value in (result["id"], status, stage, cause, error)]
         self._add(journal, (position, *told, ""), (0, 0, 0, 0, None), encodable(words), None)

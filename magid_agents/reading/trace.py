@@ -16,7 +16,7 @@ from magid_agents.formats import Seen
 from magid_agents.reading.calls import RecordedCall, Spent, read_calls, read_dialogue_call
 from magid_agents.reading.records import read_lines
 from magid_agents.store.database import open_read_only
-from magid_agents.store.results import READ
+from magid_agents.store.results import READ, cause_of_failure
 from magid_agents.store.rundir import RunDir, RunDirError
 from magid_agents.thresholds import Threshold
 
@@ -26,8 +26,8 @@ class DialogueTrace:
     """A dialogue's decisions and its calls, in the order in which they were answered.
 
     Without an answer of its own, the dialogue failed, or is under way; `failure` then says where it failed
-    and why, `cause` in the few words by which failures are counted. Runs of early versions recorded no such
-    answer: what became of each moment is then known from the dataset, but no attempt.
+    and why, `stage` and `cause` in the few words by which failures are counted. Runs of early versions
+    recorded no such answer: what became of each moment is then known from the dataset, but no attempt.
     """
 
     id: str
@@ -35,6 +35,7 @@ class DialogueTrace:
     calls: list[RecordedCall] = field(repr=False)
     finished: bool = True
     failure: str | None = None
+    stage: str | None = None
     cause: str | None = None
     own_call: RecordedCall | None = field(default=None, repr=False)  # the dialogue's whole run
 
@@ -144,8 +145,9 @@ def trace_of(db: sqlite3.Connection, name: str, result: Mapping[str, Any] | None
     """Return a dialogue's trace, given its line of a result file; None if there is none yet."""
     calls = read_calls(db, name)
     if result is not None and "stage" in result:
-        failure = f"{result['stage']}: {result['error']}"
-        return DialogueTrace(name, Decisions(), calls, False, failure, result.get("cause"))
+        stage = result["stage"]
+        failure = f"{stage}: {result['error']}"
+        return DialogueTrace(name, Decisions(), calls, False, failure, stage, cause_of_failure(result))
     if own_call := read_dialogue_call(db, name):
         decisions = Decisions.model_validate(own_call.answer["decisions"])
         return DialogueTrace(name, decisions, calls, own_call=own_call)

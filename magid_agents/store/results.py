@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 from magid_agents.store.rundir import RunDir, RunDirError, atomic_write, writing
 
 READ, UNREADABLE = "read", "unreadable record"  # stage and cause of a record that could not be read
+NO_CAUSE = "cause not recorded"
 PUBLISH_INTERVAL_S = 10.0
 PUBLISH_MAX_SHARE = 0.05  # of the time that a run takes
 
@@ -146,12 +147,12 @@ def is_failure(value: Any) -> bool:
 def count_failures(path: Path) -> Counter[tuple[str, str]]:
     """Count the lines of a failures.jsonl by stage and cause, with one line in memory at a time."""
     results = (line.result for line in ResultLines(path).rest())
-    return Counter((result["stage"], _cause(result)) for result in results)
+    return Counter((result["stage"], cause_of_failure(result)) for result in results)
 
 
-def _cause(failure: Mapping[str, Any]) -> str:
-    """Return a failure's cause, which earlier versions did not record."""
-    otherwise = UNREADABLE if failure["stage"] == READ else "cause not recorded"
+def cause_of_failure(failure: Mapping[str, Any]) -> str:
+    """Return the cause in a line of failures.jsonl; NO_CAUSE if an early version wrote none."""
+    otherwise = UNREADABLE if failure["stage"] == READ else NO_CAUSE
     return str(failure.get("cause") or otherwise)
 
 

@@ -1,4 +1,4 @@
-"""`magid trace`, as a user meets it: which dialogues are shown, as trees or as JSON."""
+"""`magid trace`, as a user meets it: which dialogues are shown, as a table, a tree or JSON."""
 
 import json
 import sys
@@ -46,8 +46,8 @@ def test_filters_add_up(
     assert trace(monkeypatch, out, "--json", *filters) == 0
     assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == shown
     assert trace(monkeypatch, out, *filters) == 0
-    trees = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[0].isalpha()]
-    assert trees == shown
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[0].isalpha()]
+    assert lines == (["id", *shown] if len(shown) > 1 else shown)  # one alone is a tree, without a header
 
 
 def test_a_filter_that_nothing_meets_shows_nothing(
@@ -56,6 +56,21 @@ def test_a_filter_that_nothing_meets_shows_nothing(
     run(tmp_path, "dog")
     assert trace(monkeypatch, tmp_path / "out", "--failed") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_many_dialogues_are_a_table(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trace(monkeypatch, out) == 0
+    header, *rows = (line.rstrip().split(maxsplit=7) for line in capsys.readouterr().out.splitlines())
+    assert header == ["id", "moments", "accepted", "rewritten", "dropped", "attempts", "seconds", "state"]
+    assert {row[0]: (row[1:6], row[7]) for row in rows} == {
+        "dog": (["1", "1", "0", "0", "1"], "finished"),
+        "cake": (["1", "1", "1", "0", "2"], "finished"),
+        "fog": (["1", "0", "1", "1", "2"], "finished"),
+        "silence": (["0", "0", "0", "0", "0"], "finished"),
+        "nonsense": (["0", "0", "0", "0", "0"], "failed: scanner: invalid answer"),
+    }
 
 
 def test_one_dialogue_is_shown_with_what_its_calls_asked(

@@ -1,5 +1,6 @@
 """The index agrees with the run, follows it, and is thrown away without loss."""
 
+import json
 import os
 import sqlite3
 import tempfile
@@ -105,6 +106,15 @@ def test_a_failure_is_found_by_its_cause(out: Path) -> None:
     with Index.open(RunDir(out)) as opened:
         ((_, cause),) = opened.summary().causes
     assert listed(out, Filter(cause=cause)) == ["nonsense"]
+
+
+def test_failures_of_an_early_version_count_as_one_cause(tmp_path: Path) -> None:
+    run(tmp_path, "dog")
+    early = [{"id": name, "stage": "scanner", "error": f"no answer to {name}"} for name in ("a", "b")]
+    path = tmp_path / "out" / "failures.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in early))
+    with Index.open(RunDir(tmp_path / "out")) as opened:
+        assert opened.causes() == {("scanner", "cause not recorded"): 2}
 
 
 def test_orders_pages_and_neighbours(out: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.cli.trace_tree import show
+from magid_agents.cli.trace_print import print_traces
 from magid_agents.dialogue import Critique, Decision, Decisions, SharingMoment
 from magid_agents.models.fakes import FakeChat
 from magid_agents.prompts import Message
@@ -78,7 +78,8 @@ def test_a_corrected_answer_stands_for_the_one_it_corrects(tmp_path: Path) -> No
 
 def test_on_a_terminal_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path, "cake", "silence")
-    show(tmp_path / "out", None, as_json=False)
+    for name in ("cake", "silence"):
+        print_traces(tmp_path / "out", name, as_json=False)
     text = capsys.readouterr().out
     for word in (
         "cake",
@@ -89,14 +90,14 @@ def test_on_a_terminal_and_as_json(tmp_path: Path, capsys: pytest.CaptureFixture
         "is it there?",
     ):
         assert word in " ".join(text.split())
-    show(tmp_path / "out", "cake", as_json=True)
+    print_traces(tmp_path / "out", "cake", as_json=True)
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["moments"][0]["attempts"][1]["verdict"]["decision"] == "accept"
 
 
 def test_text_of_a_dialogue_is_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path, "[bold]cow[/nothing]")
-    show(tmp_path / "out", None, as_json=False)
+    print_traces(tmp_path / "out", None, as_json=False)
     assert "[bold]cow[/nothing]" in capsys.readouterr().out
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.cli.trace_tree import show
+from magid_agents.cli.trace_print import print_traces
 from magid_agents.config import Settings
 from magid_agents.dialogue import Decision
 from magid_agents.models.build import Models
@@ -153,7 +153,7 @@ def test_no_text_of_a_dialogue_or_a_model_moves_the_cursor(
     text = (tmp_path / "in.jsonl").read_text().replace('"id": "dog"', f'"id": {json.dumps(HOSTILE)}')
     (tmp_path / "in.jsonl").write_text(text)
     run(tmp_path, chat=FakeChat(hostile))
-    show(tmp_path / "out", None, as_json=as_json)
+    print_traces(tmp_path / "out", None, as_json=as_json)
     printed = capsys.readouterr().out
     assert printed.count("owned") >= 5
     assert all(line.isprintable() for line in printed.split("\n"))

@@ -15,6 +15,7 @@ from magid_agents.reading.calls import RecordedCall
 from magid_agents.reading.otel import names
 from magid_agents.reading.otel.run_facts import RunFacts, model_name
 from magid_agents.reading.trace import DialogueTrace
+from magid_agents.store.results import NO_CAUSE
 
 Attributes = dict[str, str | bool | int | float]
 Place = tuple[tuple[int, int] | None, str]  # an attempt, or none, and an agent
@@ -139,7 +140,8 @@ def _join_agent(tree: SpanTree, call: RecordedCall, begin: float, end: float, co
 
 def _workflow_attributes(one: DialogueTrace, run: RunFacts) -> Attributes:
     outcomes = one.decisions.outcomes
-    failed: Attributes = {names.ERROR: one.cause or names.OTHER_ERROR} if one.failure else {}
+    cause = one.cause if one.cause and one.cause != NO_CAUSE else names.OTHER_ERROR
+    failed: Attributes = {names.ERROR: cause} if one.failure else {}
     return failed | {
         names.OPERATION: names.WORKFLOW,
         names.AGENT_NAME: run.graph,

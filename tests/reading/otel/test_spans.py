@@ -13,6 +13,7 @@ from magid_agents.reading.calls import RecordedCall
 from magid_agents.reading.otel.run_facts import RunFacts
 from magid_agents.reading.otel.spans import SpanTree, build_spans
 from magid_agents.reading.trace import DialogueTrace
+from magid_agents.store.results import NO_CAUSE
 
 RUN = RunFacts("out", 50.0, "magid", {"m@1": "openai"}, {})
 CALL = RecordedCall("scan", "chat", "m@1", "k", {}, "said", {}, 100.0, 1.0, 2.0, False, None)
@@ -117,8 +118,8 @@ def test_a_call_without_a_usable_answer_is_an_error(change: dict[str, Any], erro
     assert build([replace(CALL, **change)]).calls[0].attributes.get("error.type") == error
 
 
-@pytest.mark.parametrize(("cause", "error"), [("no answer", "no answer"), (None, "_OTHER")])
-def test_a_failed_dialogue_has_its_cause_if_that_was_recorded(cause: str | None, error: str) -> None:
+@pytest.mark.parametrize(("cause", "error"), [("no answer", "no answer"), (NO_CAUSE, "_OTHER")])
+def test_a_failed_dialogue_has_its_cause_if_that_was_recorded(cause: str, error: str) -> None:
     workflow = build([CALL], finished=False, failure="scanner: it said nothing", cause=cause).workflow
     assert workflow.attributes["error.type"] == error
 
