@@ -43,6 +43,7 @@ from magid_agents.schemas import Questions
 from magid_agents.store import call_state
 from magid_agents.store.journal import Answer, Call, Journal, StepRef
 from magid_agents.store.rundir import RunDir, encode_image
+from magid_agents.store.xmp import SYNTHETIC_XMP, XMP_KEYWORD
 from magid_agents.thresholds import Threshold
 
 INLINE_ENCODE_MAX_PIXELS = 128 * 128  # pixels up to which encoding is faster than waking a thread
@@ -287,6 +288,8 @@ class Services:
             texts = {"prompt": prompt, "model": painter.identity}
             if painter.reproducible:
                 texts["seed"] = str(seed)
+            if painted.synthetic:
+                texts[XMP_KEYWORD] = SYNTHETIC_XMP
             if image.width * image.height > INLINE_ENCODE_MAX_PIXELS:
                 sha256, data = await asyncio.to_thread(encode_image, image, texts)
             else:

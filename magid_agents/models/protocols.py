@@ -69,10 +69,15 @@ IMAGES = "images"  # key in a painter's usage, besides tokens
 
 @dataclass(frozen=True)
 class PaintedImage:
-    """An RGB image, and the tokens that it took if the painter counts them."""
+    """An RGB image, and the tokens that it took if the painter counts them.
+
+    Args:
+        synthetic: a model generated it, and its file says so; not if it was only found.
+    """
 
     image: Image.Image
     usage: Mapping[str, float] = field(default_factory=dict)
+    synthetic: bool = True
 
 
 class Painter(Protocol):

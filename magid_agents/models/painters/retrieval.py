@@ -66,7 +66,8 @@ class RetrievalPainter:
         ranked = await self._ranked(prompt)
         if seed >= len(ranked):
             raise PromptRefused(f"painter.folder={self._folder}: holds {len(ranked)} images, not {seed + 1}")
-        return PaintedImage(await asyncio.to_thread(_readable, self._paths[ranked[seed]]))
+        image = await asyncio.to_thread(_readable, self._paths[ranked[seed]])
+        return PaintedImage(image, synthetic=False)
 
     def _rank(self, prompts: Sequence[str]) -> list[np.ndarray]:
         texts = self._matcher().encode_texts(prompts).numpy()

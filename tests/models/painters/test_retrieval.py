@@ -74,6 +74,11 @@ def test_the_best_come_in_order(folder: Path, encoder: FakeEncoder) -> None:
     assert encoder.seen == 4
 
 
+@pytest.mark.usefixtures("encoder")
+def test_what_is_found_is_not_said_to_be_synthetic(folder: Path) -> None:
+    assert not asyncio.run(painter(folder).paint("red", 0)).synthetic
+
+
 def test_the_index_is_kept_until_the_folder_changes(folder: Path, encoder: FakeEncoder) -> None:
     first = painter(folder)
     found(first, "red", 0)
