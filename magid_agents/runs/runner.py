@@ -40,14 +40,14 @@ async def run(
     results: Results,
     progress: Progress = lambda *_: None,
 ) -> None:
-    """Run every dialogue and add its result, in input order.
+    """Run every dialogue and add its result, in input order. `progress` is told what has ended so far.
 
     Raises the StopRun that ended the run, and what `records` raises. However the run ends, `results` then
     has everything that finished by then; the caller publishes it for the last time.
     """
     services = dialogues.services
     stop, outage, journal = services.stop, OutageDetector(), services.journal
-    slots = asyncio.Semaphore(services.settings.concurrency)
+    slots, ended = asyncio.Semaphore(services.settings.concurrency), Counts()
     source, window = iter(records), deque[InFlight]()
     stopping = asyncio.create_task(stop.requested())
     publishing: asyncio.Task[None] | None = None
@@ -57,7 +57,7 @@ async def run(
             if stop.error:
                 raise stop.error
             for record in islice(source, services.settings.concurrency * WINDOW - len(window)):
-                work = _run_record(record, dialogues, slots)
+                work = _run_record(record, dialogues, slots, ended)
                 window.append(InFlight(record.id, asyncio.create_task(work)))
             if not window:
                 return
@@ -66,13 +66,13 @@ async def run(
             ends = [oldest, stopping]
             await asyncio.wait(ends, timeout=PROGRESS_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
             if stop.error or not oldest.done():
-                progress(results.counts, calls(journal))
+                progress(ended, calls(journal))
                 continue
             # 3. Write its result.
             result = oldest.result()
             results.add(result)
             window.popleft()
-            progress(results.counts, calls(journal))
+            progress(ended, calls(journal))
             if down := outage.count(result):
                 stop.request(down)
             # 4. Publish from time to time.
@@ -108,16 +108,19 @@ async def _end(window: deque[InFlight], results: Results) -> None:
 
 
 async def _run_record(
-    record: Record, dialogues: DialogueRunner, slots: asyncio.Semaphore
+    record: Record, dialogues: DialogueRunner, slots: asyncio.Semaphore, ended: Counts
 ) -> dict[str, Any] | Failure:
-    """Return one dialogue's finished record, or why there is none."""
+    """Return one dialogue's finished record, or why there is none, and count it."""
     if isinstance(record, BadRecord):
-        return Failure(record.id, READ, str(record), cause=UNREADABLE)
-    stop = dialogues.services.stop
-    async with slots:
-        try:
-            stop.check()
-            return await dialogues.run(record)
-        except StopRun as error:
-            stop.request(error)
-            raise
+        result: dict[str, Any] | Failure = Failure(record.id, READ, str(record), cause=UNREADABLE)
+    else:
+        stop = dialogues.services.stop
+        async with slots:
+            try:
+                stop.check()
+                result = await dialogues.run(record)
+            except StopRun as error:
+                stop.request(error)
+                raise
+    ended.add(result)
+    return result

@@ -26,7 +26,7 @@ PUBLISH_MAX_SHARE = 0.05  # of the time that a run takes
 
 @dataclass
 class Counts:
-    """Counts of what the result files hold."""
+    """Counts of results, for instance of those that the result files hold."""
 
     dialogues: int = 0
     failed: int = 0
@@ -35,10 +35,10 @@ class Counts:
     dropped: int = 0  # sharing moments
     without_image: int = 0  # finished dialogues without any image
 
-    def add(self, result: Mapping[str, Any]) -> None:
-        """Count one line of either file."""
+    def add(self, result: "Mapping[str, Any] | Failure") -> None:
+        """Count one dialogue's result, or its line of either file."""
         self.dialogues += 1
-        if "stage" in result:
+        if isinstance(result, Failure) or "stage" in result:
             self.failed += 1
             return
         images = [image for utterance in result["utterances"] for image in utterance["images"]]

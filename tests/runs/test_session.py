@@ -206,3 +206,26 @@ def test_progress_is_told_while_no_dialogue_ends(tmp_path: Path, monkeypatch: py
     session.run(request, progress, open_models=fakes_of_run)
     assert is_told()
     assert told[-1][0] == 1
+
+
+def test_progress_counts_dialogues_as_they_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even while the oldest, in whose wake they are written, goes on."""
+    monkeypatch.setattr(runner, "PROGRESS_INTERVAL_S", 0.01)
+    told: list[tuple[int, int, int]] = []
+
+    class Slow(FakePainter):
+        async def paint(self, prompt: str, seed: int) -> PaintedImage:
+            for _ in range(500):
+                if prompt == "dog" and (3, 1, 1) not in told:
+                    await asyncio.sleep(0.01)
+            return await super().paint(prompt, seed)
+
+    def progress(counts: Counts, _: Calls) -> None:
+        told.append((counts.dialogues, counts.accepted, counts.failed))
+
+    fakes_of_run = fake_run.fakes(FakeChat(fake_run.script), Slow())
+    source = fake_run.write_input(tmp_path / "in.jsonl", "dog", "nonsense", "cat", "silence")
+    request = RunRequest([source], tmp_path / "out", config.load(overrides=fake_run.SETS))
+    session.run(request, progress, open_models=fakes_of_run)
+    assert (3, 1, 1) in told
+    assert told[-1] == (4, 2, 1)
