@@ -1,5 +1,6 @@
 """Make untrusted text, such as a dialogue's or a model's, safe for where it is shown."""
 
+import operator
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -31,13 +32,13 @@ def as_data(value: Any) -> Any:
     if isinstance(value, BaseModel):
         changed = {name: new for name, old in vars(value).items() if (new := as_data(old)) is not old}
         return value.model_copy(update=changed) if changed else value
-    if isinstance(value, Mapping):
-        return {as_data(key): as_data(below) for key, below in value.items()}
     if isinstance(value, list | tuple):
         items = [as_data(item) for item in value]
-        if all(new is old for new, old in zip(items, value, strict=True)):
+        if all(map(operator.is_, items, value)):
             return value
         return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, Mapping):  # last: for other types, the check takes longer than all of the above
+        return {as_data(key): as_data(below) for key, below in value.items()}
     return value
 
 

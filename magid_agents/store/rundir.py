@@ -15,6 +15,7 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ from magid_agents.store.manifest_migrations import SCHEMA, migrate
 
 KEPT, REJECTED = "images", "rejected"  # every image is in one of the two
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class RunDirError(StopRun):
@@ -134,8 +136,11 @@ class RunDir:
 
     def image_path(self, sha256: str) -> Path:
         """Return where the image lies, or its path in images/ if it does not exist."""
-        kept, rejected = (self.path / image_name(sha256, folder) for folder in (KEPT, REJECTED))
-        return rejected if not kept.exists() and rejected.exists() else kept
+        kept = self.path / image_name(sha256)
+        if kept.exists():
+            return kept
+        rejected = self.path / image_name(sha256, REJECTED)
+        return rejected if rejected.exists() else kept
 
     def image_name_of(self, sha256: str) -> str:
         """Return the image's path relative to this directory, in images/ or rejected/."""
@@ -159,7 +164,7 @@ class RunDir:
 
     def is_placed(self, sha256: str, *, safe: bool) -> bool:
         """Return whether `place_image` has nothing to do."""
-        return not (self.path / image_name(sha256, REJECTED if safe else KEPT)).exists()
+        return not os.path.exists(f"{self.path}/{image_name(sha256, REJECTED if safe else KEPT)}")
 
     def place_image(self, sha256: str, *, safe: bool) -> None:
         """Move a stored image to images/ if it is safe, to rejected/ if not, unless it is already there.
@@ -244,7 +249,7 @@ def image_name(sha256: str, folder: str = KEPT) -> str:
 
     Raises ValueError for anything but a SHA-256 in lower-case hex: only a digest becomes a path.
     """
-    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+    if not _SHA256.fullmatch(sha256):
         raise ValueError(f"{sha256!r} is no SHA-256")
     return f"{folder}/{sha256[:2]}/{sha256}.png"
 
