@@ -31,9 +31,17 @@ Role = Literal["system", "user", "assistant"]
 FORMER_NAMES = {"scanner/yes_no": "scanner/odds", "critic/yes_no": "critic/odds"}
 INSTRUCTIONS = {"style"}  # variables that hold the user's own instructions and not data
 
-_JINJA = ImmutableSandboxedEnvironment(
-    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-)
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """The sandbox, without its checks for the fields of models, which take most of the rendering time."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, BaseModel) and attribute in (fields := vars(obj)):
+            return fields[attribute]
+        return super().getattr(obj, attribute)
+
+
+_JINJA = _Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 _MARKS = ("{{", "{%", "{#")
 _HEADING = re.compile(r"^## (system|user|assistant)[ \t]*$", re.MULTILINE)
 

@@ -1,8 +1,8 @@
 """Read images for scorers, and recognise blank ones."""
 
 from pathlib import Path
+from typing import cast
 
-import numpy as np
 from PIL import Image
 
 BLANK = 8  # of 255: variation that a codec may add to a single colour
@@ -16,5 +16,6 @@ def open_rgb(path: Path) -> Image.Image:
 
 def is_blank(image: Image.Image) -> bool:
     """Return whether the image has one single colour, as after a pipeline's own censorship or overflow."""
-    low, high = np.array(image.convert("RGB").getextrema()).T
-    return bool((high - low <= BLANK).all())
+    bands = image.convert("RGB").split()
+    extrema = (cast("tuple[int, int]", band.getextrema()) for band in bands)
+    return all(high - low <= BLANK for low, high in extrema)

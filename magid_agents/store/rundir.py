@@ -164,7 +164,7 @@ class RunDir:
 
     def is_placed(self, sha256: str, *, safe: bool) -> bool:
         """Return whether `place_image` has nothing to do."""
-        return not os.path.exists(f"{self.path}/{image_name(sha256, REJECTED if safe else KEPT)}")
+        return not (self.path / image_name(sha256, REJECTED if safe else KEPT)).exists()
 
     def place_image(self, sha256: str, *, safe: bool) -> None:
         """Move a stored image to images/ if it is safe, to rejected/ if not, unless it is already there.
