@@ -25,6 +25,12 @@ def export(
     split: Annotated[
         float | None, typer.Option(help="The share for training, such as 0.9; the rest is for testing.")
     ] = None,
+    licence: Annotated[
+        str | None, typer.Option("--license", help="The export's licence, for the card, such as CC-BY-4.0.")
+    ] = None,
+    source_licence: Annotated[
+        str | None, typer.Option("--source-license", help="The licence of the dialogues, for the card.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Write the finished dialogues of runs to a folder that a trainer reads, and count what was changed."""
@@ -40,7 +46,7 @@ def export(
         if images not in (known := [*map(str, AssistantImages)]):
             raise ConfigError(unknown("value of --assistant-images", images, known))
         policy = Policy(LAST if assistant is None else assistant, AssistantImages(images))
-    request = convert.ExportRequest(directories, to, out, policy, split)
+    request = convert.ExportRequest(directories, to, out, policy, split, licence, source_licence)
     with _bar() as report:
         summary = convert.export(request, report).as_dict()
     if as_json:

@@ -9,7 +9,10 @@ from typing import Any
 
 from magid_agents.errors import ConfigError, unknown
 from magid_agents.export import EXPORTERS
+from magid_agents.export.card import write_card
+from magid_agents.export.croissant import write_croissant
 from magid_agents.export.folder import create_folder
+from magid_agents.export.provenance import read_provenance
 from magid_agents.export.turns import BOTH, LAST, AssistantImages, Policy, to_conversations
 from magid_agents.export.writer import Sample, Writer, to_json
 from magid_agents.formats import Seen
@@ -32,6 +35,8 @@ class ExportRequest:
         format: the name of a writer, or package.module:Writer.
         policy: the roles policy; the default one if not given. A format without roles takes none.
         split: the share of the dialogues that is for training, between 0 and 1; all if not given.
+        licence: what the card states as the export's licence; the binding one if not given.
+        source_licence: the licence of the dialogues, for the card.
     """
 
     directories: Sequence[Path]
@@ -39,6 +44,8 @@ class ExportRequest:
     out: Path
     policy: Policy | None = None
     split: float | None = None
+    licence: str | None = None
+    source_licence: str | None = None
 
 
 @dataclass
@@ -68,6 +75,7 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
     cannot be read or the folder cannot be written; there is no folder then.
     """
     runs = _open_runs(request.directories)
+    provenance = read_provenance(runs)
     make_writer = _load_writer(request)
     policy = (request.policy or Policy()) if make_writer.has_roles else None
     splits = (TRAIN,) if request.split is None else (TRAIN, TEST)
@@ -93,7 +101,10 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
         if not summary.samples.total():
             raise ConfigError(_why_nothing(request, list(speakers)))
         summary.images, summary.notes = folder.image_count, writer.notes
-        writer.finish(summary.as_dict())
+        writer.finish()
+        terms = provenance.terms(request.licence, request.source_licence)
+        write_card(folder, writer, summary.as_dict(), provenance, terms)
+        write_croissant(folder, writer, summary.as_dict(), provenance, terms)
         folder.open("export.json").write(to_json(summary.as_dict()) + b"\n")
     return summary
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from magid_agents.export.folder import OutputFolder
 from magid_agents.export.turns import Role, Turn
-from magid_agents.export.writer import PLACEHOLDER, Sample, Writer, to_json
+from magid_agents.export.writer import PLACEHOLDER, Sample, Table, Writer, to_json
 
 SPEAKERS = {Role.USER: "human", Role.ASSISTANT: "gpt"}
 
@@ -17,6 +17,8 @@ class LlavaWriter(Writer):
     """
 
     assistant_images: ClassVar = False
+    data_files: ClassVar = "{split}.json"
+    table: ClassVar[Table | None] = Table("samples", "{split}.json", "application/json", {})
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         super().__init__(folder, splits)
@@ -27,7 +29,7 @@ class LlavaWriter(Writer):
         self._files[split].write(self._before[split] + to_json(self._row(sample)))
         self._before[split] = b",\n"
 
-    def finish(self, summary: Mapping[str, Any]) -> None:  # noqa: ARG002  (it holds nothing for this format)
+    def finish(self) -> None:
         for split, file in self._files.items():
             file.write(b"[]\n" if self._before[split] == b"[\n" else b"\n]\n")
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from magid_agents.export.folder import find_image
 from magid_agents.export.turns import Part, Turn
-from magid_agents.export.writer import LineWriter, Sample
+from magid_agents.export.writer import LineWriter, Sample, Table
 from magid_agents.store.rundir import RunDir
 
 MAX_IMAGES = 10  # of one sample, for OpenAI
@@ -17,6 +17,7 @@ class OpenAIWriter(LineWriter):
     """Writes `messages`; the images are in them, and the folder has no others."""
 
     assistant_images: ClassVar = False
+    table: ClassVar[Table | None] = Table("samples", "{split}.jsonl", "application/jsonlines", {})
 
     def row(self, sample: Sample) -> Mapping[str, Any]:
         if len(sample.images) > MAX_IMAGES:

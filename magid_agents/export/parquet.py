@@ -6,15 +6,14 @@ since 3.0 understands.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from magid_agents.export.card import write_card
 from magid_agents.export.folder import OutputFolder, find_image
 from magid_agents.export.turns import Turn
-from magid_agents.export.writer import Sample, Writer
+from magid_agents.export.writer import Sample, Table, Writer
 
 TEXT, INT, FLOAT = ({"dtype": name, "_type": "Value"} for name in ("string", "int64", "float64"))
 IMAGE = {"_type": "Image"}
@@ -44,17 +43,30 @@ IMAGE_FEATURES: dict[str, Any] = {
     "critique": TEXT,
     "attempts": INT,
 }
+SINGLE_VALUES = {"string": "sc:Text", "int64": "sc:Integer"}
 ROW_GROUP_BYTES = 50_000_000  # of images; held in memory until it is written
 ROW_GROUP_ROWS = 1000
 SHARD_BYTES = 500_000_000
 
 
 class ParquetWriter(Writer):
-    """Writes messages with their images, the dialogue as it was, a table of all images, and a card.
+    """Writes messages with their images, the dialogue as it was, and a table of all images.
 
     The images of `messages` are in the rows. Those that the roles policy took out are in the folder's
     images/ with the others, and in images.parquet.
     """
+
+    data_files: ClassVar = "data/{split}-*.parquet"
+    table: ClassVar[Table | None] = Table(
+        "images",
+        "images.parquet",
+        "application/x-parquet",
+        {
+            name: SINGLE_VALUES[feature["dtype"]]
+            for name, feature in IMAGE_FEATURES.items()
+            if "dtype" in feature
+        },
+    )
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         super().__init__(folder, splits)
@@ -80,10 +92,9 @@ class ParquetWriter(Writer):
             self._add_images(sample, split)
         self._latest = sample
 
-    def finish(self, summary: Mapping[str, Any]) -> None:
+    def finish(self) -> None:
         for table in (*self._tables.values(), self._images):
             table.finish()
-        write_card(self.folder, summary)
 
     def _add_images(self, sample: Sample, split: str) -> None:
         """Add a row for each image of the dialogue, also if it has several samples only once."""

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from magid_agents.export.folder import OutputFolder
 from magid_agents.export.turns import Turn
@@ -13,6 +13,20 @@ from magid_agents.reading.records import Record, StoredIllustration
 from magid_agents.store.rundir import RunDir
 
 PLACEHOLDER = "<image>"  # what trainers replace by an image
+
+
+class Table(NamedTuple):
+    """Files with one row each for something, as a description of the dataset names them.
+
+    Args:
+        files: their names, in which `{split}` stands for each split.
+        columns: Croissant's data type of those columns that hold one value, by name.
+    """
+
+    rows: str  # what they are of
+    files: str
+    media_type: str
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,8 @@ class Writer(ABC):
 
     has_roles: ClassVar = True  # False: it writes each record as it is, and `turns` is empty
     assistant_images: ClassVar = True  # whether the readers of the format accept images that it shares
+    data_files: ClassVar = ""  # the names of a split's files, such as `{split}.jsonl`; for the card
+    table: ClassVar[Table | None] = None  # what a description of the dataset says can be read
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         self.folder, self.splits = folder, splits
@@ -49,16 +65,17 @@ class Writer(ABC):
     def write(self, sample: Sample, split: str) -> None:
         """Write one sample."""
 
-    def finish(self, summary: Mapping[str, Any]) -> None:  # noqa: B027  (most formats need none)
-        """Write what belongs at the end. The folder closes its own files.
-
-        Args:
-            summary: what the export's export.json will hold.
-        """
+    def finish(self) -> None:  # noqa: B027  (most formats need none)
+        """Write what belongs at the end. The folder closes its own files."""
 
 
 class LineWriter(Writer):
     """Writes one JSON object per line and sample, in one file per split."""
+
+    data_files: ClassVar = "{split}.jsonl"
+    table: ClassVar[Table | None] = Table(
+        "samples", "{split}.jsonl", "application/jsonlines", {"id": "sc:Text"}
+    )
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         super().__init__(folder, splits)

@@ -49,7 +49,7 @@ def test_the_same_export_gives_the_same_files(run: Path, tmp_path: Path) -> None
         for folder in (tmp_path / "one", tmp_path / "two")
     )
     assert one == two
-    assert len(one) == 5
+    assert len(one) == 7
 
 
 def test_images_are_copied_if_they_cannot_be_linked(

@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from magid_agents.export import parquet
 from magid_agents.export.convert import ExportRequest, Summary, export
@@ -78,19 +77,6 @@ def test_the_table_of_images_has_each_once_for_its_place(
     for row in rows:
         assert (tmp_path / "set" / row["file"]).read_bytes() == picture(row["description"])[1]
         assert (row["split"], row["seed"]) == ("train", "1")
-
-
-def test_the_card_names_the_files_and_counts_the_rules(empty_run: Path, tmp_path: Path) -> None:
-    summary = write(empty_run, tmp_path / "set", Policy("B"), split=0.5)
-    _, head, body = (tmp_path / "set/README.md").read_text().split("---\n", 2)
-    (config,) = yaml.safe_load(head)["configs"]
-    for files in config["data_files"]:
-        found = list((tmp_path / "set").glob(files["path"]))
-        assert sum(len(read(path)) for path in found) == summary.samples[files["split"]]
-    assert {files["split"] for files in config["data_files"]} == {"train", "test"}
-    assert summary.rules
-    for rule, count in summary.rules.items():
-        assert f"| {rule.replace('_', ' ')} | {count} |" in body
 
 
 def test_rows_are_written_in_groups_and_files(
