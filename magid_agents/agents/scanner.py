@@ -8,7 +8,7 @@ shares an image of what is told later.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from langgraph.runtime import Runtime
 
@@ -54,21 +54,51 @@ def _in_order(dialogue: Dialogue, found: Sequence[Moment]) -> list[SharingMoment
     ]
 
 
-async def shared_after(dialogue: Dialogue, services: Services) -> list[int]:
-    """Return the moments' utterances only, for benchmarks; nothing is described."""
-    if _asks_per_utterance(services):
-        return sorted(_select_utterances(await _share_probabilities(dialogue, services), services))
-    return sorted(m.utterance for m in await _scan_whole_dialogue(dialogue, services))
+class Scanned(NamedTuple):
+    """The utterances that an image would follow, and the probability of each if the prompt asks for it."""
+
+    utterances: Sequence[int]
+    probabilities: Mapping[int, float] | None = None
+
+
+async def find_utterances(dialogue: Dialogue, services: Services, *, causal: bool = False) -> Scanned:
+    """Find the sharing moments without describing them, to measure how well they are found.
+
+    Args:
+        causal: decide about each utterance from what has been said up to it, as if the dialogue ended there.
+
+    Raises InvalidAnswer if a corrected answer is invalid too.
+    """
+    if not _asks_per_utterance(services):
+        if causal:
+            return Scanned(await _scan_growing_dialogue(dialogue, services))
+        return Scanned(sorted(m.utterance for m in await _scan_whole_dialogue(dialogue, services)))
+    probabilities = await _share_probabilities(dialogue, services)
+    select = _select_in_order if causal else _select_utterances
+    return Scanned(sorted(select(probabilities, services)), probabilities)
+
+
+async def _scan_growing_dialogue(dialogue: Dialogue, services: Services) -> list[int]:
+    """Ask about the dialogue up to each utterance, and keep the utterances found at its end."""
+
+    async def is_found(i: int) -> bool:
+        so_far = dialogue.model_copy(update={"utterances": dialogue.utterances[: i + 1]})
+        found = await _scan_whole_dialogue(so_far, services, f"scan/up_to/{i:04d}")
+        return i in [m.utterance for m in found]
+
+    said = [i for i, u in enumerate(dialogue.utterances) if u.text.strip()]
+    found = [i for i, is_one in zip(said, await asyncio.gather(*map(is_found, said)), strict=True) if is_one]
+    return found[: services.settings.scanner.max_images]
 
 
 def _asks_per_utterance(services: Services) -> bool:
     return services.output_schema(services.settings.scanner.prompt) is YesOrNo
 
 
-async def _scan_whole_dialogue(dialogue: Dialogue, services: Services) -> list[Moment]:
+async def _scan_whole_dialogue(dialogue: Dialogue, services: Services, step: str = "scan") -> list[Moment]:
     most = services.settings.scanner.max_images
     answer = await services.ask(
-        StepRef(dialogue.id, "scan"),
+        StepRef(dialogue.id, step),
         services.settings.scanner.prompt,
         {"utterances": dialogue.utterances, "max_images": most},
         SharingMoments,
@@ -83,6 +113,17 @@ def _select_utterances(probabilities: Mapping[int, float], services: Services) -
     for i in sorted(probabilities, key=lambda i: (-probabilities[i], i)):
         # People mention a thing twice but share one image of it, so only its most likely utterance is kept.
         if probabilities[i] >= settings.threshold and all(abs(i - j) >= settings.min_gap for j in likely):
+            likely.append(i)
+    return likely[: settings.max_images]
+
+
+def _select_in_order(probabilities: Mapping[int, float], services: Services) -> list[int]:
+    """Select without looking ahead: of neighbours, the first that is likely enough."""
+    settings = services.settings.scanner
+    likely: list[int] = []
+    for i in sorted(probabilities):
+        far = not likely or i - likely[-1] >= settings.min_gap
+        if probabilities[i] >= settings.threshold and far:
             likely.append(i)
     return likely[: settings.max_images]
 

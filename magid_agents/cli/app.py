@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from magid_agents.cli import doctor, export, models, prompts, run, trace, view
+from magid_agents.cli import doctor, evaluate, export, models, prompts, run, trace, view
 
 app = typer.Typer(
     name="magid",
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 for command in (run.run, run.merge, trace.trace, view.view, view.report, export.export, doctor.doctor):
     app.command()(command)
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")
 app.add_typer(prompts.app, name="prompts")
 

@@ -1,14 +1,12 @@
 """`magid export`: write finished dialogues in a format that a trainer reads."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from magid_agents.export.convert import Report
+from magid_agents.cli.bar import show_bar
 
 
 def export(
@@ -47,24 +45,12 @@ def export(
             raise ConfigError(unknown("value of --assistant-images", images, known))
         policy = Policy(LAST if assistant is None else assistant, AssistantImages(images))
     request = convert.ExportRequest(directories, to, out, policy, split, licence, source_licence)
-    with _bar() as report:
+    with show_bar("dialogues") as report:
         summary = convert.export(request, report).as_dict()
     if as_json:
         typer.echo(json.dumps(summary))
     else:
         _print(summary, out)
-
-
-@contextmanager
-def _bar() -> Iterator["Report"]:
-    """Show a bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("dialogues", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(summary: Mapping[str, Any], out: Path) -> None:

@@ -13,3 +13,6 @@ Overrides = Annotated[
 PromptFolder = Annotated[
     Path | None, typer.Option("--prompts", help="Your folder; its files replace those that ship.")
 ]
+Labels = Annotated[
+    Path, typer.Option("--labels", help="Dialogues that say where images were shared; see docs/evidence.md.")
+]

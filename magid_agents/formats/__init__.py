@@ -20,7 +20,7 @@ from magid_agents.formats.seen import Seen
 from magid_agents.registry import Registry
 from magid_agents.text import printable
 
-__all__ = ["FORMATS", "BadRecord", "FormatError", "Seen", "detect", "read"]
+__all__ = ["FORMATS", "BadRecord", "FormatError", "Seen", "detect", "opened", "read"]
 
 FORMATS = Registry(
     "magid_agents.formats",
@@ -40,7 +40,7 @@ _HEAD = 1 << 16  # bytes that a format is detected from
 
 def detect(path: Path | str) -> str:
     """Return the name of the file's format, detected from its content. Raises FormatError if none matches."""
-    with _opened(Path(path)) as file:
+    with opened(Path(path)) as file:
         return _fitting(Path(path), file.peek())
 
 
@@ -59,14 +59,14 @@ def read(
     if format != AUTO:
         _reader(format)
     if not path.is_fifo():  # opening a pipe to detect its format would consume its content
-        with _opened(path) as file:
+        with opened(path) as file:
             name = _chosen(path, format, file.peek())
     return _read(path, name, Seen() if seen is None else seen)
 
 
 def _read(path: Path, name: str, seen: Seen) -> Iterator[Dialogue | BadRecord]:
     any_record = False
-    with _opened(path) as file:
+    with opened(path) as file:
         reader = _reader(_chosen(path, name, file.peek()))
         for line, record in reader.read(file, path):
             any_record = True
@@ -91,7 +91,8 @@ def _with_unique_id(dialogue: Dialogue, path: Path, seen: Seen) -> Dialogue | No
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """Open a file for reading. Raises FormatError if it cannot be read."""
     name = printable(str(path))
     try:
         file: BufferedReader = BufferedReader(FileIO(str(path)), _HEAD)

@@ -145,7 +145,7 @@ def get_field(value: object, key: str, kind: type[Any], what: str = "the record"
     if key not in value:
         raise RecordError(f"{what} has no {key!r}")
     if not isinstance(value[key], kind) or (kind is int and isinstance(value[key], bool)):
-        name = {str: "a string", list: "a list", int: "a whole number"}[kind]
+        name = {str: "a string", list: "a list", int: "a whole number", bool: "true or false"}[kind]
         raise RecordError(f"{key!r} of {what} must be {name}")
     return value[key]
 

@@ -14,6 +14,7 @@ from magid_agents.models.own import NONE, OwnModels
 from magid_agents.models.protocols import ChatModel, Connected, ImageTagger, Painter, Probing, Scorer
 from magid_agents.models.reach import Listing, reach
 from magid_agents.models.tagger import MATCHER, MatcherTagger
+from magid_agents.models.unopened import UnopenedPainter
 from magid_agents.remote import Remote
 from magid_agents.thresholds import Threshold
 
@@ -69,6 +70,14 @@ def open_models(settings: Settings, own: OwnModels = NONE) -> Iterator[Models]:
     """
     with ExitStack() as stack:
         yield assemble(settings, own, _Opener(stack))
+
+
+@contextmanager
+def open_chat(settings: Settings) -> Iterator[Models]:
+    """Yield the chat model alone, for work that asks nothing else. Raises ChatError or WeightsError."""
+    with ExitStack() as stack:
+        chat = _Opener(stack).chat(settings.chat, "chat")
+        yield Models(chat, UnopenedPainter(), scorers={}, thresholds=(), tagger=None)
 
 
 class Opener(Protocol):

@@ -6,7 +6,6 @@ earlier run's record. Without a record, a placeholder takes the model's place, a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from magid_agents.config import Chat, PainterSettings, ScorerSettings, Settings
@@ -19,10 +18,10 @@ from magid_agents.models.hub import ScorerError
 from magid_agents.models.manifest import WeightsError
 from magid_agents.models.own import NONE
 from magid_agents.models.painters.errors import PainterError
-from magid_agents.models.protocols import ChatModel, ImageTagger, PaintedImage, Painter, Probing, Scorer
+from magid_agents.models.protocols import ChatModel, ImageTagger, Painter, Probing, Scorer
 from magid_agents.models.tagger import MatcherTagger
+from magid_agents.models.unopened import NOT_KNOWN, UnopenedPainter, UnopenedScorer, UnopenedTagger
 
-NOT_KNOWN = "not known"  # identity of a placeholder
 NOT_HERE = (WeightsError, PainterError, ScorerError)
 Probed = Callable[[Probing], Mapping[str, Any] | None]
 
@@ -86,12 +85,12 @@ class _Finder:
         try:
             painter = painters.build(settings, **told)
         except NOT_HERE as error:
-            return _UnopenedPainter(self._note_not_here("painter", error), self._recorded.painter)
+            return UnopenedPainter(self._note_not_here("painter", error), self._recorded.painter)
         if isinstance(painter, Probing):
             found = self._probed(painter) if settings.backend != IMAGES_ENDPOINT or identity else None
             if found is None:
                 self._note_unasked("painter")
-                return _UnopenedPainter(NOT_KNOWN, {})
+                return UnopenedPainter(NOT_KNOWN, {})
             painter.adopt(found)
         return painter
 
@@ -101,13 +100,13 @@ class _Finder:
         except NOT_HERE as error:
             backend = scorers.BACKENDS.load(scorers.setting(check), settings.backend)
             identity = self._note_not_here(f"scorers.{check}", error)
-            return _UnopenedScorer(identity, getattr(backend, "reads_text", True))
+            return UnopenedScorer(identity, getattr(backend, "reads_text", True))
 
     def tagger(self, device: str) -> ImageTagger:
         try:
             return MatcherTagger(device)
         except NOT_HERE as error:
-            return _UnopenedTagger(self._note_not_here("observer", error))
+            return UnopenedTagger(self._note_not_here("observer", error))
 
     def _note_unasked(self, place: str) -> None:
         self.notes[place] = "only its endpoint can tell what it is; all of its calls count as new"
@@ -118,38 +117,3 @@ class _Finder:
         means = "it is taken from run.json" if identity else "all of its calls count as new"
         self.notes[place] = f"{first_line(error)}; {means}"
         return identity or NOT_KNOWN
-
-
-class _UnopenedPainter:
-    """A painter whose files are missing. Its token limit is not known, so every prompt fits."""
-
-    token_limit: int | None = None
-    sampled = True
-
-    def __init__(self, identity: str, recorded: Mapping[str, Any]) -> None:
-        self.identity = identity
-        self.parameters: Mapping[str, Any] = recorded.get("parameters", {})
-        self.reproducible: bool = recorded.get("reproducible", True)
-
-    def count_tokens(self, prompt: str) -> int:  # noqa: ARG002  (never used for a plan)
-        return 0
-
-    async def paint(self, prompt: str, seed: int) -> PaintedImage:  # noqa: ARG002  (never used for a plan)
-        raise PainterError("painter: is not opened for a plan")
-
-
-@dataclass
-class _UnopenedScorer:
-    identity: str
-    reads_text: bool
-
-    async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (never used for a plan)
-        raise ScorerError("scorers: are not opened for a plan")
-
-
-@dataclass
-class _UnopenedTagger:
-    identity: str
-
-    async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002  (never used for a plan)
-        raise ScorerError("observer: is not opened for a plan")

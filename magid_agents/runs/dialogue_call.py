@@ -72,7 +72,7 @@ class DialogueRunner:
                 latest_only=True,
             )
         except Exception as raised:
-            error = _unwrap(raised)
+            error = unwrap(raised)
             if isinstance(error, StopRun):
                 raise error from None
             text = str(error) if isinstance(error, MagidError) else f"{type(error).__name__}: {error}"
@@ -105,7 +105,7 @@ class DialogueRunner:
         return all(self.services.run_dir.has_image(illustration["sha256"]) for illustration in kept)
 
 
-def _unwrap(error: Exception) -> Exception:
+def unwrap(error: Exception) -> Exception:
     """Return one of the errors that a node's tasks raised together, preferably one that ends the run."""
     while isinstance(error, ExceptionGroup):
         error = (error.subgroup(StopRun) or error).exceptions[0]

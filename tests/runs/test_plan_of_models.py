@@ -9,7 +9,8 @@ import pytest
 
 from magid_agents import config
 from magid_agents.models import planned
-from magid_agents.models.planned import NOT_KNOWN, Recorded
+from magid_agents.models.planned import Recorded
+from magid_agents.models.unopened import NOT_KNOWN
 from magid_agents.runs import session
 from magid_agents.runs.plan import Plan, make_plan
 from magid_agents.runs.session import RunRequest
