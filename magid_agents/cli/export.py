@@ -11,7 +11,12 @@ from magid_agents.cli.bar import show_bar
 
 def export(
     directories: Annotated[list[Path], typer.Argument(help="Run directories.", metavar="DIR...")],
-    to: Annotated[str, typer.Option("--to", help="The format: jsonl, sharegpt, llava, openai or parquet.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", help="The format: jsonl, sharegpt, llava, openai, parquet, webdataset or interleaved."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", help="The folder to create.")],
     assistant: Annotated[
         str | None,

@@ -13,6 +13,8 @@ EXPORTERS = Registry(
         "llava": f"{__name__}.llava:LlavaWriter",
         "openai": f"{__name__}.openai:OpenAIWriter",
         "parquet": f"{__name__}.parquet:ParquetWriter",
+        "webdataset": f"{__name__}.webdataset:WebDatasetWriter",
+        "interleaved": f"{__name__}.interleaved:InterleavedWriter",
     },
     otherwise="or package.module:Writer",
 )

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from magid_agents.export.writer import Sample, Writer, to_json
 from magid_agents.formats import Seen
 from magid_agents.reading.records import Record, count_lines, read_lines
 from magid_agents.reading.trace import read_manifest
+from magid_agents.registry import SHIPPED_BY
 from magid_agents.store.rundir import RunDir
 
 TRAIN, TEST = "train", "test"
@@ -87,7 +89,7 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
     )
     total = sum(count_lines(run.dialogues) for run in runs)
     seen, speakers = Seen(), dict[str, None]()
-    with create_folder(request.out) as folder:
+    with create_folder(request.out, _identity(request, runs, policy)) as folder:
         writer = make_writer(folder, splits)
         for run, record in _records(runs):
             split = TRAIN if request.split is None else split_of(record.id, request.split)
@@ -127,6 +129,24 @@ def _open_runs(directories: Sequence[Path]) -> list[RunDir]:
         if times > 1:
             raise ConfigError(f"{path}: is named {times} times; name each run directory once")
     return runs
+
+
+def _identity(request: ExportRequest, runs: Sequence[RunDir], policy: Policy | None) -> Mapping[str, Any]:
+    """Return all that decides what the folder holds, but images, which are known by content."""
+    return {
+        "format": request.format,
+        "policy": policy and asdict(policy),
+        "split": request.split,
+        "version": version(SHIPPED_BY),
+        "dialogues": [_sha256(run.dialogues) for run in runs],
+    }
+
+
+def _sha256(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _load_writer(request: ExportRequest) -> type[Writer]:

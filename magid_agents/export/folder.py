@@ -1,15 +1,20 @@
-"""The folder that an export writes: it gets its name once it is complete."""
+"""The folder that an export writes: it gets its name once it is complete, and a kill can be resumed."""
 
-import os
+import json
 import shutil
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TypeVar
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar
+
+from filelock import FileLock, Timeout
 
 from magid_agents.errors import ConfigError
-from magid_agents.store.rundir import RunDir, RunDirError, image_name, link_or_copy, writing
+from magid_agents.formats import Seen
+from magid_agents.store.rundir import RunDir, RunDirError, image_name, link_or_copy, write_atomically, writing
 
+REQUEST, LOCK = ".request.json", ".lock"  # only while the folder is being written
 Entered = TypeVar("Entered")
 
 
@@ -18,8 +23,24 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.image_count = 0  # files, each image once
+        self._images = Seen()
         self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, traceback)
+
+    @property
+    def image_count(self) -> int:
+        """The number of images, each once."""
+        return len(self._images)
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file of the folder for writing; it is closed with the folder."""
@@ -31,19 +52,19 @@ class OutputFolder:
         """Enter a context that is left when the folder is closed, before the files opened earlier."""
         return self._open.enter_context(manager)
 
+    def count_image(self, sha256: str) -> bool:
+        """Count an image that a file of the folder holds; return whether it is new."""
+        return self._images.add(sha256)
+
     def add_image(self, run: RunDir, sha256: str) -> str:
         """Link or copy a run's image into the folder; return its path within the folder.
 
         Raises RunDirError if the run does not have it.
         """
         source, name = find_image(run, sha256), image_name(sha256)
-        if not (target := self.path / name).exists():
+        if self.count_image(sha256) and not (target := self.path / name).exists():
             link_or_copy(source, target)
-            self.image_count += 1
         return name
-
-    def close(self) -> None:
-        self._open.close()
 
 
 def find_image(run: RunDir, sha256: str) -> Path:
@@ -63,25 +84,60 @@ def find_image(run: RunDir, sha256: str) -> Path:
 
 
 @contextmanager
-def create_folder(path: Path) -> Iterator[OutputFolder]:
-    """Yield a folder beside `path`, which gets its name if the block ends well and is removed if not.
+def create_folder(path: Path, request: Mapping[str, Any]) -> Iterator[OutputFolder]:
+    """Yield the folder `PATH.partial`, which gets its name if the block ends well.
 
-    Raises ConfigError if the path is taken, and RunDirError if it cannot be written.
+    It is removed if the block fails. A kill or Ctrl-C leaves it: the same request finds there what was
+    complete, and another one begins anew.
+
+    Args:
+        request: all that decides what the folder holds, as JSON values.
+
+    Raises ConfigError if the path is taken or another export writes to it, and RunDirError if it cannot be
+    written.
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ConfigError(f"--out {path}: already exists; remove it or choose another --out")
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    folder = OutputFolder(beside)
+    partial = path.with_name(f"{path.name}.partial")
     with writing(path):
+        partial.mkdir(parents=True, exist_ok=True)
+        lock = _lock(partial)
         try:
-            beside.mkdir(parents=True)
-            yield folder
-            folder.close()
+            _resume(partial, json.dumps(request, sort_keys=True))
+            with OutputFolder(partial) as folder:
+                yield folder
+            lock.release()  # Windows cannot remove an open file
+            for name in (REQUEST, LOCK):
+                (partial / name).unlink()
             if path.exists():
                 path.rmdir()
-            beside.replace(path)
-        except BaseException:
-            with suppress(OSError):  # a full disk has no room for what closing writes either
-                folder.close()
-            shutil.rmtree(beside, ignore_errors=True)
+            partial.replace(path)
+        except Exception:
+            shutil.rmtree(partial, ignore_errors=True)
             raise
+        finally:
+            lock.release()
+
+
+def _lock(partial: Path) -> FileLock:
+    lock = FileLock(partial / LOCK, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(f"{partial}: another export is writing here; wait for it to end") from error
+    return lock
+
+
+def _resume(partial: Path, request: str) -> None:
+    """Keep what the same request has left, without files that were being written, and nothing else."""
+    recorded = partial / REQUEST
+    if recorded.exists() and recorded.read_text(encoding="utf-8") == request:
+        for half in partial.rglob("*.tmp"):
+            half.unlink()
+        return
+    for left in partial.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != LOCK:
+            left.unlink()
+    write_atomically(recorded, request)

@@ -32,6 +32,7 @@ class OpenAIWriter(LineWriter):
     def _content(self, part: Part, run: RunDir) -> Mapping[str, Any]:
         if isinstance(part, str):
             return {"type": "text", "text": part}
+        self.folder.count_image(part.sha256)
         data = find_image(run, part.sha256).read_bytes()
         if len(data) > MAX_IMAGE_BYTES:
             self.notes["images are larger than 10 MB, which OpenAI refuses"] += 1

@@ -260,7 +260,9 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copy2(source, target)
+        beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+        shutil.copy2(source, beside)
+        beside.replace(target)  # so that a kill leaves no half of it under its name
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -100,7 +100,7 @@ def test_hostile_ids_and_texts_name_no_file(tmp_path: Path) -> None:
         files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
         assert all(
             re.fullmatch(
-                r"images/[0-9a-f]{2}/[0-9a-f]{64}\.png|(data/)?[A-Za-z0-9_-]+\.(jsonl?|md|parquet)", name
+                r"images/[0-9a-f]{2}/[0-9a-f]{64}\.png|(data/)?[A-Za-z0-9_-]+\.(jsonl?|md|parquet|tar)", name
             )
             for name in files
         )

@@ -1,5 +1,6 @@
 """What each writer makes of awkward dialogues, read as the trainers read it."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,9 +68,12 @@ def test_llava_and_qwen_read_every_sample(run: Path, tmp_path: Path, policy: Pol
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
 def test_openai_takes_every_sample(run: Path, tmp_path: Path, policy: Policy) -> None:
     summary = write(run, "openai", tmp_path / "set", policy)
-    assert len(read_as_openai(tmp_path / "set")) == summary.samples["train"]
+    conversations = read_as_openai(tmp_path / "set")
+    assert len(conversations) == summary.samples["train"]
     assert summary.notes == {}
-    assert summary.images == 0
+    parts = {part for messages in conversations for m in messages if isinstance(m, list) for part in m}
+    assert summary.images == sum(re.fullmatch("[0-9a-f]{64}", part) is not None for part in parts)
+    assert not (tmp_path / "set/images").exists()
 
 
 def test_images_stand_where_they_were_shared(run: Path, tmp_path: Path) -> None:

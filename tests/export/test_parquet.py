@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from magid_agents.export import parquet
+from magid_agents.export import parquet, parquet_file
 from magid_agents.export.convert import ExportRequest, Summary, export
-from magid_agents.export.parquet import to_arrow
+from magid_agents.export.parquet_file import to_arrow
+from magid_agents.export.shards import Limits
 from magid_agents.export.turns import BOTH, LAST, AssistantImages, Policy
 from tests.export.samples import DIALOGUES, picture, write_records
 
@@ -82,8 +83,8 @@ def test_the_table_of_images_has_each_once_for_its_place(
 def test_rows_are_written_in_groups_and_files(
     empty_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "ROW_GROUP_ROWS", 2)
-    monkeypatch.setattr(parquet, "SHARD_BYTES", 1)
+    monkeypatch.setattr(parquet_file, "ROW_GROUP_ROWS", 2)
+    monkeypatch.setattr(parquet, "LIMITS", Limits(items=3))
     write(empty_run, tmp_path / "set")
     files = sorted((tmp_path / "set/data").iterdir())
     assert len(files) > 2
