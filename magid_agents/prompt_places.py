@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from magid_agents import prompts
-from magid_agents.config import Settings
+from magid_agents.config import ConfigError, Settings
 from magid_agents.dialogue import (
     Attempt,
     Critique,
@@ -24,6 +24,7 @@ from magid_agents.dialogue import (
     Utterance,
     Verdict,
 )
+from magid_agents.errors import unknown
 from magid_agents.prompts import Prompt, PromptError
 from magid_agents.schemas import (
     CritiqueAnswer,
@@ -36,6 +37,19 @@ from magid_agents.schemas import (
 )
 
 Values = Mapping[str, Any]
+SOURCES = {  # where the value of each variable comes from
+    "utterances": "the dialogue; if the prompt asks about one utterance, only up to that one",
+    "utterance": "index of the utterance that is asked about, the first 0",
+    "max_images": "scanner.max_images",
+    "moment": "the scanner's sharing moment: utterance, speaker, description, rationale",
+    "style": "writer.style",
+    "token_limit": "the painter",
+    "earlier": "the prompts of earlier attempts",
+    "last": "the attempt before: prompt, candidates, critique and verdict",
+    "prompt": "the generation prompt",
+    "seen": "what the image tagger saw: words, each with a score",
+    "question": "one of the critique's questions",
+}
 
 _UTTERANCES = (Utterance(speaker="A", text="Hi!"), Utterance(speaker="B", text="Look, my dog."))
 _MOMENT = SharingMoment(utterance=1, speaker="B", description="a dog", rationale="it is new")
@@ -77,10 +91,29 @@ class Place:
     samples: Mapping[type[BaseModel], Sequence[Values]]
     is_used: Callable[[Settings, Mapping[str, Prompt]], bool] = lambda *_: True
 
+    @property
+    def name(self) -> str:
+        """What commands call it: scanner, describe, write, rewrite, critique or answer; else the setting."""
+        section, key = self.setting.split(".")
+        if section == "safety":
+            return self.setting
+        return section if key == "prompt" else key
+
     def prompt_name(self, settings: Settings) -> str | None:
         """Return the name of the prompt that these settings use here."""
         name: str | None = attrgetter(self.setting)(settings)
         return name
+
+    def choose(self, settings: Settings, prompt: str) -> Settings:
+        """Return the settings with this prompt here."""
+        section, key = self.setting.split(".")
+        changed = getattr(settings, section).model_copy(update={key: prompt})
+        return settings.model_copy(update={section: changed})
+
+    def fits(self, prompt: Prompt) -> bool:
+        """Return whether the prompt's answer and variables are those of this place."""
+        samples = self.samples.get(prompt.schema) if prompt.schema else None
+        return samples is not None and samples[0].keys() >= set(prompt.front.variables)
 
     def check(self, prompt: Prompt) -> None:
         """Raise PromptError unless a run could use the prompt here."""
@@ -121,6 +154,28 @@ PLACES = (
     Place("safety.prompt", {YesOrNo: [{"prompt": "a dog"}]}),
     Place("safety.judge", {YesOrNo: [{}]}, lambda settings, _: settings.safety.policy is not None),
 )
+
+
+def place_called(name: str) -> Place:
+    """Return the place with that name or setting. Raises ConfigError."""
+    for place in PLACES:
+        if name in (place.name, place.setting):
+            return place
+    raise ConfigError(unknown("agent", name, [place.name for place in PLACES]))
+
+
+def use(settings: Settings, name: str, folder: Path | None = None) -> Settings:
+    """Return settings that use the prompt: these if they do, else with it in the first place that it fits.
+
+    Raises PromptError if it cannot be loaded or fits no place.
+    """
+    if any(place.prompt_name(settings) == name for place in PLACES):
+        return settings
+    prompt = prompts.load(name, folder)
+    for place in PLACES:
+        if place.fits(prompt):
+            return place.choose(settings, name)
+    raise PromptError(f"{prompt.path}: fits no place in the loop with its variables and output")
 
 
 def load(settings: Settings, folder: Path | None = None) -> dict[str, Prompt]:
@@ -172,8 +227,7 @@ def _check_some_place(prompt: Prompt) -> None:
     """Raise the first place's PromptError if the prompt fits none of the places it may be meant for."""
     first_error = None
     for place in PLACES:
-        samples = place.samples.get(prompt.schema) if prompt.schema else None
-        if samples is None or not samples[0].keys() >= set(prompt.front.variables):
+        if not place.fits(prompt):
             continue
         try:
             place.check(prompt)

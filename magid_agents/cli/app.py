@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from magid_agents.cli import doctor, evaluate, export, models, prompts, run, trace, view
+from magid_agents.cli import doctor, evaluate, export, init, models, prompts, run, trace, view
 
 app = typer.Typer(
     name="magid",
@@ -23,7 +23,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (run.run, run.merge, trace.trace, view.view, view.report, export.export, doctor.doctor):
+for command in (
+    run.run,
+    run.merge,
+    trace.trace,
+    view.view,
+    view.report,
+    export.export,
+    doctor.doctor,
+    init.init,
+):
     app.command()(command)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(models.app, name="models")

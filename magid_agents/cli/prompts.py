@@ -1,12 +1,15 @@
-"""`magid prompts`: list the prompt files and check them."""
+"""`magid prompts`: list, check and show the prompt files."""
 
 from typing import Annotated
 
 import typer
 
+from magid_agents.cli import prompts_show
 from magid_agents.cli.options import Overrides, Preset, PromptFolder
 
-app = typer.Typer(help="List and check prompt files.", no_args_is_help=True)
+app = typer.Typer(help="List, check and show prompt files.", no_args_is_help=True)
+
+app.command("show")(prompts_show.show_prompt)
 
 
 @app.command("list")

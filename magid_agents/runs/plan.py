@@ -129,7 +129,7 @@ async def _make_plan(request: RunRequest, open_models: ModelsFactory | None) -> 
                 models, notes = stack.enter_context(open_models(request.settings)), dict[str, str]()
             else:
                 earlier = [old, *map(manifest.load, others)]
-                models, notes = _find_models(request.settings, filter(None, earlier), journal)
+                models, notes = find_models(request.settings, filter(None, earlier), journal)
             new = session.describe(request, prompts, models, graph)
             changes = provenance.differences(old, new, request.inputs) if old else []
             plan = Plan(changes, bool(changes) and not request.update, notes)
@@ -146,10 +146,10 @@ async def _make_plan(request: RunRequest, open_models: ModelsFactory | None) -> 
     return plan
 
 
-def _find_models(
+def find_models(
     settings: Settings, earlier: Iterable[Manifest], journal: FrozenJournal
 ) -> tuple[Models, dict[str, str]]:
-    """Find the models; what earlier runs recorded of each is taken from the first that did."""
+    """Find the models without opening any; each as the first of the earlier runs recorded it, if any did."""
     recorded = planned.Recorded()
     for run in earlier:
         recorded = recorded.extend(provenance.recorded_models(run, settings))

@@ -1,8 +1,11 @@
 """`magid prompts`: what ships is right, and a mistake of one's own is found."""
 
+import json
+import shlex
 from pathlib import Path
 
 from tests.cli.command import magid
+from tests.fake_run import run, write_input
 
 
 def test_prompts_that_ship_are_listed_and_right() -> None:
@@ -33,3 +36,43 @@ def test_a_prompt_is_checked_for_the_place_that_the_settings_name_it_for(tmp_pat
         f"{own}: writer.write cannot use the output YesOrNo; choose from GenerationPrompt, "
         "GenerationPrompts\n",
     )
+
+
+def test_a_prompt_is_shown_as_the_model_gets_it(tmp_path: Path) -> None:
+    dialogues = str(write_input(tmp_path / "in.jsonl", "dog", "\x1b[2Jcat"))
+    alone = magid("prompts", "show", "scanner/yes_no")
+    assert "{{ utterance }}, from index of the utterance" in alone.stdout
+    shown = magid("prompts", "show", "scanner/yes_no", dialogues, "--with", "dog")
+    assert shown.stdout.rstrip().endswith("Message: look at my dog\n\n--all shows every use")
+    every = magid("prompts", "show", "scanner/yes_no", "--with", dialogues, "--all").stdout
+    assert every.rstrip().endswith("Message: oh")
+    assert "use 2 of 2" in every
+    told = magid("prompts", "show", "scanner/zero_shot", dialogues, "--json").stdout
+    (use,) = json.loads(told)
+    assert use["values"]["max_images"] == 2
+    assert use["messages"][-1][0] == "user"
+    hostile = magid("prompts", "show", "scanner/zero_shot", dialogues, "--with", "\x1b[2Jcat")
+    assert "\x1b" not in hostile.stdout
+    assert "look at my \\x1b[2Jcat" in hostile.stdout
+
+
+def test_a_prompt_that_no_recorded_answer_leads_to_is_one_line_and_status_2(tmp_path: Path) -> None:
+    run(tmp_path, "dog")  # by models that the settings cannot name
+    for source, says in ((tmp_path / "in.jsonl", "name a run directory"), (tmp_path / "out", "no recorded")):
+        done = magid("prompts", "show", "prompt_writer/write", str(source))
+        assert done.returncode == 2
+        (line,) = done.stderr.splitlines()
+        assert says in line
+
+
+def test_init_prints_the_next_command(tmp_path: Path) -> None:
+    folder = tmp_path / "my own"
+    done = magid("init", str(folder))
+    assert done.returncode == 0
+    words = shlex.split(done.stdout.splitlines()[1])
+    assert words[:3] == ["magid", "run", "dialogues.jsonl"]
+    assert Path(words[words.index("--prompts") + 1]).is_dir()
+    assert Path(words[words.index("--graph") + 1].partition(":")[0]).is_file()
+    again = magid("init", str(folder))
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
