@@ -43,15 +43,12 @@ def evaluate_scanner(
     another prompt costs only its own calls.
     """
     from magid_agents import config
-    from magid_agents.errors import ConfigError, unknown
     from magid_agents.evaluation import labels as files
     from magid_agents.evaluation import scanner
     from magid_agents.evaluation.evaluator import open_evaluator
     from magid_agents.models import build
 
-    if task not in (known := [*map(str, scanner.Task)]):
-        raise ConfigError(unknown("task", task, known))
-    chosen, settings = scanner.Task(task), config.load(profile, preset, overrides or [])
+    chosen, settings = scanner.parse_task(task), config.load(profile, preset, overrides or [])
     labelled = files.read(labels, limit)
     names = list(dict.fromkeys(prompt or [settings.scanner.prompt]))
     found: dict[str, Measured] = {}

@@ -41,9 +41,9 @@ def print_figures(columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> 
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        table.add_column(column, justify="right" if number else "left", no_wrap=width is not None)
     for name, cells in rows.items():
         table.add_row(escape(name), *map(escape, cells))
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
     Console(highlight=False, width=width).print(table)

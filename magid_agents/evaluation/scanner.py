@@ -16,6 +16,7 @@ from functools import partial
 from magid_agents.agents.answers import InvalidAnswer
 from magid_agents.agents.scanner import find_utterances
 from magid_agents.agents.services import Services
+from magid_agents.errors import ConfigError, unknown
 from magid_agents.evaluation import intervals
 from magid_agents.evaluation.evaluator import Evaluator, Progress
 from magid_agents.evaluation.intervals import Interval, Statistic, bootstrap
@@ -33,6 +34,13 @@ class Task(StrEnum):
         if self is Task.CAUSAL and labelled.shared:
             return range(max(labelled.shared) + 1)
         return range(len(labelled.dialogue.utterances))
+
+
+def parse_task(name: str) -> Task:
+    """Return the task of that name. Raises ConfigError."""
+    if name not in (known := [*map(str, Task)]):
+        raise ConfigError(unknown("task", name, known))
+    return Task(name)
 
 
 @dataclass(frozen=True)
@@ -84,15 +92,6 @@ class Measured:
     def figures(self) -> dict[str, Interval]:
         """Return each figure with its interval over dialogues."""
         return {name: bootstrap(one, len(self.labelled)) for name, one in self.statistics().items()}
-
-    def differences(self, first: "Measured") -> dict[str, Interval]:
-        """Return how much each figure that both have differs from the first's, paired by dialogue."""
-        mine, other = self.statistics(), first.statistics()
-        return {
-            name: bootstrap(intervals.difference(mine[name], other[name]), len(self.labelled))
-            for name in mine
-            if name in other
-        }
 
     def _count(self, labelled: LabelledDialogue, predicted: Prediction) -> tuple[int, int, int]:
         """Return hits, false alarms and misses."""

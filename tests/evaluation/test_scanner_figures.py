@@ -72,13 +72,6 @@ def test_the_position_is_chosen_on_the_other_dialogues() -> None:
     assert scanner.measure_baselines(alike[:1], Task.WHOLE)["position"].predictions[0].utterances == set()
 
 
-def test_a_difference_is_paired_by_dialogue() -> None:
-    better, worse = measured({1, 3}, {2}, set()), measured({1}, {2}, set())
-    found = better.differences(worse)["recall"]
-    assert found.estimate == pytest.approx(1 / 3)
-    assert better.differences(better)["F1"].high == 0
-
-
 SETS = ["scanner.max_images=9", "scanner.min_gap=1"]
 
 
