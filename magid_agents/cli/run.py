@@ -1,6 +1,7 @@
 """`magid run` and `magid merge`: run dialogues through a graph, as a whole or in parts."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,14 +13,23 @@ if TYPE_CHECKING:
     from magid_agents.runs.session import RunRequest
 
 
+STDIN = Path("-")
+
+
 def run(
-    inputs: Annotated[list[Path], typer.Argument(help="Dialogue files.", metavar="INPUT...")],
+    inputs: Annotated[
+        list[Path], typer.Argument(help="Dialogue files; - is standard input.", metavar="INPUT...")
+    ],
     out: Annotated[Path, typer.Option("--out", help="The run directory.")],
     profile: Profile = "embedded",
     preset: Preset = "default",
     graph: Annotated[str | None, typer.Option(help="A graph that ships, or FILE:ATTR.")] = None,
     prompts: PromptFolder = None,
     format: Annotated[str, typer.Option(help="auto, or the name of a format.")] = "auto",  # noqa: A002
+    mapping: Annotated[
+        str | None,
+        typer.Option("--map", help="Keys of anyone's JSON, as utterances=turns,speaker=role,text=content."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Only the first N dialogues.")] = None,
     shard: Annotated[str | None, typer.Option(help="Only part i of n, as i/n; see magid merge.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, help="Dialogues in flight at once.")] = None,
@@ -54,13 +64,17 @@ def run(
         raise typer.BadParameter("plans what runs on this machine; leave out --engine", param_hint="--plan")
     if as_json and not plan:
         raise typer.BadParameter("is for --plan; a run's results are JSON as they are", param_hint="--json")
+    if mapping is not None and format != "auto":
+        raise typer.BadParameter("is a format by itself; leave out --format", param_hint="--map")
+    if plan and STDIN in inputs:
+        raise typer.BadParameter("keeps no standard input; save it to a file", param_hint="--plan")
     named = {"graph": graph, "concurrency": concurrency, "seed": seed, "max_cost": max_cost}
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
     request = session.RunRequest(
-        inputs=inputs,
+        inputs=inputs if plan else _keep_stdin(inputs, out, replace=update or fresh),
         out=out,
         settings=config.load(profile, preset, [*given, *(overrides or [])]),
-        format=format,
+        format=format if mapping is None else mapping,
         limit=limit,
         shard=Shard.parse(shard) if shard else None,
         prompts=prompts,
@@ -88,6 +102,20 @@ def run(
         return 0
     print_failures(RunDir(out))
     return 3
+
+
+def _keep_stdin(inputs: list[Path], out: Path, *, replace: bool) -> list[Path]:
+    """Return the inputs, with standard input as a file of the run directory."""
+    if STDIN not in inputs:
+        return inputs
+    from magid_agents.runs import given_input
+    from magid_agents.store.rundir import RunDir
+
+    if inputs.count(STDIN) > 1:
+        raise typer.BadParameter("can be read only once", param_hint=str(STDIN))
+    chunks = given_input.chunks_of(sys.stdin.buffer)
+    kept = given_input.store(RunDir(out), "stdin", chunks, replace=replace)
+    return [kept if path == STDIN else path for path in inputs]
 
 
 def _report(out: Path, *, changed: bool) -> None:

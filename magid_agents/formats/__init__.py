@@ -13,7 +13,8 @@ from pathlib import Path
 
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import ConfigError
-from magid_agents.formats.lines import BOM
+from magid_agents.formats.lines import is_blank
+from magid_agents.formats.mapped import KeyMapping, make_reader
 from magid_agents.formats.reader import Reader
 from magid_agents.formats.records import BadRecord, FormatError, RecordError, content_id
 from magid_agents.formats.seen import Seen
@@ -31,8 +32,9 @@ FORMATS = Registry(
         "sharegpt": f"{__name__}.messages:SHAREGPT",
         "dailydialog": f"{__name__}.dailydialog:READER",
         "personachat": f"{__name__}.personachat:READER",
+        "parquet": f"{__name__}.parquet:READER",
     },
-    otherwise="auto, or package.module:READER",
+    otherwise="auto, a mapping of keys, or package.module:READER",
 )
 AUTO = "auto"  # instead of a format's name: detect it from the content
 _HEAD = 1 << 16  # bytes that a format is detected from
@@ -61,6 +63,8 @@ def read(
     if not path.is_fifo():  # opening a pipe to detect its format would consume its content
         with opened(path) as file:
             name = _chosen(path, format, file.peek())
+            if not is_blank(file.peek()):
+                _reader(name).check(file, path)
     return _read(path, name, Seen() if seen is None else seen)
 
 
@@ -109,8 +113,8 @@ def opened(path: Path) -> Iterator[BufferedReader]:
 def _chosen(path: Path, name: str, head: bytes) -> str:
     if name != AUTO:
         return name
-    # An empty file matches no format; it is reported as a bad record instead of an unknown format.
-    return _fitting(path, head) if head.removeprefix(BOM).strip() else "native"
+    # A blank file matches no format; it is reported as a bad record instead of an unknown format.
+    return "native" if is_blank(head) else _fitting(path, head)
 
 
 def _fitting(path: Path, head: bytes) -> str:
@@ -126,6 +130,8 @@ def _fitting(path: Path, head: bytes) -> str:
 
 @cache
 def _reader(name: str) -> Reader:
+    if "=" in name:
+        return make_reader(KeyMapping.parse(name))
     reader = FORMATS.load("format", name)
     if not isinstance(reader, Reader):
         raise ConfigError(f"format={name}: must be a Reader of magid_agents.formats.reader")

@@ -39,6 +39,11 @@ def lines(file: BufferedReader) -> Iterator[Line]:
             yield Line(number, raw.decode(errors="replace"), not_utf8(error))
 
 
+def is_blank(head: bytes) -> bool:
+    """Return whether the beginning of a file has nothing to be read."""
+    return not head.removeprefix(BOM).strip()
+
+
 def not_utf8(error: UnicodeDecodeError) -> RecordError:
     """Return the error for bytes that do not decode; it quotes the first one and the text before it."""
     before = error.object[: error.start].decode(errors="replace").rpartition("\n")[2]

@@ -14,10 +14,16 @@ Found = tuple[int, Dialogue | RecordError]  # the line that it begins on, and wh
 
 @dataclass(frozen=True)
 class Reader:
-    """One format."""
+    """One format.
+
+    Args:
+        sniff: whether a file that begins like this is in the format.
+        check: raises FormatError if a file cannot be read; it is not called for a pipe.
+    """
 
     sniff: Callable[[bytes], bool]
     read: Callable[[BufferedReader, Path], Iterator[Found]]
+    check: Callable[[BufferedReader, Path], object] = lambda *_: None
 
 
 def line_reader(sniff: Callable[[bytes], bool], parse: Callable[[str, RecordLocation], Dialogue]) -> Reader:

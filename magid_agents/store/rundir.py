@@ -5,6 +5,7 @@
     journal.sqlite   calls and trace   rejected/ab/*.png   by content; failed the safety check
     report.html      written at the end
     input.jsonl      the dialogues, if a caller gave them from memory
+    stdin            the dialogues, if they came from standard input
     index.sqlite     derived from the rest for lists and filters (reading/index.py); rebuilt when needed
 
 Writes are atomic: a kill leaves the old file or the new one.

@@ -8,29 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from magid_agents.cli import app as cli
 from magid_agents.models import build
 from magid_agents.models.endpoint import EndpointUnavailable, EndpointUnusable
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import PaintedImage, Reply
 from magid_agents.store.rundir import RunDirError
-from tests.cli.command import magid
-from tests.fake_run import SETS, fakes, script, write_input
-
-
-@pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command in this process, on fake models."""
-    monkeypatch.setattr(build, "open_models", fakes(FakeChat(script), FakePainter()))
-    monkeypatch.setenv("COLUMNS", "100")
-
-
-def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["magid", "run", *map(str, words), *(f"--set={s}" for s in SETS)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
+from tests.cli.command import magid, run_here
+from tests.fake_run import fakes, script, write_input
 
 
 @pytest.mark.usefixtures("faked")
@@ -38,13 +22,13 @@ def test_a_run_ends_with_a_table_and_status_0(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = write_input(tmp_path / "in.jsonl", "dog", "cake", "silence")
-    assert command(monkeypatch, source, "--out", tmp_path / "out") == 0
+    assert run_here(monkeypatch, source, "--out", tmp_path / "out") == 0
     said = capsys.readouterr()
     rows = [" ".join(line.split()) for line in said.out.splitlines()]
     for row in ("dialogues 3", "images accepted 2", "of these after a rewrite 1", "dialogues failed 0"):
         assert row in rows
     assert said.err == ""
-    assert command(monkeypatch, source, "--out", tmp_path / "out") == 0
+    assert run_here(monkeypatch, source, "--out", tmp_path / "out") == 0
     assert "model calls computed 0" in [
         " ".join(line.split()) for line in capsys.readouterr().out.splitlines()
     ]
@@ -59,7 +43,7 @@ def test_bad_records_are_one_line_each_and_the_rest_runs(
         file.write(
             '{"id": "x", "utterances": \n{"id": "dog", "utterances": [{"speaker": "A", "text": "hi"}]}\n'
         )
-    assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
+    assert run_here(monkeypatch, source, "--out", tmp_path / "out") == 3
     malformed, double = capsys.readouterr().err.splitlines()
     assert malformed.startswith(f"magid: {source}:7: ")
     assert double.startswith(f"magid: {source}:8: duplicate id 'dog'")
@@ -74,7 +58,7 @@ def test_many_failures_are_not_all_printed(
 ) -> None:
     source = tmp_path / "in.jsonl"
     write_input(source, "dog").open("a").write("{\n" * 50)
-    assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
+    assert run_here(monkeypatch, source, "--out", tmp_path / "out") == 3
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 11
     where = tmp_path / "out" / "failures.jsonl"
@@ -87,7 +71,7 @@ def test_failures_are_counted_by_stage_and_cause(
 ) -> None:
     source = write_input(tmp_path / "in.jsonl", "dog", "nonsense", "nonsense-2")
     source.write_text(source.read_text().replace("my nonsense-2", "my nonsense") + "{\n")
-    assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
+    assert run_here(monkeypatch, source, "--out", tmp_path / "out") == 3
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for row in ("dialogues failed 3", "scanner: invalid answer 2", "read: unreadable record 1"):
         assert row in rows
@@ -100,9 +84,9 @@ def test_an_empty_file_is_a_failure_and_a_binary_one_cannot_be_used(
     empty, binary = tmp_path / "empty.jsonl", tmp_path / "picture.png"
     empty.touch()
     binary.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256)))
-    assert command(monkeypatch, empty, "--out", tmp_path / "a") == 3
+    assert run_here(monkeypatch, empty, "--out", tmp_path / "a") == 3
     assert capsys.readouterr().err.startswith(f"magid: {empty}:1: the file contains no dialogue")
-    assert command(monkeypatch, binary, "--out", tmp_path / "b") == 2
+    assert run_here(monkeypatch, binary, "--out", tmp_path / "b") == 2
     assert capsys.readouterr().err.startswith(f"magid: {binary}: is in none of the formats native")
     assert not (tmp_path / "b").exists()
 
@@ -127,16 +111,16 @@ def test_a_stop_that_the_same_command_resumes_ends_with_status_4(
     words = (source, "--out", tmp_path / "out", "--concurrency", 1)
     painter = Failing(RunDirError("images/ab: cannot be written (No space left on device)"))
     monkeypatch.setattr(build, "open_models", fakes(FakeChat(script), painter))
-    assert command(monkeypatch, *words) == 4
+    assert run_here(monkeypatch, *words) == 4
     assert capsys.readouterr().err == "magid: images/ab: cannot be written (No space left on device)\n"
     assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 1
     monkeypatch.setattr(
         build, "open_models", fakes(FakeChat(script), Failing(EndpointUnavailable("painter: refused")))
     )
-    assert command(monkeypatch, *words) == 4
+    assert run_here(monkeypatch, *words) == 4
     assert "magid: the endpoint is down: 18 of the last 20" in capsys.readouterr().err
     monkeypatch.setattr(build, "open_models", fakes(FakeChat(script), FakePainter()))
-    assert command(monkeypatch, *words) == 0
+    assert run_here(monkeypatch, *words) == 0
     assert len((tmp_path / "out" / "dialogues.jsonl").read_text().splitlines()) == 30
 
 
@@ -147,7 +131,7 @@ def test_the_cost_limit_ends_with_status_4(
     source = write_input(tmp_path / "in.jsonl", "dog", "cat")
     prices = '--set=prices={"painter": {"image": 1}}'
     words = (source, "--out", tmp_path / "out", "--concurrency", 1, prices, "--max-cost", 3)
-    assert [command(monkeypatch, *words) for _ in range(2)] == [4, 4]
+    assert [run_here(monkeypatch, *words) for _ in range(2)] == [4, 4]
     assert "magid: cost limit reached: $" in capsys.readouterr().err
 
 
@@ -160,7 +144,7 @@ def test_a_model_that_the_endpoint_lacks_ends_with_status_2(
 
     monkeypatch.setattr(build, "open_models", fakes(NoModel(script), FakePainter()))
     source = write_input(tmp_path / "in.jsonl", "dog")
-    assert command(monkeypatch, source, "--out", tmp_path / "out") == 2
+    assert run_here(monkeypatch, source, "--out", tmp_path / "out") == 2
     assert capsys.readouterr().err == "magid: chat.model=moon: the endpoint has no such model\n"
 
 
@@ -171,7 +155,7 @@ def test_nothing_a_failure_quotes_moves_the_cursor(
     source = tmp_path / "in.jsonl"
     said = [{"speaker": "A", "text": "look at my nonsense"}]
     source.write_text(json.dumps({"id": "a\x1b[2J\nb", "utterances": said}) + "\n")
-    assert command(monkeypatch, source, "--out", tmp_path / "out") == 3
+    assert run_here(monkeypatch, source, "--out", tmp_path / "out") == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("magid: a\\x1b[2J")
     assert line.isprintable()

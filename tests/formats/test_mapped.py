@@ -1,0 +1,82 @@
+"""Anyone's JSON or Parquet, read by a mapping of keys."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from magid_agents.errors import MagidError
+from magid_agents.formats import read
+from tests.formats.helpers import faults, ids, outcome, turns
+
+MAP = "utterances=turns,speaker=role,text=content"
+RECORD = {"turns": [{"role": "A", "content": "Hi"}, {"role": "B", "content": "Hello", "mood": 1}], "n": 1}
+SAID = [("A", "Hi"), ("B", "Hello")]
+
+
+@pytest.mark.parametrize("shape", ["lines", "array", "parquet"])
+def test_their_keys_are_read_as_ours(tmp_path: Path, shape: str) -> None:
+    path = tmp_path / "theirs"
+    if shape == "parquet":
+        pq.write_table(pa.Table.from_pylist([RECORD, RECORD]), path)
+    else:
+        path.write_text(json.dumps([RECORD, RECORD]) if shape == "array" else f"{json.dumps(RECORD)}\n" * 2)
+    one, two = read(path, MAP)
+    assert turns(one) == turns(two) == SAID
+    assert two.id == f"{one.id}~2"
+
+
+def test_a_dot_leads_into_an_object_and_ids_and_sources_are_kept(tmp_path: Path) -> None:
+    record = {"data": {"turns": ["Hi", "Hello", "Bye"]}, "meta": {"uid": 7, "from": "a film"}}
+    mapping = "utterances=data.turns, id=meta.uid, source=meta.from"
+    (one,) = outcome(tmp_path / "x", json.dumps(record), mapping)
+    assert turns(one) == [("A", "Hi"), ("B", "Hello"), ("A", "Bye")]
+    assert ids([one]) == ["7"]
+    assert one.source == "a film"  # type: ignore[union-attr]  # turns() has seen that it is a dialogue
+
+
+def test_a_number_is_a_speakers_name(tmp_path: Path) -> None:
+    record = {"turns": [{"role": 0, "content": "Hi"}, {"role": 1, "content": "Hello"}]}
+    (one,) = outcome(tmp_path / "x", json.dumps(record), MAP)
+    assert turns(one) == [("0", "Hi"), ("1", "Hello")]
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ('{"talk": []}', "the record has no 'turns'"),
+        ('{"turns": "Hi"}', "'turns' of the record must be a list"),
+        ('{"turns": [{"role": "A"}]}', "utterance 1 has no 'content'"),
+        ('{"turns": [{"role": "A", "content": 1}]}', "'content' of utterance 1 must be a string"),
+        ('{"turns": [{"role": [], "content": "a"}]}', "'role' of utterance 1 must be a string or a number"),
+        ('{"turns": ["a", 1]}', "utterance 2 must be an object"),
+        ("[1]", "the record must be an object"),
+    ],
+)
+def test_a_record_of_another_form_is_told_and_the_rest_read(tmp_path: Path, record: str, reason: str) -> None:
+    found = outcome(tmp_path / "x", f"{json.dumps(RECORD)}\n{record}\n{json.dumps(RECORD)}\n", MAP)
+    assert len(ids(found)) == 2
+    assert faults(found) == [(2, reason)]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        ("utterance=turns", "Unknown key 'utterance'. Did you mean 'utterances'?"),
+        ("utterances=", "must be key=their.key"),
+        ("utterances=turns,text", "must be key=their.key"),
+        ("text=a,text=b", "text is given twice"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_says_so_at_once(tmp_path: Path, mapping: str, says: str) -> None:
+    with pytest.raises(MagidError, match="--map") as caught:
+        outcome(tmp_path / "x", json.dumps(RECORD), mapping)
+    assert says in str(caught.value)
+
+
+def test_a_column_that_is_not_there_is_told_with_the_nearest(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist([RECORD]), tmp_path / "x.parquet")
+    with pytest.raises(MagidError, match=r"Unknown column 'turn'\. Did you mean 'turns'\?"):
+        read(tmp_path / "x.parquet", "utterances=turn")
