@@ -66,9 +66,9 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
         if error.code == "insufficient_quota":
             raise EndpointUnusable(say(f"the account has no quota left: {error.message}")) from None
         raise RateLimited(say(error.message), retry_after(error.response.headers)) from None
-    except (openai.APITimeoutError, TimeoutError):
-        raise EndpointUnavailable(say(f"no answer in time; see {section}.timeout")) from None
-    except openai.APIConnectionError as error:
+    except (openai.APIConnectionError, TimeoutError) as error:
+        if _timed_out(error):
+            raise EndpointUnavailable(say(f"no answer in time; see {section}.timeout")) from None
         raise EndpointUnavailable(say(f"connection failed: {first_line(error.__cause__ or error)}")) from None
     except openai.APIStatusError as error:
         status, message = error.status_code, _message(error)
@@ -90,6 +90,13 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
         raise RequestRejected(say(f"{status}: {message}"), refused_fields(error)) from None
     except (openai.OpenAIError, *MALFORMED) as error:
         raise EndpointUnavailable(say(f"the answer is not what the API defines: {error!r}")) from None
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """Return whether the endpoint was too slow; the client's own APITimeoutError can also mean refused."""
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error is not None
 
 
 def refuses_content(error: "openai.APIStatusError") -> bool:

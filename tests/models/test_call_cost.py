@@ -51,7 +51,7 @@ def costs() -> dict[int, int]:
 
 
 def test_a_call_runs_few_functions(costs: dict[int, int]) -> None:
-    assert costs[FEW] < 3500
+    assert costs[FEW] < 2400
 
 
 def test_a_message_more_costs_next_to_nothing(costs: dict[int, int]) -> None:
