@@ -5,6 +5,7 @@ MagidError                  the command cannot begin, or one dialogue of a run f
 ├── ConfigError             a setting, profile, preset, format or graph cannot be used
 ├── FormatError             an input file cannot be used
 ├── CollectorError          a collector does not take a run's traces
+├── PushError               the Hub does not take an export
 ├── MergeError              the directories are not the parts of one run
 ├── WeightsError            weights cannot be fetched or stored
 ├── InvalidAnswer           a chat model's answer is not what was asked for

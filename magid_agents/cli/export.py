@@ -14,7 +14,9 @@ def export(
     to: Annotated[
         str,
         typer.Option(
-            "--to", help="The format: jsonl, sharegpt, llava, openai, parquet, webdataset or interleaved."
+            "--to",
+            help="The format: jsonl, sharegpt, llava, openai, parquet, webdataset or interleaved; "
+            "hub:OWNER/NAME pushes parquet to the Hub.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder to create.")],
@@ -40,7 +42,7 @@ def export(
     import json
 
     from magid_agents.errors import ConfigError, unknown
-    from magid_agents.export import convert
+    from magid_agents.export import convert, hub
     from magid_agents.export.turns import LAST, AssistantImages, Policy
 
     policy = None
@@ -49,13 +51,17 @@ def export(
         if images not in (known := [*map(str, AssistantImages)]):
             raise ConfigError(unknown("value of --assistant-images", images, known))
         policy = Policy(LAST if assistant is None else assistant, AssistantImages(images))
-    request = convert.ExportRequest(directories, to, out, policy, split, licence, source_licence)
+    repository = hub.parse_repository(to) if to.startswith(hub.PREFIX) else None
+    written = hub.FORMAT if repository else to
+    request = convert.ExportRequest(directories, written, out, policy, split, licence, source_licence)
     with show_bar("dialogues") as report:
         summary = convert.export(request, report).as_dict()
     if as_json:
         typer.echo(json.dumps(summary))
     else:
         _print(summary, out)
+    if repository:
+        typer.echo(f"magid: pushed as {hub.push(out, repository)}", err=True)
 
 
 def _print(summary: Mapping[str, Any], out: Path) -> None:

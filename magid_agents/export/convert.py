@@ -1,19 +1,20 @@
 """Export the finished dialogues of runs to a folder, one at a time, and count what was changed."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from magid_agents.errors import ConfigError, unknown
 from magid_agents.export import EXPORTERS
 from magid_agents.export.card import write_card
 from magid_agents.export.croissant import write_croissant
 from magid_agents.export.folder import create_folder
-from magid_agents.export.provenance import read_provenance
+from magid_agents.export.provenance import EVALUATION, read_provenance
 from magid_agents.export.turns import BOTH, LAST, AssistantImages, Policy, to_conversations
 from magid_agents.export.writer import Sample, Writer, to_json
 from magid_agents.formats import Seen
@@ -22,6 +23,7 @@ from magid_agents.reading.trace import read_manifest
 from magid_agents.registry import SHIPPED_BY
 from magid_agents.store.rundir import RunDir
 
+NAME = "export.json"
 TRAIN, TEST = "train", "test"
 RENAMED = "samples_renamed"  # another one had the same id
 MAX_SPEAKERS_TOLD = 20
@@ -52,7 +54,7 @@ class ExportRequest:
 
 @dataclass
 class Summary:
-    """What an export holds, and how often each rule changed something.
+    """What an export holds, and how often each rule changed something; the content of export.json.
 
     `notes` says what a known reader of the format would refuse or change.
     """
@@ -60,11 +62,22 @@ class Summary:
     format: str
     assistant: str | None
     assistant_images: str | None
+    request: Mapping[str, Any]  # all that decides what the folder holds
     dialogues: int = 0
     images: int = 0
     samples: Counter[str] = field(default_factory=Counter)  # by split
     rules: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """Return what export.json of a complete export says; None if it is no such folder."""
+        try:
+            content = json.loads((folder / NAME).read_text(encoding="utf-8"))
+            counts = {name: Counter(content[name]) for name in ("samples", "rules", "notes")}
+            return cls(**{**content, **counts})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def as_dict(self) -> dict[str, Any]:
         return {**vars(self), **{name: dict(getattr(self, name)) for name in ("samples", "rules", "notes")}}
@@ -74,22 +87,27 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
     """Write the runs' finished dialogues to a new folder.
 
     Raises ConfigError if the request cannot be met or no dialogue can be exported, and RunDirError if a run
-    cannot be read or the folder cannot be written; there is no folder then.
+    cannot be read or the folder cannot be written; there is no folder then. If the folder is there and
+    complete, nothing is done.
     """
     runs = _open_runs(request.directories)
     provenance = read_provenance(runs)
     make_writer = _load_writer(request)
     policy = (request.policy or Policy()) if make_writer.has_roles else None
     splits = (TRAIN,) if request.split is None else (TRAIN, TEST)
+    identity = _identity(request, runs, policy)
+    if (done := Summary.read(request.out)) and done.request == identity:
+        return done
     summary = Summary(
         request.format,
+        request=identity,
         assistant=policy.assistant if policy else None,
         assistant_images=policy.images.value if policy else None,
         samples=Counter(dict.fromkeys(splits, 0)),
     )
     total = sum(count_lines(run.dialogues) for run in runs)
     seen, speakers = Seen(), dict[str, None]()
-    with create_folder(request.out, _identity(request, runs, policy)) as folder:
+    with create_folder(request.out, identity) as folder:
         writer = make_writer(folder, splits)
         for run, record in _records(runs):
             split = TRAIN if request.split is None else split_of(record.id, request.split)
@@ -107,7 +125,7 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
         terms = provenance.terms(request.licence, request.source_licence)
         write_card(folder, writer, summary.as_dict(), provenance, terms)
         write_croissant(folder, writer, summary.as_dict(), provenance, terms)
-        folder.open("export.json").write(to_json(summary.as_dict()) + b"\n")
+        folder.open(NAME).write(to_json(summary.as_dict()) + b"\n")
     return summary
 
 
@@ -135,10 +153,13 @@ def _identity(request: ExportRequest, runs: Sequence[RunDir], policy: Policy | N
     """Return all that decides what the folder holds, but images, which are known by content."""
     return {
         "format": request.format,
-        "policy": policy and asdict(policy),
+        "policy": {"assistant": policy.assistant, "images": policy.images.value} if policy else None,
         "split": request.split,
+        "licence": request.licence,
+        "source_licence": request.source_licence,
         "version": version(SHIPPED_BY),
         "dialogues": [_sha256(run.dialogues) for run in runs],
+        "evaluations": [_sha256(run.path / EVALUATION) for run in runs],
     }
 
 

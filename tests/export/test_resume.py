@@ -119,3 +119,14 @@ def test_a_killed_export_is_finished(empty_run: Path, tmp_path: Path) -> None:
         assert killed.returncode == -signal.SIGKILL
     export(ExportRequest([empty_run], "webdataset", tmp_path / "set"))
     assert files(tmp_path / "set") == files(tmp_path / "whole")
+
+
+@every_format
+def test_the_same_export_again_changes_nothing(empty_run: Path, tmp_path: Path, to: str) -> None:
+    summary = write(empty_run, tmp_path / "set", to)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*")}
+    again = write(empty_run, tmp_path / "set", to)
+    assert again.as_dict() == summary.as_dict()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*")} == before
+    with pytest.raises(ConfigError, match="already exists"):
+        write(empty_run, tmp_path / "set", to, split=0.5)
