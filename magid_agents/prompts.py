@@ -29,7 +29,7 @@ from magid_agents.validation import explain
 
 Role = Literal["system", "user", "assistant"]
 FORMER_NAMES = {"scanner/yes_no": "scanner/odds", "critic/yes_no": "critic/odds"}
-INSTRUCTIONS = {"style"}  # variables that hold the user's own instructions and not data
+INSTRUCTIONS = {"style", "instructions"}  # variables that hold the user's own instructions and not data
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -163,6 +163,11 @@ def parse(name: str, path: Path) -> Prompt:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: cannot be read as UTF-8: {error}") from error
+    return parse_text(name, path, text)
+
+
+def parse_text(name: str, path: Path, text: str) -> Prompt:
+    """Check a prompt's text, as it stands or would stand in the file. Raises PromptError."""
     parts = re.split(r"^---[ \t]*$", text, maxsplit=2, flags=re.MULTILINE)
     if len(parts) != 3 or parts[0].strip():
         raise PromptError(f"{path}: must begin with front matter between two lines of ---")

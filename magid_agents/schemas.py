@@ -115,6 +115,15 @@ class CritiqueAnswer(_Answer):
     comment: str
 
 
+class ImprovedInstructions(_Answer):
+    """The system part of a prompt, written anew."""
+
+    model_config = _sent("ImprovedInstructions", "Instructions written anew, and why.")
+
+    diagnosis: str
+    instructions: str
+
+
 SCHEMAS: dict[str, type[BaseModel]] = {
     schema.__name__: schema
     for schema in (
@@ -125,5 +134,6 @@ SCHEMAS: dict[str, type[BaseModel]] = {
         GenerationPrompts,
         Questions,
         CritiqueAnswer,
+        ImprovedInstructions,
     )
 }

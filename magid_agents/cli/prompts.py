@@ -1,16 +1,17 @@
-"""`magid prompts`: list, check, show and compare the prompt files."""
+"""`magid prompts`: list, check, show, compare and improve the prompt files."""
 
 from typing import Annotated
 
 import typer
 
-from magid_agents.cli import prompts_compare, prompts_show
+from magid_agents.cli import prompts_compare, prompts_improve, prompts_show
 from magid_agents.cli.options import Overrides, Preset, PromptFolder
 
-app = typer.Typer(help="List, check, show and compare prompt files.", no_args_is_help=True)
+app = typer.Typer(help="List, check, show, compare and improve prompt files.", no_args_is_help=True)
 
 app.command("show")(prompts_show.show_prompt)
 app.command("compare")(prompts_compare.compare_prompts)
+app.command("improve")(prompts_improve.improve_prompt)
 
 
 @app.command("list")

@@ -1,0 +1,1 @@
+"""Search for better prompts, and promote only what proves itself."""
