@@ -6,7 +6,6 @@ decides nothing about a dialogue. It is built once per run and shared by all dia
 
 import asyncio
 import hashlib
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,6 +28,7 @@ from magid_agents.agents.answers import (
     validate,
 )
 from magid_agents.agents.cost import Meter
+from magid_agents.agents.scoring import compute_score, score_call
 from magid_agents.agents.stopping import Stop
 from magid_agents.config import Settings
 from magid_agents.errors import MagidError, unknown
@@ -314,17 +314,12 @@ class Services:
         """Score one stored image by one check; NaN, which fails any check, if there is no finite number."""
         scorer, section = self.scorers[check], self.settings.scorers.get(check)
         arguments = section.arguments if section else {}  # None if the scorer was passed as an object
-        request = {
-            "image": sha256,
-            "text": text if scorer.reads_text else None,
-            **({"arguments": arguments} if arguments else {}),
-        }
+        call = score_call(scorer, sha256, text, arguments)
 
         async def compute() -> Answer:
-            value = float(await scorer.score(self.run_dir.image_path(sha256), text))  # may be NumPy's
-            return Answer(value if math.isfinite(value) else None)  # JSON has no NaN
+            return await compute_score(scorer, self.run_dir.image_path(sha256), text)
 
-        answer = await self._call(step, "score", f"scorers.{check}", scorer.identity, request, compute)
+        answer = await self._call(step, call.kind, f"scorers.{check}", call.model, call.request, compute)
         return to_score(answer.value)
 
     def needs_safety_review(self, sha256: str, unsafe: float) -> bool:

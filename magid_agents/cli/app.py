@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from magid_agents.cli import doctor, evaluate, export, init, models, prompts, run, trace, view
+from magid_agents.cli import compare, doctor, evaluate, export, init, models, prompts, run, trace, view
 
 app = typer.Typer(
     name="magid",
@@ -30,6 +30,7 @@ for command in (
     view.view,
     view.report,
     export.export,
+    compare.compare,
     doctor.doctor,
     init.init,
 ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from magid_agents.cli.bar import show_bar
-from magid_agents.cli.figures import as_json, as_text, print_figures
+from magid_agents.cli.figures import as_text, print_figures
 from magid_agents.cli.options import Labels, Overrides, Preset, Profile, PromptFolder
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def evaluate_scanner(
     most = settings.scanner.max_images
     if output_json:
         figures = {
-            row: {name: as_json(figure) for name, figure in figures.items()} for row, figures in rows.items()
+            row: {name: figure.as_dict() for name, figure in figures.items()} for row, figures in rows.items()
         }
-        summary: dict[str, Any] = {"task": task, "dialogues": len(labelled), "base_rate": as_json(rate)}
+        summary: dict[str, Any] = {"task": task, "dialogues": len(labelled), "base_rate": rate.as_dict()}
         typer.echo(json.dumps({**summary, "max_images": most, "rows": figures, "failed": failed}))
         return
     typer.echo(

@@ -1,9 +1,9 @@
-"""Figures with intervals, as text and as JSON, and tables of them."""
+"""Figures with intervals as text, and tables of them."""
 
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from magid_agents.evaluation.intervals import Interval
@@ -20,18 +20,6 @@ def as_text(figure: "Interval | None", digits: int = 2, *, signed: bool = False)
     if math.isnan(figure.low):
         return f"{figure.estimate:{spec}}"
     return f"{figure.estimate:{spec}} [{figure.low:{spec}}, {figure.high:{spec}}]"
-
-
-def as_json(figure: "Interval") -> dict[str, Any]:
-    """Return a figure as JSON values; null for what is not defined."""
-    values = {
-        "estimate": figure.estimate,
-        "low": figure.low,
-        "high": figure.high,
-        "detectable": figure.detectable,
-    }
-    known = {name: None if math.isnan(value) else value for name, value in values.items()}
-    return {**known, "level": figure.level, "dialogues": figure.clusters}
 
 
 def print_figures(columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from magid_agents.cli.bar import show_bar
-from magid_agents.cli.figures import as_json as figure_as_json
 from magid_agents.cli.figures import as_text, print_figures
 from magid_agents.cli.options import Overrides, Preset, Profile, PromptFolder
 
@@ -116,8 +115,8 @@ def _measure(
 def _as_dict(found: "Mapping[str, Variant]", main: str) -> dict[str, object]:
     return {
         name: {
-            "figures": {figure: figure_as_json(one) for figure, one in variant.figures.items()},
-            "differences": {figure: figure_as_json(one) for figure, one in variant.differences.items()},
+            "figures": {figure: one.as_dict() for figure, one in variant.figures.items()},
+            "differences": {figure: one.as_dict() for figure, one in variant.differences.items()},
             "more_dialogues": variant.missing_dialogues(main),
         }
         for name, variant in found.items()

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ RESAMPLES = 9999  # so that the ends of a 95 % interval are draws and not betwee
 LEVEL, POWER = 0.95, 0.8
 MAX_UNDEFINED = 0.5  # share of draws without the figure, beyond which there is no interval
 DRAWS_AT_ONCE = 256
+HALVES = 999  # for figures that are costly to compute
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,17 @@ class Interval:
     @property
     def excludes_zero(self) -> bool:
         return self.low > 0 or self.high < 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values; null for what is not defined."""
+        values = {
+            "estimate": self.estimate,
+            "low": self.low,
+            "high": self.high,
+            "detectable": self.detectable,
+        }
+        known = {name: None if math.isnan(value) else value for name, value in values.items()}
+        return {**known, "level": self.level, "dialogues": self.clusters}
 
 
 def bootstrap(
@@ -76,6 +89,33 @@ def bootstrap(
         return Interval(estimate, math.nan, math.nan, math.nan, clusters, level)
     low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
     return Interval(estimate, float(low), float(high), float(defined.std(ddof=1)), clusters, level)
+
+
+def half_samples(
+    statistic: Statistic,
+    clusters: int,
+    *,
+    level: float = LEVEL,
+    resamples: int = HALVES,
+    seed: int = 0,
+) -> Interval:
+    """Return a figure of half the dialogues, the mean over random halves, with its interval.
+
+    For figures that take a dialogue drawn twice for a repetition, such as diversity. Halves drawn without
+    replacement vary as much as `bootstrap` does (the delete-half jackknife, Shao and Wu 1989).
+    """
+    if clusters < 4:
+        return Interval(math.nan, math.nan, math.nan, math.nan, clusters, level)
+    random = np.random.default_rng(seed)
+    ranks = np.argsort(random.random((resamples, clusters)), axis=1)
+    figures = statistic((ranks < clusters // 2).astype(np.float64))
+    defined = figures[~np.isnan(figures)]
+    if len(defined) < (1 - MAX_UNDEFINED) * resamples:
+        return Interval(math.nan, math.nan, math.nan, math.nan, clusters, level)
+    low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
+    return Interval(
+        float(defined.mean()), float(low), float(high), float(defined.std(ddof=1)), clusters, level
+    )
 
 
 def difference(left: Statistic, right: Statistic) -> Statistic:
@@ -169,6 +209,18 @@ def wilson(successes: int, trials: int, level: float = LEVEL) -> tuple[float, fl
     middle = (rate + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(rate * (1 - rate) / trials + spread / (4 * trials))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def is_equivalent(
+    statistic: Statistic, clusters: int, margin: float, *, alpha: float = 1 - LEVEL, seed: int = 0
+) -> bool:
+    """Return whether a difference is shown to be smaller than the margin, in either direction.
+
+    Two one-sided tests at `alpha` each (Schuirmann 1987): the interval of level 1 - 2 alpha lies within the
+    margin. False also if that is not known, so False does not mean that there is a difference.
+    """
+    found = bootstrap(statistic, clusters, level=1 - 2 * alpha, seed=seed)
+    return -margin < found.low and found.high < margin
 
 
 def dialogues_to_detect(wanted: float, found: Interval) -> int:

@@ -179,3 +179,13 @@ class ImageTagger(Protocol):
     identity: str
 
     async def tag_image(self, image: Path) -> Sequence[tuple[str, float]]: ...
+
+
+class Embedder(Protocol):
+    """Embed images and texts in one space, as vectors of unit length."""
+
+    identity: str
+
+    async def embed_image(self, image: Path) -> list[float]: ...
+
+    async def embed_text(self, text: str) -> list[float]: ...

@@ -6,6 +6,7 @@
     report.html      written at the end
     input.jsonl      the dialogues, if a caller gave them from memory
     stdin            the dialogues, if they came from standard input
+    evaluation.json  figures of the run, if it was evaluated
     index.sqlite     derived from the rest for lists and filters (reading/index.py); rebuilt when needed
 
 Writes are atomic: a kill leaves the old file or the new one.
@@ -54,6 +55,7 @@ class RunDir:
         self.failures = path / "failures.jsonl"
         self.journal = path / "journal.sqlite"
         self.report = path / "report.html"
+        self.evaluation = path / "evaluation.json"
         self.index = path / "index.sqlite"
 
     @contextmanager
@@ -120,8 +122,8 @@ class RunDir:
         write_atomically(self.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
     def remove_results(self) -> None:
-        """Remove the result files and the report, all of which can be restored from the journal."""
-        for path in (self.dialogues, self.failures, self.report):
+        """Remove the result files and what was made from them, all of which the journal can restore."""
+        for path in (self.dialogues, self.failures, self.report, self.evaluation):
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:

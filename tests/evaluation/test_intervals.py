@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from magid_agents.evaluation.intervals import (
+    Array,
     Interval,
     average_precision,
     bootstrap,
     dialogues_to_detect,
     difference,
     f1,
+    half_samples,
     mean,
     precision,
     recall,
@@ -163,3 +165,27 @@ def test_one_dialogue_has_no_interval() -> None:
     assert math.isnan(found.high)
     assert not found.excludes_zero
     assert math.isnan(bootstrap(mean([]), 0).estimate)
+
+
+def test_halves_vary_as_much_as_the_bootstrap_for_a_mean() -> None:
+    whole = bootstrap(mean([[value] for value in SAMPLE]), len(SAMPLE))
+    halves = half_samples(mean([[value] for value in SAMPLE]), len(SAMPLE))
+    assert halves.estimate == pytest.approx(whole.estimate, rel=0.02)
+    assert halves.standard_error == pytest.approx(whole.standard_error, rel=0.15)
+    assert halves == half_samples(mean([[value] for value in SAMPLE]), len(SAMPLE))
+
+
+def test_a_half_draws_no_dialogue_twice() -> None:
+    seen = []
+
+    def statistic(drawn: Array) -> Array:
+        seen.append(drawn)
+        return drawn.sum(axis=1)
+
+    half_samples(statistic, 9)
+    assert set(np.unique(seen[0])) == {0.0, 1.0}
+    assert set(seen[0].sum(axis=1)) == {4.0}
+
+
+def test_too_few_dialogues_have_no_halves() -> None:
+    assert math.isnan(half_samples(mean([[1.0]] * 3), 3).estimate)

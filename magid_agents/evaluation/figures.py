@@ -1,0 +1,43 @@
+"""A figure with its interval over dialogues, and how it is written as JSON."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from magid_agents.evaluation.intervals import Interval, Statistic, bootstrap, mean, mean_of_sums
+from magid_agents.evaluation.moments import Cluster, EndedDialogue
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number about a run. NaN if there is nothing to compute it from."""
+
+    name: str
+    interval: Interval
+    values: int  # number of images, moments or questions that it is made of
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"name": self.name, **self.interval.as_dict(), "values": self.values}
+
+
+Values = Callable[[EndedDialogue], Iterable[float]]  # of one dialogue; NaN is left out
+Amount = Callable[[EndedDialogue], float]
+
+
+def mean_figure(name: str, clusters: Sequence[Cluster], values: Values) -> Figure:
+    """Return the mean of all values of all dialogues."""
+    lists = [[v for d in cluster for v in values(d) if not math.isnan(v)] for cluster in clusters]
+    return figure(name, mean(lists), len(clusters), sum(map(len, lists)))
+
+
+def ratio_figure(name: str, clusters: Sequence[Cluster], numerator: Amount, denominator: Amount) -> Figure:
+    """Return the sum of one amount over the sum of the other, which is what the figure is made of."""
+    above = [math.fsum(map(numerator, cluster)) for cluster in clusters]
+    below = [math.fsum(map(denominator, cluster)) for cluster in clusters]
+    return figure(name, mean_of_sums(above, below), len(clusters), int(math.fsum(below)))
+
+
+def figure(name: str, statistic: Statistic, clusters: int, values: int) -> Figure:
+    return Figure(name, bootstrap(statistic, clusters), values)
