@@ -1,8 +1,8 @@
 """Read exports by libraries that cannot be installed beside this program, in environments made for them.
 
 `python -m scripts.check_readers [--folder DIR]` exports awkward dialogues, installs each reader into a folder
-of DIR, unless it is there, reads the export by it, and prints what was found. The exit status is 1 if a reader
-lost or changed a text or an image. The packages come from the package index that pip is set up for.
+of DIR, unless it is there, reads the export by it, and prints what was found. The exit status is 1 if one of
+them lost or changed a text or an image. The packages come from the package index that pip is set up for.
 """
 
 import argparse
