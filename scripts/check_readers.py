@@ -58,7 +58,7 @@ def read(reader: Reader, exported: Path, environments: Path) -> list[dict[str, A
     if not ready.exists():
         if reader.alone:
             venv.create(folder, clear=True, with_pip=True)
-        where = [] if reader.alone else ["--no-deps", "--target", folder]
+        where = [] if reader.alone else ["--no-deps", "--target", str(folder)]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *where, *reader.packages], check=True)
         ready.touch()
     path = "" if reader.alone else f"{folder}{os.pathsep}{ROOT}"
