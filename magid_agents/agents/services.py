@@ -36,6 +36,7 @@ from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.endpoint import ContentRefused, RequestRejected
 from magid_agents.models.images import is_blank
 from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
+from magid_agents.models.preload import Preload
 from magid_agents.models.protocols import IMAGES, ChatModel, ImageTagger, Painter, Probed, Probing, Scorer
 from magid_agents.models.structured import json_schema
 from magid_agents.prompts import Message, Prompt, PromptError
@@ -69,6 +70,7 @@ class Services:
     vision_chat: ChatModel | None = None  # looks at images instead of the chat model, if set
     safety_chat: ChatModel | None = None  # judges images by a safety policy
     stop: Stop = field(default_factory=Stop)
+    preload: Preload = field(default_factory=Preload)  # of what paints and scores
 
     async def ask(
         self,
@@ -369,6 +371,9 @@ class Services:
 
         async def begin() -> Answer:
             self.stop.check()
+            # Words are asked for, and no image is known: painter and scorers will be needed soon.
+            if kind == "chat" and not self.journal.reused["paint"]:
+                self.preload.begin()
             return await compute()
 
         return await self.journal.get_or_compute(

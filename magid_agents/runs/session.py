@@ -19,6 +19,7 @@ from magid_agents.errors import StopRun
 from magid_agents.formats import BadRecord, Seen
 from magid_agents.models import build
 from magid_agents.models.build import Models
+from magid_agents.models.preload import Preload
 from magid_agents.prompts import Prompt
 from magid_agents.runs import garbage, graph_loader, manifest, provenance, runner
 from magid_agents.runs.dialogue_call import DialogueRunner
@@ -138,6 +139,7 @@ def make_services(
         vision_chat=models.vision_chat,
         safety_chat=models.safety_chat,
         stop=stop or Stop(),
+        preload=Preload([models.painter, *models.scorers.values()]),
     )
 
 

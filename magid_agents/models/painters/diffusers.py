@@ -59,6 +59,10 @@ class DiffusersPainter:
         """Count tokens as the pipeline's first text encoder does, including special ones."""
         return self._tokens.count(prompt)
 
+    async def load(self) -> None:
+        """Load the pipeline now instead of at the first image. Raises what loading raises."""
+        await self._batched.wait()
+
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
         """Return one RGB image.
 

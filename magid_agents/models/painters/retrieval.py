@@ -58,6 +58,11 @@ class RetrievalPainter:
         """Return 0: there is no limit."""
         return 0
 
+    async def load(self) -> None:
+        """Load encoder and index now instead of at the first image. Raises what loading raises."""
+        await self._matcher.wait()
+        await self._index.wait()
+
     async def paint(self, prompt: str, seed: int) -> PaintedImage:
         """Return the image of that rank.
 

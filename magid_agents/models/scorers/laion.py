@@ -42,6 +42,10 @@ class LaionScorer:
         self.identity = identity(settings.model, folder)
         self._batched: Batcher[Path, float] = Batcher([self._score], BATCH)
 
+    async def load(self) -> None:
+        """Load the model now instead of at the first image. Raises what loading raises."""
+        await self._predictor.wait()
+
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)
 

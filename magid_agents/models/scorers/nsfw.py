@@ -28,6 +28,10 @@ class NsfwScorer:
         self.identity = f"{PACKAGE}@{version(PACKAGE)}"
         self._batched: Batcher[Path, float] = Batcher([self._score], 8)
 
+    async def load(self) -> None:
+        """Load the model now instead of at the first image. Raises what loading raises."""
+        await self._classifier.wait()
+
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)
 

@@ -44,6 +44,10 @@ class MatchScorer:
         self.identity = identity(settings.model)
         self._batched: Batcher[tuple[Path, str], float] = Batcher([self._score], BATCH)
 
+    async def load(self) -> None:
+        """Load the model now instead of at the first image. Raises what loading raises."""
+        await self._matcher.wait()
+
     async def score(self, image: Path, text: str) -> float:
         return await self._batched((image, text))
 

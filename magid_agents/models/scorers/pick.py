@@ -47,6 +47,10 @@ class PickScorer:
         self.identity = identity(settings.model, folder)
         self._batched: Batcher[tuple[Path, str], float] = Batcher([self._score], BATCH)
 
+    async def load(self) -> None:
+        """Load the model now instead of at the first image. Raises what loading raises."""
+        await self._picker.wait()
+
     async def score(self, image: Path, text: str) -> float:
         return await self._batched((image, text))
 

@@ -38,6 +38,11 @@ class QualityScorer:
         self.identity = f"{weights.identity(settings.model)}+{open_clip.identity(TRUNK)}"
         self._batched: Batcher[Path, float] = Batcher([self._score], open_clip.BATCH)
 
+    async def load(self) -> None:
+        """Load trunk and head now instead of at the first image. Raises what loading raises."""
+        await self._matcher.wait()
+        await self._head.wait()
+
     async def score(self, image: Path, text: str) -> float:  # noqa: ARG002  (the protocol's text)
         return await self._batched(image)
 
