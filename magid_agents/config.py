@@ -24,6 +24,7 @@ from magid_agents.overrides import from_environment, from_flags, merge
 from magid_agents.remote import Remote, Section
 from magid_agents.validation import Formerly, explain
 
+AUTO: Literal["auto"] = "auto"
 PROFILES = Path(__file__).parent / "profiles"
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -210,7 +211,9 @@ class Settings(Section):
 
     seed: int = Field(0, description="decides every image's seed")
     graph: str = Field("magid", description="a name in graphs/, or FILE:ATTR")
-    concurrency: int = Field(8, gt=0, description="dialogues in flight at once")
+    concurrency: Literal["auto"] | Annotated[int, Field(gt=0)] = Field(
+        AUTO, description="dialogues in flight at once; auto: as many as keep the slowest model busy"
+    )
     max_cost: float | None = Field(
         None, ge=0, description="dollars after which the run stops; null for no limit"
     )

@@ -32,7 +32,9 @@ def run(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="Only the first N dialogues.")] = None,
     shard: Annotated[str | None, typer.Option(help="Only part i of n, as i/n; see magid merge.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Dialogues in flight at once.")] = None,
+    concurrency: Annotated[
+        str | None, typer.Option(help="Dialogues in flight at once, or auto (default).", metavar="N")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every image's seed.")] = None,
     overrides: Overrides = None,
     max_cost: Annotated[

@@ -15,6 +15,7 @@ from magid_agents.config import Settings
 from magid_agents.models import build
 from magid_agents.models.endpoint import EndpointUnavailable
 from magid_agents.runs import session
+from magid_agents.runs.admission import Admission
 from magid_agents.runs.dialogue_call import unwrap
 from magid_agents.runs.outage import Outage
 from magid_agents.runs.session import ModelsFactory
@@ -65,11 +66,11 @@ class Evaluator:
     async def _map(
         self, work: Callable[[Item], Awaitable[Result]], items: Sequence[Item], progress: Progress
     ) -> list[Result | InvalidAnswer]:
-        slots, done = asyncio.Semaphore(self.services.settings.concurrency), 0
+        admission, done = Admission(self.services.settings), 0
 
         async def one(item: Item) -> Result | InvalidAnswer:
             nonlocal done
-            async with slots:
+            async with admission.admit():
                 try:
                     result: Result | InvalidAnswer = await work(item)
                 except InvalidAnswer as error:

@@ -5,13 +5,13 @@ own result.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from typing import Generic, TypeVar
 
 from magid_agents.errors import MagidError, StopRun
+from magid_agents.models.oldest_first import OldestFirst
 from magid_agents.store import call_state
 
 Item = TypeVar("Item")
@@ -39,7 +39,7 @@ class _Queue(Generic[Item, Result]):
     """The requests that wait in one event loop, and the tasks that serve them, one per device."""
 
     def __init__(self) -> None:
-        self.waiting: deque[_Request[Item, Result]] = deque()
+        self.waiting: OldestFirst[_Request[Item, Result]] = OldestFirst()
         self.arrival = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -94,7 +94,7 @@ class Batcher(Generic[Item, Result]):
         """Return the result for this item."""
         request: _Request[Item, Result] = _Request(item)
         queue = self._queue_of_this_loop()
-        queue.waiting.append(request)
+        queue.waiting.push(request, request.state)
         queue.arrival.set()
         return await request.result
 
@@ -145,7 +145,7 @@ class Batcher(Generic[Item, Result]):
         """Take the next batch from the queue, dropping items whose callers are gone."""
         batch: list[_Request[Item, Result]] = []
         while queue.waiting and len(batch) < self.size:
-            request = queue.waiting.popleft()
+            request = queue.waiting.pop()
             if not request.result.done():
                 request.state.begin_service()
                 request.state.hold()
@@ -154,8 +154,8 @@ class Batcher(Generic[Item, Result]):
 
     def _put_back(self, batch: list[_Request[Item, Result]], queue: _Queue[Item, Result]) -> None:
         self.size = min(self.size, len(batch) // 2)
-        queue.waiting.extendleft(reversed(batch))
         for request in batch:
+            queue.waiting.push(request, request.state)
             request.state.release()
 
 

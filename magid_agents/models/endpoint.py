@@ -7,12 +7,12 @@ report the outcome of a call by the exception they raise.
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from magid_agents.errors import MagidError, StopRun
+from magid_agents.models.slots import Slots
 from magid_agents.store import call_state
 
 Result = TypeVar("Result")
@@ -72,10 +72,13 @@ class Endpoint:
             max_retries,
             initial_backoff_s,
         )
-        self.limit = float(max_concurrency)  # how many calls may run at once, as adapted
-        self._running = 0
+        self._slots = Slots(max_concurrency)
         self._halved = self._quiet_until = 0.0  # times on the event loop's clock
-        self._waiting: deque[asyncio.Future[None]] = deque()  # for a slot, in order of arrival
+
+    @property
+    def limit(self) -> float:
+        """How many calls may run at once, as adapted."""
+        return self._slots.limit
 
     async def call(self, run: Callable[[], Awaitable[Result]]) -> Result:
         """Call `run` and return its result.
@@ -94,8 +97,7 @@ class Endpoint:
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         clock = asyncio.get_running_loop().time
-        await self._take_slot()
-        try:
+        async with self._slots.slot():
             while (rest := self._quiet_until - clock()) > 0:
                 await asyncio.sleep(rest)
             began = clock()
@@ -105,42 +107,12 @@ class Endpoint:
             except RateLimited as error:
                 self._slow_down(began, clock(), error)
                 raise
-            self.limit = min(self._max_concurrency, self.limit + 1 / self.limit)
-        finally:
-            self._give_back_slot()
-
-    async def _take_slot(self) -> None:
-        if not self._waiting and self._slots_free():
-            self._running += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # the slot was handed over at the same moment
-                self._give_back_slot()
-            raise
-
-    def _give_back_slot(self) -> None:
-        self._running -= 1
-        self._hand_over_slots()
-
-    def _hand_over_slots(self) -> None:
-        """Give free slots to waiting callers, one each, so that they do not all race for one."""
-        while self._waiting and self._slots_free():
-            turn = self._waiting.popleft()
-            if not turn.done():  # not cancelled in the meantime
-                self._running += 1
-                turn.set_result(None)
-
-    def _slots_free(self) -> bool:
-        return self._running < max(1, int(self.limit))
+            self._slots.limit = min(self._max_concurrency, self.limit + 1 / self.limit)
 
     def _slow_down(self, began: float, now: float, error: RateLimited) -> None:
         """Halve the limit once for all calls that were running when the endpoint first asked for it."""
         if began >= self._halved:
-            self.limit = max(1.0, self.limit / 2)
+            self._slots.limit = max(1.0, self.limit / 2)
             self._halved = now
         if error.after is not None:
             self._quiet_until = max(self._quiet_until, now + min(error.after, MAX_BACKOFF_S))

@@ -11,6 +11,7 @@ from magid_agents.agents.state import DIALOGUE
 from magid_agents.dialogue import Dialogue
 from magid_agents.errors import StopRun
 from magid_agents.formats import BadRecord
+from magid_agents.runs.admission import Admission
 from magid_agents.runs.dialogue_call import DialogueRunner
 from magid_agents.runs.outage import OutageDetector
 from magid_agents.store.journal import Journal
@@ -47,7 +48,7 @@ async def run(
     """
     services = dialogues.services
     stop, outage, journal = services.stop, OutageDetector(), services.journal
-    slots, ended = asyncio.Semaphore(services.settings.concurrency), Counts()
+    admission, ended = Admission(services.settings), Counts()
     source, window = iter(records), deque[InFlight]()
     stopping = asyncio.create_task(stop.requested())
     publishing: asyncio.Task[None] | None = None
@@ -56,8 +57,8 @@ async def run(
             # 1. Keep the window full, unless the run must end.
             if stop.error:
                 raise stop.error
-            for record in islice(source, services.settings.concurrency * WINDOW - len(window)):
-                work = _run_record(record, dialogues, slots, ended)
+            for record in islice(source, max(0, admission.limit * WINDOW - len(window))):
+                work = _run_record(record, dialogues, admission, ended)
                 window.append(InFlight(record.id, asyncio.create_task(work)))
             if not window:
                 return
@@ -108,14 +109,14 @@ async def _end(window: deque[InFlight], results: Results) -> None:
 
 
 async def _run_record(
-    record: Record, dialogues: DialogueRunner, slots: asyncio.Semaphore, ended: Counts
+    record: Record, dialogues: DialogueRunner, admission: Admission, ended: Counts
 ) -> dict[str, Any] | Failure:
     """Return one dialogue's finished record, or why there is none, and count it."""
     if isinstance(record, BadRecord):
         result: dict[str, Any] | Failure = Failure(record.id, READ, str(record), cause=UNREADABLE)
     else:
         stop = dialogues.services.stop
-        async with slots:
+        async with admission.admit():
             try:
                 stop.check()
                 result = await dialogues.run(record)

@@ -6,12 +6,27 @@ come.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+
+from magid_agents.store.backlog import Backlog
 
 
 def _nothing() -> None:
     pass
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The dialogue that calls are made for."""
+
+    rank: int  # the lower, the earlier it was begun
+    backlog: Backlog  # of its run
+
+
+_caller: ContextVar[Caller] = ContextVar("caller")
 
 
 class CallState:
@@ -21,9 +36,11 @@ class CallState:
     runs in a thread cannot be stopped, and its result is worth keeping.
     """
 
-    __slots__ = "_asked_at", "_cancel", "_in_hand", "_served_from", "_wanted"
+    __slots__ = "_asked_at", "_cancel", "_in_hand", "_served_from", "_wanted", "caller"
 
     def __init__(self, cancel: Callable[[], object] = _nothing) -> None:
+        caller = _caller.get(None)
+        self.caller = caller or Caller(0, Backlog())
         self._cancel = cancel
         self._wanted, self._in_hand = True, False
         self._asked_at = self._served_from = time.perf_counter()
@@ -64,6 +81,16 @@ class CallState:
 
 
 _current: ContextVar[CallState] = ContextVar("call_state")
+
+
+@contextmanager
+def made_for(caller: Caller) -> Iterator[None]:
+    """Make all calls in the block, and in tasks begun there, this dialogue's."""
+    token = _caller.set(caller)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
 
 
 def enter(state: CallState) -> None:

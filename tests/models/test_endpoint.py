@@ -156,7 +156,13 @@ def test_a_call_cancelled_at_the_moment_of_its_turn_loses_no_place(turns: int) -
 def test_a_risen_limit_lets_several_in_at_once() -> None:
     async def main() -> int:
         endpoint, running, most = Endpoint(8, max_retries=0), 0, 0
-        endpoint.limit = 1.0  # as after many that were told to slow down
+
+        async def refuse() -> None:
+            raise RateLimited("slow down")
+
+        while endpoint.limit > 1:
+            with pytest.raises(RateLimited):
+                await endpoint.call(refuse)
 
         async def work() -> None:
             nonlocal running, most

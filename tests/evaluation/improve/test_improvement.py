@@ -164,7 +164,7 @@ def test_the_limit_holds_for_both_models_together(
     with pytest.raises(CostReached):
         improvement.improve(wanted)
     paid = 0.007 * len(endpoint.asked)
-    assert paid <= 0.4 + 0.007 * wanted.settings.concurrency
+    assert paid <= 0.4 + 0.007 * wanted.settings.chat.concurrency
 
 
 @pytest.mark.parametrize(
