@@ -71,18 +71,17 @@ def differing(left: Index, right: Index, *, outcomes_only: bool = False) -> Iter
 
     Those of the left run come first, in its order. With `outcomes_only`, calls are not compared.
     """
-    with (
-        closing(open_read_only(left.directory.journal)) as left_journal,
-        closing(open_read_only(right.directory.journal)) as right_journal,
-    ):
-        for dialogue in left.ids():
-            if left.fate(dialogue) != right.fate(dialogue) or (
-                not outcomes_only and _keys(left_journal, dialogue) != _keys(right_journal, dialogue)
-            ):
+    differs = "r.fate IS NOT l.fate" + ("" if outcomes_only else " OR r.keys IS NOT l.keys")
+    with closing(sqlite3.connect(left.file)) as db:
+        db.execute("ATTACH ? AS other", (str(right.file),))
+        for select in (
+            f"SELECT l.id FROM main.dialogues l LEFT JOIN other.dialogues r USING (id) WHERE {differs}"
+            " ORDER BY l.position",
+            "SELECT id FROM other.dialogues WHERE id NOT IN (SELECT id FROM main.dialogues)"
+            " ORDER BY position",
+        ):
+            for (dialogue,) in db.execute(select):
                 yield dialogue
-    for dialogue in right.ids():
-        if left.fate(dialogue) is None:
-            yield dialogue
 
 
 def compare_dialogue(left: Index, right: Index, dialogue: str) -> Difference:

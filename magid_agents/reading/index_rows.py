@@ -1,16 +1,22 @@
 """Turn one dialogue into rows of the index: the part of its record and decisions that views need."""
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from magid_agents.agents.verdict import CRITIQUE
+from magid_agents.thresholds import Threshold
 
 MAX_FIRST_TEXT_CHARS = 200
+VERDICT_NEEDS = ("scores", "unanswered")  # of a candidate
+
+
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Moment(NamedTuple):
-    """A row of the table `moments`, without dialogue and number."""
+    """A row of the table `moments`, without dialogue and number, and `made` of the table `attempts`."""
 
     utterance: int
     description: str
@@ -20,10 +26,14 @@ class Moment(NamedTuple):
     prompt: str
     reason: str
     nearest: float | None
+    made: str | None  # its attempts as JSON, with what a verdict depends on; None if there are none
 
 
 class Score(NamedTuple):
-    """A row of the table `scores`: one check of one candidate."""
+    """A row of the table `scores`: one check of the candidate that an attempt was judged by.
+
+    Of the attempt's other candidates, the checks that they fail.
+    """
 
     check: str
     score: float | None
@@ -31,6 +41,7 @@ class Score(NamedTuple):
     moment: int  # its number in the dialogue
     attempt: int
     judged: bool  # whether the attempt was judged by this candidate
+    others_failed: int  # how many other checks the candidate fails
 
 
 class Rows(NamedTuple):
@@ -42,7 +53,9 @@ class Rows(NamedTuple):
     text: str  # everything that a search can find
 
 
-def rows(record: Mapping[str, Any], decisions: Mapping[str, Any] | None, limits: Mapping[str, float]) -> Rows:
+def rows(
+    record: Mapping[str, Any], decisions: Mapping[str, Any] | None, limits: Mapping[str, Threshold]
+) -> Rows:
     """Return the rows of a finished dialogue.
 
     Args:
@@ -55,12 +68,11 @@ def rows(record: Mapping[str, Any], decisions: Mapping[str, Any] | None, limits:
     moments, scores = [], list[Score]()
     words = [f"{u['speaker']} {u['text']}" for u in utterances]
     for number, outcome in enumerate(outcomes):
-        attempts = outcome.get("attempts", [])
-        judged = [_judged(attempt, limits) for attempt in attempts]
-        for i, (attempt, checks) in enumerate(zip(attempts, judged, strict=True), 1):
-            scores += [Score(check, score, failed, number, i, True) for check, score, failed in checks]
-            scores += [Score(check, score, False, number, i, False) for check, score in _others(attempt)]
-        moments.append(_moment(outcome, judged[-1] if judged else [], limits))
+        last = list[Score]()
+        for i, attempt in enumerate(outcome.get("attempts", []), 1):
+            last = list(_scores(attempt, number, i, limits))
+            scores += last
+        moments.append(_moment(outcome, last, limits))
         words += _words(outcome)
     first = next((u["text"] for u in utterances if u["text"].strip()), "")
     return Rows(" ".join(first.split())[:MAX_FIRST_TEXT_CHARS], moments, scores, "\n".join(words))
@@ -71,47 +83,44 @@ def distance(score: float, limit: float) -> float:
     return abs(score - limit) / abs(limit) if limit else abs(score - limit)
 
 
-Judged = tuple[str, float | None, bool]  # check, score, whether it failed
-
-
-def _judged(attempt: Mapping[str, Any], limits: Mapping[str, float]) -> list[Judged]:
-    """Return the checks of the candidate that an attempt was judged by."""
+def _scores(
+    attempt: Mapping[str, Any], moment: int, number: int, limits: Mapping[str, Threshold]
+) -> Iterator[Score]:
     candidates, verdict = attempt.get("candidates", []), attempt.get("verdict") or {}
-    if not candidates:
-        return []
-    best = candidates[verdict.get("best") or 0]
-    failed = {shortfall["check"] for shortfall in verdict.get("shortfalls", [])}
-    unanswered = best.get("unanswered", {})
-    scores = best.get("scores", {})
-    found: list[Judged] = [
-        (check, scores.get(check), check in failed or check in unanswered)
-        for check in dict.fromkeys([*scores, *unanswered])
-    ]
-    critique = attempt.get("critique", {})
-    if questions := critique.get("questions"):
-        share = sum(bool(q.get("satisfied")) for q in questions) / len(questions)
-        found.append((CRITIQUE, share, CRITIQUE in failed or share < limits.get(CRITIQUE, 0.0)))
-    elif critique.get("problem"):
-        found.append((CRITIQUE, None, True))
-    return found
-
-
-def _others(attempt: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield the scores of the candidates that the attempt was not judged by."""
-    best = (attempt.get("verdict") or {}).get("best") or 0
-    for i, candidate in enumerate(attempt.get("candidates", [])):
+    best = verdict.get("best") or 0
+    short = {shortfall["check"] for shortfall in verdict.get("shortfalls", [])}
+    checks = [limit for check, limit in limits.items() if check != CRITIQUE]
+    for i, candidate in enumerate(candidates):
+        scores, unanswered = candidate.get("scores", {}), candidate.get("unanswered", {})
+        fails = {limit.check for limit in checks if limit.margin(scores.get(limit.check)) < 0}
         if i != best:
-            yield from candidate.get("scores", {}).items()
+            for check in fails & scores.keys():
+                yield Score(check, scores[check], False, moment, number, False, len(fails) - 1)
+            continue
+        for check in scores | unanswered:
+            others = len(fails) - (check in fails)
+            failed = check in short or check in unanswered
+            yield Score(check, scores.get(check), failed, moment, number, True, others)
+    critique = attempt.get("critique", {})
+    if candidates and (questions := critique.get("questions")):
+        share = sum(bool(q.get("satisfied")) for q in questions) / len(questions)
+        failed = CRITIQUE in short or (CRITIQUE in limits and share < limits[CRITIQUE].value)
+        yield Score(CRITIQUE, share, failed, moment, number, True, 0)
+    elif candidates and critique.get("problem"):
+        yield Score(CRITIQUE, None, True, moment, number, True, 0)
 
 
-def _moment(outcome: Mapping[str, Any], judged: Sequence[Judged], limits: Mapping[str, float]) -> Moment:
+def _moment(outcome: Mapping[str, Any], last: Sequence[Score], limits: Mapping[str, Threshold]) -> Moment:
+    """Return the row of a moment, given the scores of its last attempt."""
     moment, kept = outcome["moment"], outcome.get("illustration")
     attempts = outcome.get("attempts", [])
-    last = attempts[-1] if attempts else {}
-    candidates, verdict = last.get("candidates", []), last.get("verdict") or {}
+    end = attempts[-1] if attempts else {}
+    candidates, verdict = end.get("candidates", []), end.get("verdict") or {}
     sha256 = candidates[verdict.get("best") or 0]["sha256"] if candidates else None
     far = [
-        distance(score, limits[check]) for check, score, _ in judged if score is not None and check in limits
+        distance(s.score, limits[s.check].value)
+        for s in last
+        if s.judged and s.score is not None and s.check in limits
     ]
     return Moment(
         moment["utterance"],
@@ -119,10 +128,25 @@ def _moment(outcome: Mapping[str, Any], judged: Sequence[Judged], limits: Mappin
         "accepted" if kept else "dropped",
         len(attempts) or (kept["attempts"] if kept else 0),
         kept["sha256"] if kept else sha256,
-        kept["prompt"] if kept else last.get("prompt", ""),
+        kept["prompt"] if kept else end.get("prompt", ""),
         (outcome.get("dropped") or {}).get("reason", "") if not kept else verdict.get("reason", ""),
         min((d for d in far if math.isfinite(d)), default=None),
+        _dumps([_made(attempt) for attempt in attempts]) if attempts else None,
     )
+
+
+def _made(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an attempt without what no verdict depends on."""
+    candidates = [
+        {"sha256": c["sha256"], "seed": None, "model": ""} | {k: c[k] for k in VERDICT_NEEDS if k in c}
+        for c in attempt.get("candidates", [])
+    ]
+    made: dict[str, Any] = {"prompt": "", "candidates": candidates}
+    if "critique" in attempt:
+        made["critique"] = attempt["critique"]
+    if verdict := attempt.get("verdict"):
+        made["verdict"] = {k: verdict[k] for k in ("decision", "best", "shortfalls") if k in verdict}
+    return made
 
 
 def _words(outcome: Mapping[str, Any]) -> Iterator[str]:

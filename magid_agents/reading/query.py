@@ -76,6 +76,16 @@ class MomentRow(NamedTuple):
     scores: dict[str, float]
 
 
+class DecidedMoment(NamedTuple):
+    """A sharing moment, with what is needed to decide it again."""
+
+    dialogue: str
+    utterance: int
+    description: str
+    kept: str | None  # SHA-256 of the image
+    attempts: str  # as JSON
+
+
 class Histogram(NamedTuple):
     """How many scores fall into equal bins from `low` to `high`."""
 
@@ -237,36 +247,33 @@ class Queries:
         )
         return {(stage, cause): count for stage, cause, count in found}
 
-    def between(self, check: str, low: float, high: float) -> set[str]:
-        """Return the ids of dialogues that have a candidate with a score from `low` to `high`."""
-        found = self._db.execute(
-            'SELECT DISTINCT d.id FROM scores s JOIN dialogues d USING (position) WHERE s."check" = ?'
-            " AND s.score BETWEEN ? AND ?",
-            (check, low, high),
-        )
-        return {row[0] for row in found}
+    def may_change(self, moved: Mapping[str, float]) -> Iterator[DecidedMoment]:
+        """Yield, in input order, the moments that may have another outcome with other thresholds, by check.
 
-    def ids(self) -> Iterator[str]:
-        """Yield every dialogue's id in input order; those that failed or are under way come last."""
-        for (name,) in self._db.execute("SELECT id FROM dialogues ORDER BY position"):
-            yield name
-
-    def fate(self, dialogue: str) -> list[tuple[object, ...]] | None:
-        """Return how a dialogue ended, and the outcomes of its moments; None if it is not in the run.
-
-        Equal for dialogues with equal results.
+        An attempt gives another image only if a candidate starts or ceases to pass every check, so that it
+        fails no more checks than are moved. A stricter check matters only for the candidate that was best.
         """
-        row = self._db.execute(
-            "SELECT position, status, error FROM dialogues WHERE id = ?", (dialogue,)
-        ).fetchone()
-        if row is None:
-            return None
-        moments = self._db.execute(
-            "SELECT utterance, outcome, CASE outcome WHEN 'accepted' THEN sha256 END FROM moments"
-            " WHERE position = ? ORDER BY number",
-            row[:1],
-        )
-        return [row[1:], *moments.fetchall()]
+        parts, values = list[str](), list[Any]()
+        for check, value in moved.items():
+            limit = self.limits[check]
+            stricter = (value > limit.value) != limit.lower_is_better
+            parts.append(
+                'SELECT position, moment FROM scores WHERE "check" = ? AND score BETWEEN ? AND ?'
+                f" AND others_failed < ?{' AND judged' if stricter else ''}"
+            )
+            values += [check, min(limit.value, value), max(limit.value, value), len(moved)]
+        if not parts:
+            return
+        kept = "CASE m.outcome WHEN 'accepted' THEN m.sha256 END"
+        for row in self._db.execute(
+            f"SELECT d.id, m.utterance, m.description, {kept}, a.made"
+            f" FROM (SELECT DISTINCT position, moment FROM ({' UNION ALL '.join(parts)})) n"
+            " JOIN attempts a USING (position, moment)"
+            " JOIN moments m ON m.position = n.position AND m.number = n.moment"
+            " JOIN dialogues d ON d.position = n.position ORDER BY n.position, n.moment",
+            values,
+        ):
+            yield DecidedMoment._make(row)
 
     def outcomes(self) -> Iterator[tuple[str, tuple[float, ...]]]:
         """Yield each dialogue that has ended and its OUTCOMES."""

@@ -1,26 +1,26 @@
-"""Move thresholds after the fact: decide every verdict again from what the journal holds.
+"""Move thresholds after the fact: decide every verdict again from what was recorded.
 
-The decision is the loop's own pure function (agents/verdict.py). Only moments that have a score between the
-old and the new threshold can change, so only those are read.
+The decision is the loop's own pure function (agents/verdict.py), made again for the moments whose outcome
+may change.
 """
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from pydantic import TypeAdapter
+
 from magid_agents.agents.verdict import CRITIQUE, decide
-from magid_agents.dialogue import Attempt, Critique, Decision, Decisions, MomentOutcome, Verdict
+from magid_agents.dialogue import Attempt, Critique, Decision, Verdict
 from magid_agents.errors import ConfigError, unknown
-from magid_agents.reading.calls import read_dialogue_call
 from magid_agents.reading.index import Index
+from magid_agents.reading.query import DecidedMoment
 from magid_agents.reading.trace import read_manifest
-from magid_agents.store.database import open_read_only
 from magid_agents.thresholds import Threshold
 
 Change = Literal["gained", "lost", "replaced", "unknown"]
+ATTEMPTS = TypeAdapter(tuple[Attempt, ...])
 
 
 class Flip(NamedTuple):
@@ -46,7 +46,10 @@ class Flip(NamedTuple):
 
 @dataclass(frozen=True)
 class Flips:
-    """All flips, in input order, and the number of moments that a graph decided in its own way."""
+    """All flips, in input order.
+
+    Moments that would flip, but that a graph decided in its own way, are only counted.
+    """
 
     flips: tuple[Flip, ...]
     decided_otherwise: int
@@ -83,14 +86,15 @@ def redecide(index: Index, moved: Mapping[str, float]) -> Flips:
         critique=moved.get(CRITIQUE, before.critique),
     )
     flips, otherwise = list[Flip](), 0
-    for dialogue, outcome in _outcomes(index, _near(index, moved)):
-        recorded = _Fate(outcome.illustration.sha256 if outcome.illustration else None)
-        if _replay(outcome.attempts, before) != (recorded, True):
-            otherwise += 1
+    for moment in index.may_change(moved):
+        attempts, recorded = ATTEMPTS.validate_json(moment.attempts), _Fate(moment.kept)
+        now, exact = _replay(attempts, after)
+        if now == recorded:
             continue
-        now, exact = _replay(outcome.attempts, after)
-        if now != recorded:
-            flips.append(_flip(dialogue, outcome, recorded, now, exact=exact))
+        if _replay(attempts, before) == (recorded, True):
+            flips.append(_flip(moment, now, exact=exact))
+        else:
+            otherwise += 1
     return Flips(tuple(flips), otherwise)
 
 
@@ -105,23 +109,6 @@ def _rules(index: Index) -> _Rules:
         attempts=settings["budget"]["attempts"],
         asks_critique=critic["critique"] is not None and (sees or "observer" in models),
     )
-
-
-def _near(index: Index, moved: Mapping[str, float]) -> set[str]:
-    """Return the ids of dialogues with a score that changes sides."""
-    near = set[str]()
-    for check, value in moved.items():
-        old = index.limits[check].value
-        near |= index.between(check, min(old, value), max(old, value))
-    return near
-
-
-def _outcomes(index: Index, dialogues: Iterable[str]) -> Iterator[tuple[str, MomentOutcome]]:
-    with closing(open_read_only(index.directory.journal)) as journal:
-        for dialogue in index.in_order(dialogues):
-            if call := read_dialogue_call(journal, dialogue):
-                for outcome in Decisions.model_validate_json(json.dumps(call.answer["decisions"])).outcomes:
-                    yield dialogue, outcome
 
 
 @dataclass(frozen=True)
@@ -163,21 +150,20 @@ def _was_asked_of(verdict: Verdict, attempt: Attempt) -> bool:
     return attempt.critique != Critique() and recorded is not None and recorded.best == verdict.best
 
 
-def _flip(dialogue: str, outcome: MomentOutcome, before: _Fate, after: _Fate, *, exact: bool) -> Flip:
+def _flip(moment: DecidedMoment, after: _Fate, *, exact: bool) -> Flip:
     change: Change = "replaced"
     if after.missing:
         change = "unknown"
-    elif before.sha256 is None:
+    elif moment.kept is None:
         change = "gained"
     elif after.sha256 is None:
         change = "lost"
-    moment = outcome.moment
     return Flip(
         change,
-        dialogue,
+        moment.dialogue,
         moment.utterance,
         moment.description,
-        before.sha256,
+        moment.kept,
         after.sha256,
         after.missing,
         exact,

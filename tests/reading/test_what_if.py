@@ -1,20 +1,26 @@
 """A threshold moved after the fact tells what a run with it gives, or says what it cannot know."""
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 from magid_agents.config import Settings
 from magid_agents.errors import ConfigError
 from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
+from magid_agents.prompts import Message
+from magid_agents.reading import trace, what_if
 from magid_agents.reading.index import Index
-from magid_agents.reading.query import Filter
-from magid_agents.reading.what_if import Flips, redecide
+from magid_agents.reading.query import DecidedMoment, Filter
+from magid_agents.reading.what_if import Flip, Flips, redecide
 from magid_agents.store.rundir import RunDir
 from magid_agents.thresholds import Threshold
 from tests.fake_run import fakes, lines, run, script
@@ -23,29 +29,32 @@ THINGS = ("dog", "cake", "fog", "silence", *(f"thing{i}" for i in range(20)))
 NO_CRITIQUE = ["critic.critique=null", "budget.attempts=3", "budget.candidates=2"]
 
 
-def match(prompt: str, _: str) -> float:
-    """Any score, the same for equal prompts."""
-    return crc32(prompt.encode()) % 1000 / 1000
+class ScoreOfCandidate(FakeScorer):
+    """Any score up to `most`: the same for the same prompt and seed, and another for another seed."""
+
+    def __init__(self, name: str, most: float) -> None:
+        super().__init__(lambda *_: 0.0, identity=f"fake-{name}")
+        self._most = most
+
+    async def score(self, image: Path, _: str) -> float:
+        with Image.open(image) as picture:
+            painted = f"{self.identity}/{picture.info['prompt']}/{picture.info['seed']}"
+        return crc32(painted.encode()) % 1000 / 1000 * self._most
 
 
-def beauty(prompt: str, _: str) -> float:
-    return crc32(prompt[::-1].encode()) % 1000 / 1000
-
-
-def models(**values: float) -> Callable[[Settings], AbstractContextManager[Models]]:
-    limits = {"image_text_match": 0.5, "aesthetics": 0.4, "unsafe": 0.5} | values
+def models(
+    values: Mapping[str, float] | None = None, chat: FakeChat | None = None
+) -> Callable[[Settings], AbstractContextManager[Models]]:
+    limits = {"image_text_match": 0.5, "aesthetics": 0.4, "unsafe": 0.5} | dict(values or {})
 
     @contextmanager
     def open_models(settings: Settings) -> Iterator[Models]:
-        scorers = {
-            "image_text_match": FakeScorer(match),
-            "aesthetics": FakeScorer(beauty, identity="fake-beauty"),
-            "unsafe": FakeScorer(lambda *_: 0.1, identity="fake-unsafe"),
-        }
+        highest = {"image_text_match": 1.0, "aesthetics": 1.0, "unsafe": 0.5}
+        scorers = {check: ScoreOfCandidate(check, most) for check, most in highest.items()}
         thresholds = tuple(
             Threshold(check, limits[check], check == "unsafe", check == "unsafe") for check in scorers
         )
-        with fakes(FakeChat(script), FakePainter())(settings) as made:
+        with fakes(chat or FakeChat(script), FakePainter())(settings) as made:
             yield replace(made, scorers=scorers, thresholds=thresholds)
 
     return open_models
@@ -94,7 +103,7 @@ def test_it_foretells_the_run(tmp_path: Path, finished: Path, values: dict[str, 
     told = moved(finished / "out", values)
     assert told.decided_otherwise == 0
     before = kept(finished / "out")
-    run(tmp_path, *THINGS, sets=NO_CRITIQUE, open_models=models(**values))
+    run(tmp_path, *THINGS, sets=NO_CRITIQUE, open_models=models(values))
     after = kept(tmp_path / "out")
     known = [flip for flip in told.flips if flip.exact and flip.change != "unknown"]
     assert {flip.dialogue: after[flip.dialogue] for flip in known} == {f.dialogue: f.after for f in known}
@@ -162,3 +171,53 @@ def test_a_check_that_has_no_threshold_is_an_error(finished: Path) -> None:
         moved(finished / "out", {"aestetics": 0.5})
     with pytest.raises(ValueError, match="a probability"):
         moved(finished / "out", {"unsafe": 1.5})
+
+
+def doubtful(messages: Sequence[Message], shape: str) -> str:
+    """Critiques of four questions, some of which are not satisfied."""
+    if shape != "CritiqueAnswer":
+        return script(messages, shape)
+    chance = crc32(messages[-1].text.encode())
+    questions = [{"question": f"{i}?", "answer": chance >> i & 3 != 0} for i in range(4)]
+    return json.dumps({"questions": questions, "comment": ""})
+
+
+@pytest.fixture(scope="module")
+def critiqued(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("critiqued")
+    sets = ["critic.threshold=0.6", "budget.attempts=3", "budget.candidates=3"]
+    run(folder, *THINGS, sets=sets, open_models=models({"unsafe": 0.3}, FakeChat(doubtful)))
+    return folder
+
+
+def moved_slowly(out: Path, values: Mapping[str, float]) -> tuple[Flip, ...]:
+    """Decide every recorded moment again, without asking the index which ones may change."""
+    with Index.open(RunDir(out)) as index:
+        before = what_if._rules(index)
+    after = before._replace(
+        thresholds=[replace(t, value=values.get(t.check, t.value)) for t in before.thresholds],
+        critique=values.get("critique", before.critique),
+    )
+    flips = []
+    for one in trace.read(out):
+        for outcome in one.decisions.outcomes:
+            kept = outcome.illustration.sha256 if outcome.illustration else None
+            assert what_if._replay(outcome.attempts, before) == (what_if._Fate(kept), True)
+            now, exact = what_if._replay(outcome.attempts, after)
+            if now != what_if._Fate(kept):
+                place = one.id, outcome.moment.utterance, outcome.moment.description, kept
+                flips.append(what_if._flip(DecidedMoment(*place, ""), now, exact=exact))
+    return tuple(flips)
+
+
+CHECKS = ("image_text_match", "aesthetics", "unsafe", "critique")
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.dictionaries(st.sampled_from(CHECKS), st.integers(0, 99).map(lambda n: n / 100)))
+@pytest.mark.parametrize("folder", ["finished", "critiqued"])
+def test_only_moments_that_cannot_change_are_left_out(
+    request: pytest.FixtureRequest, folder: str, values: dict[str, float]
+) -> None:
+    out = request.getfixturevalue(folder) / "out"
+    assert moved(out, values).flips == moved_slowly(out, values)
