@@ -36,7 +36,9 @@ OTHER_ERROR = "_OTHER"  # of failures whose cause was not recorded
 SESSION = "session.id"
 RECORD_UID = "log.record.uid"  # records with the same one are duplicates
 
-# OpenInference's: what viewers show of a span that is no chat.
+# OpenInference's: what viewers show of a span that is no chat, and its kind if the conventions have none.
+KIND = "openinference.span.kind"
+CHAIN, EVALUATOR = "CHAIN", "EVALUATOR"
 INPUT_VALUE = "input.value"
 OUTPUT_VALUE = "output.value"
 

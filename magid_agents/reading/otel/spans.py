@@ -144,6 +144,7 @@ def _workflow_attributes(one: DialogueTrace, run: RunFacts) -> Attributes:
     failed: Attributes = {names.ERROR: cause} if one.failure else {}
     return failed | {
         names.OPERATION: names.WORKFLOW,
+        names.KIND: names.CHAIN,
         names.AGENT_NAME: run.graph,
         names.FINISHED: one.finished,
         names.ACCEPTED: sum(outcome.illustration is not None for outcome in outcomes),
@@ -169,6 +170,8 @@ def _call_attributes(call: RecordedCall, run: RunFacts) -> Attributes:
         attributes[names.OUTPUT_TYPE] = "json" if request.get("schema") else "text"
     if call.kind == "paint":
         attributes[names.OUTPUT_TYPE] = "image"
+    if call.kind == "score":
+        attributes[names.KIND] = names.EVALUATOR
     image = call.answer if call.kind == "paint" else request.get("image")
     if isinstance(image, str):
         attributes[names.IMAGE] = image

@@ -82,6 +82,13 @@ def test_a_call_whose_beginning_is_not_known_begins_with_its_dialogue_or_run() -
     assert build([early]).calls[0].begin_s == RUN.began
 
 
+def test_what_the_conventions_have_no_operation_for_has_a_kind() -> None:
+    """Otherwise viewers show these spans as unknown."""
+    tree = build([CALL, replace(CALL, kind="score", step="0000/1/score/00/unsafe", key="other", answer=0.1)])
+    kinds = [span.attributes.get("openinference.span.kind") for span in (tree.workflow, *tree.calls)]
+    assert kinds == ["CHAIN", None, "EVALUATOR"]
+
+
 def test_another_run_of_a_dialogue_is_another_trace() -> None:
     once, again = build([CALL]), build([replace(CALL, began=101.0)])
     assert once.trace_id != again.trace_id
