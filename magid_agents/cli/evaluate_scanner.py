@@ -9,6 +9,7 @@ import typer
 
 from magid_agents.cli.bar import show_bar
 from magid_agents.cli.figures import as_text, print_figures
+from magid_agents.cli.interrupts import telling_interrupts
 from magid_agents.cli.options import Labels, Overrides, Preset, Profile, PromptFolder
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def evaluate_scanner(
     names = list(dict.fromkeys(prompt or [settings.scanner.prompt]))
     found: dict[str, Measured] = {}
     folder = out or Path("runs") / f"scanner-{labels.stem}"
-    with open_evaluator(settings, folder, prompts, build.open_chat) as evaluator:
+    with telling_interrupts(), open_evaluator(settings, folder, prompts, build.open_chat) as evaluator:
         for name in names:
             with show_bar(name) as report:
                 found[name] = scanner.measure(

@@ -9,6 +9,7 @@ import typer
 
 from magid_agents.cli.bar import show_bar
 from magid_agents.cli.figures import as_text, print_figures
+from magid_agents.cli.interrupts import telling_interrupts
 from magid_agents.cli.options import Overrides, Preset, Profile, PromptFolder
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def compare_prompts(
     """
     from magid_agents import config, prompt_places
     from magid_agents.evaluation import variants as compared
+    from magid_agents.runs import session
+    from magid_agents.runs.progress import show_progress
     from magid_agents.runs.session import RunRequest
 
     agent, _, listed = variants.partition("=")
@@ -61,12 +64,22 @@ def compare_prompts(
     if labels is not None:
         if place.name != "scanner":
             raise typer.BadParameter("are for scanner prompts; give INPUT instead", param_hint="--labels")
-        measured = _measure(names, labels, task, limit, settings, folder, prompts, noise_floor=noise_floor)
+        with telling_interrupts():
+            measured = _measure(
+                names, labels, task, limit, settings, folder, prompts, noise_floor=noise_floor
+            )
         dialogues, main = len(next(iter(measured.values())).labelled), "F1"
         found = compared.compare_scanners(measured)
     elif inputs:
         request = RunRequest(inputs, folder, settings, limit=limit, prompts=prompts)
-        runs = compared.run_variants(request, place, names, noise_floor=noise_floor)
+        with telling_interrupts():
+            runs = compared.run_variants(
+                request,
+                place,
+                names,
+                noise_floor=noise_floor,
+                show=lambda one: show_progress(session.count(one)),
+            )
         (found, dialogues), main = compared.compare_runs(runs), compared.ACCEPTED_SHARE
     else:
         raise typer.BadParameter("give dialogue files, or --labels", param_hint="INPUT")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from magid_agents.cli.bar import show_bar
+from magid_agents.cli.interrupts import telling_interrupts
 from magid_agents.cli.options import Overrides, Preset, Profile, PromptFolder
 
 if TYPE_CHECKING:
@@ -73,7 +75,9 @@ def improve_prompt(
         figure=figure,
         budget=Budget(evaluations, proposals),
     )
-    found = improvement.improve(request, _announce)
+    most = evaluations + len(items)  # in the search, and twice on the held-out half
+    with telling_interrupts(), show_bar("evaluations") as report_progress:
+        found = improvement.improve(request, _announce, lambda done: report_progress(done, most))
     file = report.write(found, request.out)
     if as_json:
         typer.echo(json.dumps(report.as_dict(found)))

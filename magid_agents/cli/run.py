@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from magid_agents.cli.interrupts import telling_interrupts
 from magid_agents.cli.options import Overrides, Preset, Profile, PromptFolder
 
 if TYPE_CHECKING:
@@ -86,18 +87,13 @@ def run(
     )
     if plan:
         return _show_plan(request, as_json)
-    try:
-        with show_progress(session.count(request)) as report:
-            if engine == "ray":
-                from magid_agents.runs import ray
+    with telling_interrupts(), show_progress(session.count(request)) as report:
+        if engine == "ray":
+            from magid_agents.runs import ray
 
-                result = ray.run(request, report, workers=workers, address=address)
-            else:
-                result = session.run(request, report)
-    except KeyboardInterrupt as interrupt:
-        if str(interrupt):
-            typer.echo(f"magid: {interrupt}", err=True)
-        raise
+            result = ray.run(request, report, workers=workers, address=address)
+        else:
+            result = session.run(request, report)
     print_summary(result, out)
     _report(out, changed=bool(result.calls.computed or result.calls.reused))
     if not result.counts.failed:

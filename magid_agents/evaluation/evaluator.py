@@ -1,11 +1,11 @@
 """Call agents about many dialogues, outside a run: the models and a journal, open for as long as needed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from magid_agents import prompt_places
 from magid_agents.agents.answers import InvalidAnswer
@@ -41,6 +41,19 @@ class Evaluator:
         """
         return replace(self.services, settings=settings, prompts=prompt_places.load(settings, self.prompts))
 
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Await one piece of work. Raises what it raises; KeyboardInterrupt on Ctrl-C or SIGTERM."""
+        results: list[Result] = []
+
+        async def collect() -> None:
+            results.append(await work)
+
+        try:
+            self.runner.run(self.services.stop.unless_requested(collect()))
+        except Interrupted as error:
+            raise KeyboardInterrupt(str(error)) from None
+        return results[0]
+
     def map(
         self,
         work: Callable[[Item], Awaitable[Result]],
@@ -52,16 +65,7 @@ class Evaluator:
         Raises every other error of the work at once, since figures over the rest would be of another sample;
         KeyboardInterrupt on Ctrl-C or SIGTERM.
         """
-        results: list[Result | InvalidAnswer] = []
-
-        async def collect() -> None:
-            results.extend(await self._map(work, items, progress))
-
-        try:
-            self.runner.run(self.services.stop.unless_requested(collect()))
-        except Interrupted as error:
-            raise KeyboardInterrupt(str(error)) from None
-        return results
+        return self.run(self._map(work, items, progress))
 
     async def _map(
         self, work: Callable[[Item], Awaitable[Result]], items: Sequence[Item], progress: Progress
@@ -109,7 +113,8 @@ def open_evaluator(
             try:
                 runner.run(stack.enter_async_context(services.journal))
                 runner.run(stack.enter_async_context(aclosing(models)))
-                runner.run(session.prepare(services))
-                yield Evaluator(services, runner, prompts)
+                evaluator = Evaluator(services, runner, prompts)
+                evaluator.run(session.prepare(services))
+                yield evaluator
             finally:
                 runner.run(stack.aclose())

@@ -1,8 +1,8 @@
 """Compare variants of a prompt: figures of each, and how they differ from the first, paired by dialogue."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from magid_agents.prompt_places import Place
 from magid_agents.reading.index import Index
 from magid_agents.reading.query import OUTCOMES
 from magid_agents.runs import session
+from magid_agents.runs.runner import Progress
 from magid_agents.runs.session import ModelsFactory, RunRequest
 from magid_agents.store.rundir import RunDir
 
@@ -70,6 +71,7 @@ def run_variants(
     prompts: Sequence[str],
     *,
     noise_floor: bool = True,
+    show: Callable[[RunRequest], AbstractContextManager[Progress]] = lambda _: nullcontext(lambda *_: None),
     open_models: ModelsFactory = build.open_models,
 ) -> dict[str, Path]:
     """Run the input once with each prompt at this place; return the run directory of each.
@@ -78,6 +80,7 @@ def run_variants(
 
     Args:
         noise_floor: run the first once more with the next seed; how it differs is noise.
+        show: yields what each run reports its progress to.
 
     Raises what session.run raises.
     """
@@ -90,7 +93,8 @@ def run_variants(
             out = request.out / f"{number}-{name.replace('/', '-').replace(' ', '-')}"
             # What the directory holds may be of an earlier text of the prompt.
             one = replace(request, out=out, settings=chosen, reuse=list(made.values()), update=True)
-            session.run(one, open_models=lambda _: nullcontext(models), async_runner=runner)
+            with show(one) as progress:
+                session.run(one, progress, lambda _: nullcontext(models), runner)
             made[name] = out
     return made
 

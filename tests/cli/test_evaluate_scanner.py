@@ -1,7 +1,10 @@
 """`magid evaluate scanner` over a real endpoint, as a user meets it."""
 
 import json
+import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +75,41 @@ def test_useless_answers_are_told_and_count_as_nothing_found(
     look = write_prompt(tmp_path, "look", "look")
     assert command(monkeypatch, *words(tmp_path, api, look)) == 0
     assert f"{look}: no usable answer for 1 dialogues, counted as no moment" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_resumed_by_the_same_command(tmp_path: Path, api: Api) -> None:
+    first = threading.Event()
+
+    def slowly(body: dict[str, Any]) -> str | None:
+        if (said := answer(body)) is not None and first.is_set():
+            api.sleep(0.2)
+        if said is not None:
+            first.set()
+        return said
+
+    api.answer = slowly
+    look = write_prompt(tmp_path, "look", "look")
+    sets = ["--set", "concurrency=1", "--set", "chat.concurrency=1"]
+    command = [
+        sys.executable,
+        "-m",
+        "magid_agents",
+        "evaluate",
+        "scanner",
+        *words(tmp_path, api, look),
+        *sets,
+    ]
+    with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True) as process:
+        first.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told == "magid: interrupted by Ctrl-C; run the same command again to resume\n"
+    before = questions(api)
+    assert 0 < before < 11
+    api.answer = answer
+    assert subprocess.run([*map(str, command)], capture_output=True, check=False).returncode == 0
+    assert questions(api) <= 11 + 1  # at most the one that was under way
 
 
 @pytest.mark.parametrize(

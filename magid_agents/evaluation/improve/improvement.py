@@ -13,7 +13,7 @@ from magid_agents.agents.services import Services
 from magid_agents.config import ConfigError, Settings
 from magid_agents.errors import unknown
 from magid_agents.evaluation import intervals
-from magid_agents.evaluation.evaluator import Evaluator, open_evaluator
+from magid_agents.evaluation.evaluator import Evaluator, Progress, open_evaluator
 from magid_agents.evaluation.improve.instructions import SystemPart
 from magid_agents.evaluation.improve.objectives import (
     ACCEPTED_SHARE,
@@ -86,6 +86,7 @@ class Improvement:
 def improve(
     request: ImproveRequest,
     announce: Callable[[Projection], None] = lambda _: None,
+    progress: Progress = lambda _: None,
     open_models: ModelsFactory | None = None,
     open_reflector: ModelsFactory = build.open_chat,
 ) -> Improvement:
@@ -93,6 +94,7 @@ def improve(
 
     Args:
         announce: gets the projection before the search begins.
+        progress: gets the number of evaluations of a dialogue so far.
         open_models: yields the agent's models; by default what its agent needs of those the settings name.
 
     Raises ConfigError if the request cannot be met, or is projected to cost more than `max_cost`, and what
@@ -110,7 +112,7 @@ def improve(
         services = evaluator.services_for(settings)
         part = SystemPart(services.prompts[name], place, said)
         with _reflecting(request, evaluator, open_reflector) as (reflector, spend):
-            search = Search(evaluator, part, objective, GOALS[figure], services, reflector, spend)
+            search = Search(evaluator, part, objective, GOALS[figure], services, reflector, spend, progress)
             before = search.judge(part.text, held_out).statistics[figure]
             took = Took.so_far(services.journal.path, [objective.dialogue(item).id for item in held_out])
             projection = took.project(request.budget, len(held_out), _proposal_cost(reflector, part))

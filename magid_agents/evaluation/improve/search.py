@@ -12,7 +12,7 @@ from magid_agents.agents.answers import InvalidAnswer
 from magid_agents.agents.services import Services
 from magid_agents.config import ConfigError
 from magid_agents.errors import MagidError
-from magid_agents.evaluation.evaluator import Evaluator
+from magid_agents.evaluation.evaluator import Evaluator, Progress
 from magid_agents.evaluation.improve.instructions import SystemPart
 from magid_agents.evaluation.improve.objectives import Example, Judged, Objective
 from magid_agents.schemas import ImprovedInstructions
@@ -48,6 +48,7 @@ class Search:
         services: the agent's, with the prompt as it stands.
         reflector: services whose chat model proposes.
         spend: called before money is spent, to bring both meters up to date.
+        progress: gets the number of evaluations of a dialogue so far.
     """
 
     def __init__(
@@ -59,10 +60,12 @@ class Search:
         services: Services,
         reflector: Services,
         spend: Callable[[], None],
+        progress: Progress = lambda _: None,
     ) -> None:
         self._evaluator, self._part, self._objective, self._goal = evaluator, part, objective, goal
         self._services, self._reflector, self._spend = services, reflector, spend
         self.proposals: list[Proposal] = []
+        self._progress, self._evaluations = progress, 0
         self._error: MagidError | None = None
 
     def judge(self, text: str, items: Sequence[Any]) -> Judged:
@@ -71,10 +74,13 @@ class Search:
         services = replace(self._services, prompts={**self._services.prompts, prompt.name: prompt})
         try:
             self._spend()
-            return self._objective.judge(services, items)
+            judged = self._objective.judge(services, items)
         except MagidError as error:
             self._keep_error(error)
             raise
+        self._evaluations += len(items)
+        self._progress(self._evaluations)
+        return judged
 
     def run(self, train: Sequence[Any], valid: Sequence[Any], budget: Budget, seed: int) -> str:
         """Return the instructions that did best on `valid`, perhaps those that stand.
