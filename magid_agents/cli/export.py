@@ -36,6 +36,13 @@ def export(
     source_licence: Annotated[
         str | None, typer.Option("--source-license", help="The licence of the dialogues, for the card.")
     ] = None,
+    c2pa: Annotated[
+        Path | None,
+        typer.Option("--c2pa", help="Sign generated images with this certificate (PEM).", metavar="FILE"),
+    ] = None,
+    c2pa_key: Annotated[
+        Path | None, typer.Option("--c2pa-key", help="Its private key (PEM).", metavar="FILE")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Write the finished dialogues of runs to a folder that a trainer reads, and count what was changed."""
@@ -43,6 +50,7 @@ def export(
 
     from magid_agents.errors import ConfigError, unknown
     from magid_agents.export import convert, hub
+    from magid_agents.export.signing import Credentials
     from magid_agents.export.turns import LAST, AssistantImages, Policy
 
     policy = None
@@ -53,7 +61,12 @@ def export(
         policy = Policy(LAST if assistant is None else assistant, AssistantImages(images))
     repository = hub.parse_repository(to) if to.startswith(hub.PREFIX) else None
     written = hub.FORMAT if repository else to
-    request = convert.ExportRequest(directories, written, out, policy, split, licence, source_licence)
+    if (c2pa is None) != (c2pa_key is None):
+        raise ConfigError("--c2pa and --c2pa-key: give both, a certificate and its private key")
+    credentials = Credentials(c2pa, c2pa_key) if c2pa and c2pa_key else None
+    request = convert.ExportRequest(
+        directories, written, out, policy, split, licence, source_licence, credentials
+    )
     with show_bar("dialogues") as report:
         summary = convert.export(request, report).as_dict()
     if as_json:

@@ -15,6 +15,7 @@ from magid_agents.export.card import write_card
 from magid_agents.export.croissant import write_croissant
 from magid_agents.export.folder import create_folder
 from magid_agents.export.provenance import EVALUATION, read_provenance
+from magid_agents.export.signing import Credentials, ImageSigner
 from magid_agents.export.turns import BOTH, LAST, AssistantImages, Policy, to_conversations
 from magid_agents.export.writer import Sample, Writer, to_json
 from magid_agents.formats import Seen
@@ -25,6 +26,7 @@ from magid_agents.store.rundir import RunDir
 
 NAME = "export.json"
 TRAIN, TEST = "train", "test"
+SIGNED = "images_signed"
 RENAMED = "samples_renamed"  # another one had the same id
 MAX_SPEAKERS_TOLD = 20
 
@@ -41,6 +43,7 @@ class ExportRequest:
         split: the share of the dialogues that is for training, between 0 and 1; all if not given.
         licence: what the card states as the export's licence; the binding one if not given.
         source_licence: the licence of the dialogues, for the card.
+        credentials: what generated images are signed with; they are not signed if not given.
     """
 
     directories: Sequence[Path]
@@ -50,6 +53,7 @@ class ExportRequest:
     split: float | None = None
     licence: str | None = None
     source_licence: str | None = None
+    credentials: Credentials | None = None
 
 
 @dataclass
@@ -107,7 +111,8 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
     )
     total = sum(count_lines(run.dialogues) for run in runs)
     seen, speakers = Seen(), dict[str, None]()
-    with create_folder(request.out, identity) as folder:
+    signer = ImageSigner(request.credentials) if request.credentials else None
+    with create_folder(request.out, identity, signer) as folder:
         writer = make_writer(folder, splits)
         for run, record in _records(runs):
             split = TRAIN if request.split is None else split_of(record.id, request.split)
@@ -121,6 +126,7 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
         if not summary.samples.total():
             raise ConfigError(_why_nothing(request, list(speakers)))
         summary.images, summary.notes = folder.image_count, writer.notes
+        summary.rules += Counter({SIGNED: folder.signed_count})
         writer.finish()
         terms = provenance.terms(request.licence, request.source_licence)
         write_card(folder, writer, summary.as_dict(), provenance, terms)
@@ -157,6 +163,7 @@ def _identity(request: ExportRequest, runs: Sequence[RunDir], policy: Policy | N
         "split": request.split,
         "licence": request.licence,
         "source_licence": request.source_licence,
+        "signed_by": _sha256(request.credentials.certificates) if request.credentials else None,
         "version": version(SHIPPED_BY),
         "dialogues": [_sha256(run.dialogues) for run in runs],
         "evaluations": [_sha256(run.path / EVALUATION) for run in runs],

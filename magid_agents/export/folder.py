@@ -11,18 +11,19 @@ from typing import IO, Any, Self, TypeVar
 from filelock import FileLock, Timeout
 
 from magid_agents.errors import ConfigError
+from magid_agents.export.signing import ImageSigner, is_synthetic
 from magid_agents.formats import Seen
 from magid_agents.store.rundir import RunDir, RunDirError, image_name, link_or_copy, write_atomically, writing
 
-REQUEST, LOCK = ".request.json", ".lock"  # only while the folder is being written
+REQUEST, LOCK, SIGNED = ".request.json", ".lock", ".signed"  # only while the folder is being written
 Entered = TypeVar("Entered")
 
 
 class OutputFolder:
     """A folder that is being written. No name in it comes from a dialogue."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, signer: ImageSigner | None = None) -> None:
+        self.path, self._signer = path, signer
         self._images = Seen()
         self._open = ExitStack()
 
@@ -36,6 +37,11 @@ class OutputFolder:
         traceback: TracebackType | None,
     ) -> None:
         self._open.__exit__(kind, error, traceback)
+
+    @property
+    def signed_count(self) -> int:
+        """The number of images that were signed."""
+        return sum(1 for _ in (self.path / SIGNED).glob("*")) if self._signer else 0
 
     @property
     def image_count(self) -> int:
@@ -52,17 +58,31 @@ class OutputFolder:
         """Enter a context that is left when the folder is closed, before the files opened earlier."""
         return self._open.enter_context(manager)
 
-    def count_image(self, sha256: str) -> bool:
-        """Count an image that a file of the folder holds; return whether it is new."""
-        return self._images.add(sha256)
+    def use_image(self, run: RunDir, sha256: str) -> Path:
+        """Count an image of the folder, and return its file: the run's, or a signed copy of it.
+
+        Raises RunDirError if the run does not have it, or it cannot be signed.
+        """
+        source = find_image(run, sha256)
+        self._images.add(sha256)
+        if self._signer is None or not is_synthetic(source):
+            return source
+        signed = self.path / SIGNED / source.name
+        if not signed.exists():
+            signed.parent.mkdir(exist_ok=True)
+            half = signed.with_suffix(".tmp.png")
+            half.unlink(missing_ok=True)
+            self._signer.sign(source, half)
+            half.replace(signed)
+        return signed
 
     def add_image(self, run: RunDir, sha256: str) -> str:
-        """Link or copy a run's image into the folder; return its path within the folder.
+        """Link or copy an image into the folder; return its path within the folder.
 
-        Raises RunDirError if the run does not have it.
+        Raises what use_image does.
         """
-        source, name = find_image(run, sha256), image_name(sha256)
-        if self.count_image(sha256) and not (target := self.path / name).exists():
+        source, name = self.use_image(run, sha256), image_name(sha256)
+        if not (target := self.path / name).exists():
             link_or_copy(source, target)
         return name
 
@@ -84,7 +104,9 @@ def find_image(run: RunDir, sha256: str) -> Path:
 
 
 @contextmanager
-def create_folder(path: Path, request: Mapping[str, Any]) -> Iterator[OutputFolder]:
+def create_folder(
+    path: Path, request: Mapping[str, Any], signer: ImageSigner | None = None
+) -> Iterator[OutputFolder]:
     """Yield the folder `PATH.partial`, which gets its name if the block ends well.
 
     It is removed if the block fails. A kill or Ctrl-C leaves it: the same request finds there what was
@@ -92,6 +114,7 @@ def create_folder(path: Path, request: Mapping[str, Any]) -> Iterator[OutputFold
 
     Args:
         request: all that decides what the folder holds, as JSON values.
+        signer: signs copies of generated images, which then take their place.
 
     Raises ConfigError if the path is taken or another export writes to it, and RunDirError if it cannot be
     written.
@@ -104,11 +127,12 @@ def create_folder(path: Path, request: Mapping[str, Any]) -> Iterator[OutputFold
         lock = _lock(partial)
         try:
             _resume(partial, json.dumps(request, sort_keys=True))
-            with OutputFolder(partial) as folder:
+            with OutputFolder(partial, signer) as folder:
                 yield folder
             lock.release()  # Windows cannot remove an open file
             for name in (REQUEST, LOCK):
                 (partial / name).unlink()
+            shutil.rmtree(partial / SIGNED, ignore_errors=True)
             if path.exists():
                 path.rmdir()
             partial.replace(path)

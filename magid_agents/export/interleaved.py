@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from magid_agents.export.folder import OutputFolder, find_image
+from magid_agents.export.folder import OutputFolder
 from magid_agents.export.image_rows import seed_text
 from magid_agents.export.parquet_file import create_table
 from magid_agents.export.shards import Limits, Shards
@@ -54,17 +55,21 @@ class InterleavedWriter(Writer):
         }
 
     def write(self, sample: Sample, split: str) -> None:
-        size = 0
-        for image in sample.record.illustrations:
-            self.folder.count_image(image.sha256)
-            size += find_image(sample.run, image.sha256).stat().st_size
+        files = [self.folder.use_image(sample.run, image.sha256) for image in sample.record.illustrations]
+        size = sum(file.stat().st_size for file in files)
         if rows := self._shards[split].add(size):
-            for position, row in enumerate(_rows(sample), start=-1):
+            for position, row in enumerate(_rows(sample, files), start=-1):
                 content = row.get("binary_content", b"")
                 rows.add({"sample_id": sample.id, "position": position, **row}, len(content))
 
 
-def _rows(sample: Sample) -> Iterator[Mapping[str, Any]]:
+def _rows(sample: Sample, files: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
+    """Yield what the rows of a dialogue differ in.
+
+    Args:
+        files: those of its images, in order.
+    """
+    left = iter(files)
     about = {"id": sample.record.id, "source": sample.record.source}
     yield {
         "modality": "metadata",
@@ -82,7 +87,7 @@ def _rows(sample: Sample) -> Iterator[Mapping[str, Any]]:
             yield {
                 "modality": "image",
                 "content_type": "image/png",
-                "binary_content": find_image(sample.run, image.sha256).read_bytes(),
+                "binary_content": next(left).read_bytes(),
                 "speaker": utterance.speaker,
                 **image.model_dump(include={"sha256", "description", "prompt", "model"}),
                 "seed": seed_text(image),

@@ -4,7 +4,6 @@ import base64
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from magid_agents.export.folder import find_image
 from magid_agents.export.turns import Part, Turn
 from magid_agents.export.writer import LineWriter, Sample, Table
 from magid_agents.store.rundir import RunDir
@@ -32,8 +31,7 @@ class OpenAIWriter(LineWriter):
     def _content(self, part: Part, run: RunDir) -> Mapping[str, Any]:
         if isinstance(part, str):
             return {"type": "text", "text": part}
-        self.folder.count_image(part.sha256)
-        data = find_image(run, part.sha256).read_bytes()
+        data = self.folder.use_image(run, part.sha256).read_bytes()
         if len(data) > MAX_IMAGE_BYTES:
             self.notes["images are larger than 10 MB, which OpenAI refuses"] += 1
         url = f"data:image/png;base64,{base64.b64encode(data).decode()}"

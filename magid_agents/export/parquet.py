@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from magid_agents.export import image_rows
-from magid_agents.export.folder import OutputFolder, find_image
+from magid_agents.export.folder import OutputFolder
 from magid_agents.export.parquet_file import IMAGE, INT, TEXT, create_table, make_schema, open_table
 from magid_agents.export.shards import Limits, Shards
 from magid_agents.export.turns import Turn
@@ -47,7 +47,7 @@ class ParquetWriter(Writer):
         self._latest: Sample | None = None
 
     def write(self, sample: Sample, split: str) -> None:
-        files = [find_image(sample.run, image.sha256) for image in sample.images]
+        files = [self.folder.use_image(sample.run, image.sha256) for image in sample.images]
         size = sum(file.stat().st_size for file in files)
         if rows := self._shards[split].add(size):
             images = [{"bytes": file.read_bytes(), "path": file.name} for file in files]

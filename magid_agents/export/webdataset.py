@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from magid_agents.export import image_rows
-from magid_agents.export.folder import OutputFolder, find_image
+from magid_agents.export.folder import OutputFolder
 from magid_agents.export.parquet_file import INT, TEXT, RowWriter, create_table, make_schema
 from magid_agents.export.shards import Limits, Shards
 from magid_agents.export.writer import Sample, Table, Writer, to_json
@@ -50,8 +50,7 @@ class WebDatasetWriter(Writer):
 
     def write(self, sample: Sample, split: str) -> None:
         for image, row in image_rows.image_rows(sample, split):
-            file = find_image(sample.run, image.sha256)
-            self.folder.count_image(image.sha256)
+            file = self.folder.use_image(sample.run, image.sha256)
             if shard := self._shards[split].add(file.stat().st_size):
                 text = sample.record.utterances[row["utterance"]].text
                 shard.add(file.read_bytes(), {**row, "utterance_text": text})
