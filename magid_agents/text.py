@@ -16,6 +16,17 @@ def encodable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+def encodable_json(value: Any) -> Any:
+    """Return a JSON value in which every text can be encoded as UTF-8."""
+    if isinstance(value, str):
+        return value if value.isascii() else encodable(value)
+    if isinstance(value, Mapping):
+        return {encodable_json(key): encodable_json(below) for key, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [encodable_json(below) for below in value]
+    return value
+
+
 def printable(text: str) -> str:
     """Return the text on one line, with terminal control characters escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

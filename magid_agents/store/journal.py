@@ -30,6 +30,7 @@ from magid_agents.store.database import (
 )
 from magid_agents.store.group_commit import GroupCommit
 from magid_agents.store.keys import call_key, canonical_json, ordered_json
+from magid_agents.text import encodable_json
 
 TOTAL_PAID = "SELECT COALESCE(SUM(paid), 0) FROM calls"
 _PAID = CALL_COLUMNS.split(", ").index("paid")
@@ -230,7 +231,9 @@ class Journal:
         given = await compute()
         state.hold()
         waited_s, served_s = state.end_service()
-        answer = Answer(given.value, given.usage, None, call.key, began, waited_s, served_s)
+        # Half a surrogate pair, which a model may answer, could be neither recorded nor shown.
+        value = encodable_json(given.value)
+        answer = Answer(value, given.usage, None, call.key, began, waited_s, served_s)
         computation.computed_for = next((w for w in computation.waiting if not w.done()), None)
         step = computation.waiting[computation.computed_for] if computation.computed_for else None
         record = partial(_record, call=call, answer=answer, pre_commit=given.pre_commit, step=step)

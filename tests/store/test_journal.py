@@ -30,6 +30,27 @@ def test_a_known_call_is_answered_from_disk(tmp_path: Path) -> None:
     assert model.runs == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("half \ud83d", "half ?"),
+        ("whole \U0001f436 ü", "whole \U0001f436 ü"),
+        ({"\udc00": ["a", ["\ud83d b"], None, 1.5]}, {"?": ["a", ["? b"], None, 1.5]}),
+    ],
+)
+def test_half_a_surrogate_pair_in_an_answer_fails_nobody(tmp_path: Path, given: Any, kept: Any) -> None:
+    """The one who asked first and the one who asks later are told the same."""
+
+    async def compute() -> Answer:
+        return Answer(given)
+
+    async def ask(journal: Journal) -> Answer:
+        return await journal.get_or_compute(call(prompt="hi"), compute=compute)
+
+    first, again = with_journal(tmp_path / "j", ask), with_journal(tmp_path / "j", ask)
+    assert (first.value, again.value, again.reused) == (kept, kept, True)
+
+
 def test_the_same_call_in_flight_runs_once(tmp_path: Path) -> None:
     model = FakeModel()
 
