@@ -113,11 +113,15 @@ def improve(
         part = SystemPart(services.prompts[name], place, said)
         with _reflecting(request, evaluator, open_reflector) as (reflector, spend):
             search = Search(evaluator, part, objective, GOALS[figure], services, reflector, spend, progress)
-            before = search.judge(part.text, held_out).statistics[figure]
-            took = Took.so_far(services.journal.path, [objective.dialogue(item).id for item in held_out])
+            # 1. Project the cost from a few dialogues.
+            few = train[:MINIBATCH]
+            search.judge(part.text, few)
+            took = Took.so_far(services.journal.path, [objective.dialogue(item).id for item in few])
             projection = took.project(request.budget, len(held_out), _proposal_cost(reflector, part))
             projection.check(settings.max_cost)
             announce(projection)
+            # 2. Search on one half, and measure on the other.
+            before = search.judge(part.text, held_out).statistics[figure]
             text = search.run(train, valid, request.budget, settings.seed)
             after = search.judge(text, held_out).statistics[figure] if text != part.text else None
         spent = evaluator.runner.run(evaluator.services.journal.cost())

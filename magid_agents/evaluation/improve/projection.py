@@ -47,8 +47,8 @@ class Took:
         return cls(totals.calls / count, totals.seconds / count, totals.cost / count)
 
     def project(self, budget: Budget, held_out: int, proposal_dollars: float) -> Projection:
-        """Project a search, and the candidate's evaluation on the held-out dialogues."""
-        evaluations = budget.evaluations + held_out
+        """Project a search, and the evaluation of two prompts on the held-out dialogues."""
+        evaluations = budget.evaluations + 2 * held_out
         return Projection(
             evaluations,
             round(self.calls * evaluations) + budget.proposals,
