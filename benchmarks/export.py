@@ -27,7 +27,8 @@ from rich.table import Table
 
 from benchmarks import worlds
 from magid_agents.export import EXPORTERS
-from magid_agents.export.convert import ExportRequest, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
 from magid_agents.models.fakes import FakePainter
 from magid_agents.runs import session
 from magid_agents.store.rundir import RunDir, encode_image, image_name

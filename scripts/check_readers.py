@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from magid_agents.export.convert import ExportRequest, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
 from magid_agents.export.turns import Policy, to_conversations
 from magid_agents.export.writer import PLACEHOLDER
 from magid_agents.resources import cache_folder

@@ -50,6 +50,7 @@ def export(
 
     from magid_agents.errors import ConfigError, unknown
     from magid_agents.export import convert, hub
+    from magid_agents.export.request import ExportRequest
     from magid_agents.export.signing import Credentials
     from magid_agents.export.turns import LAST, AssistantImages, Policy
 
@@ -64,9 +65,7 @@ def export(
     if (c2pa is None) != (c2pa_key is None):
         raise ConfigError("--c2pa and --c2pa-key: give both, a certificate and its private key")
     credentials = Credentials(c2pa, c2pa_key) if c2pa and c2pa_key else None
-    request = convert.ExportRequest(
-        directories, written, out, policy, split, licence, source_licence, credentials
-    )
+    request = ExportRequest(directories, written, out, policy, split, licence, source_licence, credentials)
     with show_bar("dialogues") as report:
         summary = convert.export(request, report).as_dict()
     if as_json:

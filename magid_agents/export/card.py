@@ -1,6 +1,7 @@
 """The dataset card, README.md: what the Hub reads, what made the dataset, and what the rules changed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Any
 
 import yaml
@@ -77,7 +78,7 @@ def _sections(summary: Mapping[str, Any], provenance: Provenance, terms: Terms) 
     yield _table(("input", "SHA-256"), ((f"`{_code(f.name)}`", f.sha256 or "") for f in provenance.inputs))
     if provenance.figures:
         yield "## Figures\n\nOf `magid evaluate run`, with intervals over dialogues.\n"
-        yield _table(("figure", "estimate", "interval"), map(_figure, provenance.figures))
+        yield _table(("about", "figure", "estimate", "interval"), starmap(_figure, provenance.figures))
     yield f"## Licences\n\n{_licences(terms)}\n"
     rows = ((_list([part]), licence or "not known") for part, licence in terms.parts.items())
     yield _table(("part", "licence"), rows)
@@ -98,9 +99,9 @@ def _licences(terms: Terms) -> str:
     return " ".join(said)
 
 
-def _figure(figure: Mapping[str, Any]) -> Sequence[object]:
-    low, high = (_number(figure.get(bound)) for bound in ("low", "high"))
-    return _code(str(figure["name"])), _number(figure["estimate"]), f"{low} to {high}" if low and high else ""
+def _figure(section: str, figure: Mapping[str, Any]) -> Sequence[object]:
+    estimate, low, high = (_number(figure[name]) for name in ("estimate", "low", "high"))
+    return _code(section), _code(figure["name"]), estimate, f"{low} to {high}" if low and high else ""
 
 
 def _number(value: object) -> str:

@@ -1,90 +1,32 @@
 """Export the finished dialogues of runs to a folder, one at a time, and count what was changed."""
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
 
 from magid_agents.errors import ConfigError, unknown
 from magid_agents.export import EXPORTERS
 from magid_agents.export.card import write_card
 from magid_agents.export.croissant import write_croissant
 from magid_agents.export.folder import create_folder
-from magid_agents.export.provenance import EVALUATION, read_provenance
-from magid_agents.export.signing import Credentials, ImageSigner
+from magid_agents.export.provenance import read_provenance
+from magid_agents.export.request import ExportRequest
+from magid_agents.export.signing import ImageSigner
+from magid_agents.export.summary import NAME, Summary
 from magid_agents.export.turns import BOTH, LAST, AssistantImages, Policy, to_conversations
 from magid_agents.export.writer import Sample, Writer, to_json
 from magid_agents.formats import Seen
 from magid_agents.reading.records import Record, count_lines, read_lines
 from magid_agents.reading.trace import read_manifest
-from magid_agents.registry import SHIPPED_BY
 from magid_agents.store.rundir import RunDir
 
-NAME = "export.json"
 TRAIN, TEST = "train", "test"
 SIGNED = "images_signed"
 RENAMED = "samples_renamed"  # another one had the same id
 MAX_SPEAKERS_TOLD = 20
 
 Report = Callable[[int, int], None]  # dialogues done, and in all
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What to export, and how.
-
-    Args:
-        format: the name of a writer, or package.module:Writer.
-        policy: the roles policy; the default one if not given. A format without roles takes none.
-        split: the share of the dialogues that is for training, between 0 and 1; all if not given.
-        licence: what the card states as the export's licence; the binding one if not given.
-        source_licence: the licence of the dialogues, for the card.
-        credentials: what generated images are signed with; they are not signed if not given.
-    """
-
-    directories: Sequence[Path]
-    format: str
-    out: Path
-    policy: Policy | None = None
-    split: float | None = None
-    licence: str | None = None
-    source_licence: str | None = None
-    credentials: Credentials | None = None
-
-
-@dataclass
-class Summary:
-    """What an export holds, and how often each rule changed something; the content of export.json.
-
-    `notes` says what a known reader of the format would refuse or change.
-    """
-
-    format: str
-    assistant: str | None
-    assistant_images: str | None
-    request: Mapping[str, Any]  # all that decides what the folder holds
-    dialogues: int = 0
-    images: int = 0
-    samples: Counter[str] = field(default_factory=Counter)  # by split
-    rules: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-
-    @classmethod
-    def read(cls, folder: Path) -> Self | None:
-        """Return what export.json of a complete export says; None if it is no such folder."""
-        try:
-            content = json.loads((folder / NAME).read_text(encoding="utf-8"))
-            counts = {name: Counter(content[name]) for name in ("samples", "rules", "notes")}
-            return cls(**{**content, **counts})
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**vars(self), **{name: dict(getattr(self, name)) for name in ("samples", "rules", "notes")}}
 
 
 def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
@@ -99,7 +41,7 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
     make_writer = _load_writer(request)
     policy = (request.policy or Policy()) if make_writer.has_roles else None
     splits = (TRAIN,) if request.split is None else (TRAIN, TEST)
-    identity = _identity(request, runs, policy)
+    identity = request.identity(runs, policy)
     if (done := Summary.read(request.out)) and done.request == identity:
         return done
     summary = Summary(
@@ -153,28 +95,6 @@ def _open_runs(directories: Sequence[Path]) -> list[RunDir]:
         if times > 1:
             raise ConfigError(f"{path}: is named {times} times; name each run directory once")
     return runs
-
-
-def _identity(request: ExportRequest, runs: Sequence[RunDir], policy: Policy | None) -> Mapping[str, Any]:
-    """Return all that decides what the folder holds, but images, which are known by content."""
-    return {
-        "format": request.format,
-        "policy": {"assistant": policy.assistant, "images": policy.images.value} if policy else None,
-        "split": request.split,
-        "licence": request.licence,
-        "source_licence": request.source_licence,
-        "signed_by": _sha256(request.credentials.certificates) if request.credentials else None,
-        "version": version(SHIPPED_BY),
-        "dialogues": [_sha256(run.dialogues) for run in runs],
-        "evaluations": [_sha256(run.path / EVALUATION) for run in runs],
-    }
-
-
-def _sha256(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _load_writer(request: ExportRequest) -> type[Writer]:

@@ -16,7 +16,7 @@ from magid_agents.store.rundir import RunDir, RunDirError
 
 SCANNER, WRITER, PAINTER, CRITIC = AGENTS = "scanner", "prompt_writer", "painter", "critic"
 RETRIEVAL = "retrieval"
-EVALUATION = "evaluation.json"
+FIGURE = "name", "estimate", "low", "high"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Provenance:
     """The runs that an export was made from, as their manifests describe them."""
 
     runs: Sequence[Manifest]
-    figures: Sequence[Mapping[str, Any]] = ()  # of the runs that were evaluated
+    figures: Sequence[tuple[str, Mapping[str, Any]]] = ()  # of the runs that were evaluated, with sections
 
     @property
     def inputs(self) -> list[InputFile]:
@@ -100,20 +100,16 @@ def _asked_by(place: str, run: Manifest) -> tuple[str, ...]:
     return (PAINTER,) if place == "painter" else (CRITIC,)
 
 
-def _figures(run: RunDir) -> Iterator[Mapping[str, Any]]:
-    """Yield every figure of an evaluation, wherever in the file it is."""
-    path = run.path / EVALUATION
-    if not path.exists():
+def _figures(run: RunDir) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if not run.evaluation.exists():
         return
     try:
-        parts = [json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError) as error:
+        sections: Mapping[str, Any] = json.loads(run.evaluation.read_text(encoding="utf-8"))["sections"]
+        for section, figures in sections.items():
+            for figure in figures:
+                yield section, {name: figure[name] for name in FIGURE}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunDirError(
-            f"{path}: is not valid JSON ({first_line(error)}); remove it, or run magid evaluate run again"
+            f"{run.evaluation}: cannot be read ({first_line(error)}); remove it, or let magid evaluate run "
+            "write it again"
         ) from error
-    while parts:
-        part = parts.pop(0)
-        if isinstance(part, dict) and part.keys() >= {"name", "estimate"}:
-            yield part
-        elif isinstance(part, dict | list):
-            parts += part.values() if isinstance(part, dict) else part

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from magid_agents.export import EXPORTERS
-from magid_agents.export.convert import ExportRequest, Summary, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
+from magid_agents.export.summary import Summary
 from tests.export.samples import DIALOGUES, write_records
 
 every_format = pytest.mark.parametrize("to", EXPORTERS.shipped)

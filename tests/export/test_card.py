@@ -1,5 +1,6 @@
 """The card of every format: the Hub reads its head, and its tables say what made the dataset."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,13 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from magid_agents.errors import MagidError
+from magid_agents.evaluation.evaluate_run import evaluate
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
 from magid_agents.export.turns import Policy
+from magid_agents.store.rundir import RunDir
 from tests import fake_run
+from tests.evaluation.judging import judges
 from tests.export.described import every_format, write
 
 
@@ -62,20 +68,17 @@ def test_the_licence_that_binds_is_named(empty_run: Path, tmp_path: Path) -> Non
     assert (head["license"], head["license_name"]) == ("other", "My own terms")
 
 
-@pytest.mark.parametrize("nested", [True, False])
-def test_figures_of_an_evaluation_are_in_the_card(empty_run: Path, tmp_path: Path, nested: bool) -> None:
-    figure = {"name": "match", "estimate": 0.3125, "low": 0.25, "high": 0.375, "clusters": 4}
-    unknown = {"name": "aesthetics", "estimate": None, "low": None, "high": None}
-    figures = {"held out": [figure, unknown]} if nested else [figure, unknown]
-    evaluation = empty_run / "evaluation.json"
-    evaluation.write_text(json.dumps({"figures": figures, "settings": {"seed": 1}}))
-    try:
-        write(empty_run, tmp_path / "set")
-        evaluation.write_text("{")
-        with pytest.raises(MagidError, match=r"evaluation\.json: is not valid JSON"):
-            write(empty_run, tmp_path / "other")
-    finally:
-        evaluation.unlink()
+def test_figures_of_an_evaluation_are_in_the_card(tmp_path: Path) -> None:
+    fake_run.run(tmp_path, "dog", "fog", "cake")
+    run = RunDir(tmp_path / "out")
+    found = asyncio.run(evaluate(run, judges())).as_dict()
+    run.evaluation.write_text(json.dumps(found))
+    export(ExportRequest([run.path], "jsonl", tmp_path / "set"))
     _, body = card(tmp_path / "set")
-    assert "| match | 0.312 | 0.25 to 0.375 |" in body
-    assert "| aesthetics |  |  |" in body
+    for section, figures in found["sections"].items():
+        for figure in figures:
+            assert f"| {section} | {figure['name']} | " in body
+    assert "| yield | images per dialogue | 0.667 | " in body
+    run.evaluation.write_text('{"schema": 1}')
+    with pytest.raises(MagidError, match=r"evaluation\.json: cannot be read .* write it again"):
+        export(ExportRequest([run.path], "jsonl", tmp_path / "other"))

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from magid_agents.errors import MagidError
 from magid_agents.export import EXPORTERS
-from magid_agents.export.convert import TEST, TRAIN, ExportRequest, Summary, export, split_of
+from magid_agents.export.convert import TEST, TRAIN, export, split_of
+from magid_agents.export.request import ExportRequest
+from magid_agents.export.summary import Summary
 from magid_agents.export.turns import Policy
 from magid_agents.reading.records import Record
 from tests import fake_run

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from magid_agents.errors import ConfigError
 from magid_agents.export import openai
-from magid_agents.export.convert import ExportRequest, Summary, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
+from magid_agents.export.summary import Summary
 from magid_agents.export.turns import BOTH, LAST, AssistantImages, Policy
 from magid_agents.reading.records import IllustratedUtterance
 from tests.export.readers import read_as_llama_factory, read_as_llava, read_as_openai

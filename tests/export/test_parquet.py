@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from magid_agents.export import parquet, parquet_file
-from magid_agents.export.convert import ExportRequest, Summary, export
+from magid_agents.export.convert import export
 from magid_agents.export.parquet_file import to_arrow
+from magid_agents.export.request import ExportRequest
 from magid_agents.export.shards import Limits
+from magid_agents.export.summary import Summary
 from magid_agents.export.turns import BOTH, LAST, AssistantImages, Policy
 from tests.export.samples import DIALOGUES, picture, write_records
 

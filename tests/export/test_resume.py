@@ -11,7 +11,8 @@ import pytest
 
 from magid_agents.errors import ConfigError
 from magid_agents.export import interleaved, parquet, webdataset
-from magid_agents.export.convert import ExportRequest, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
 from magid_agents.export.shards import Limits
 from tests.export.described import every_format, write
 from tests.export.samples import DIALOGUES, write_records
@@ -100,7 +101,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from magid_agents.export import webdataset
-from magid_agents.export.convert import ExportRequest, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
 from magid_agents.export.shards import Limits
 
 webdataset.LIMITS = Limits(items=1)

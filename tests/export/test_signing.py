@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from magid_agents.errors import ConfigError
-from magid_agents.export.convert import ExportRequest, Summary, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
 from magid_agents.export.signing import Credentials
+from magid_agents.export.summary import Summary
 from magid_agents.store.xmp import TRAINED_ALGORITHMIC_MEDIA, XMP_KEYWORD
 from tests import fake_run
 from tests.agents.test_synthetic_mark import FindingPainter

@@ -6,7 +6,8 @@ from typing import Any
 import datasets
 import pytest
 
-from magid_agents.export.convert import ExportRequest, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
 from magid_agents.export.turns import BOTH, LAST, AssistantImages, Policy
 from magid_agents.models import torchvision_ops
 from tests import fake_run

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magid_agents.errors import MagidError
-from magid_agents.export.convert import ExportRequest, export
+from magid_agents.export.convert import export
+from magid_agents.export.request import ExportRequest
 from magid_agents.formats import BadRecord, FormatError, detect, read
 from tests import fake_run
 from tests.formats.helpers import faults, ids, turns
