@@ -5,7 +5,7 @@ Later sources override earlier ones: field defaults, profile, preset, environmen
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -20,7 +20,7 @@ from pydantic import (
 
 from magid_agents.errors import ConfigError as ConfigError
 from magid_agents.errors import unknown
-from magid_agents.overrides import from_environment, from_flags, merge
+from magid_agents.overrides import from_environment, from_flags, merge, with_nulls
 from magid_agents.remote import Remote, Section
 from magid_agents.validation import Formerly, explain
 
@@ -293,17 +293,18 @@ def _with_painter(values: dict[str, Any]) -> dict[str, Any]:
     """Return the settings over those of the painter's preset, if it has one."""
     painter = values.get("painter", {})
     name = painter.get("preset") if isinstance(painter, Mapping) else None
-    return (
-        merge({"painter": _table(PROFILES / "painters", name, "painter.preset")}, values) if name else values
-    )
+    if not name:
+        return values
+    preset = _table(PROFILES / "painters", name, "painter.preset", ["painter"])
+    return merge({"painter": preset}, values)
 
 
 def _profile(name: str) -> dict[str, Any]:
     return _table(PROFILES, name, "profile")
 
 
-def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
-    """Read settings from one of the folder's files, by name, or from a user's file, by path."""
+def _table(folder: Path, name: str, what: str, section: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a section's settings from one of the folder's files, by name, or a user's file, by path."""
     path = folder / f"{name}.toml"
     if not path.exists():
         path = Path(name)
@@ -320,4 +321,4 @@ def _table(folder: Path, name: str, what: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not valid {language}: {' '.join(str(error).split())}") from error
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: must be a table of settings, such as [chat] with its model")
-    return table
+    return with_nulls(table, Settings, section) if path.suffix == ".toml" else table

@@ -19,6 +19,7 @@ from magid_agents.errors import ConfigError, did_you_mean, unknown
 from magid_agents.text import printable
 from magid_agents.validation import types_at
 
+NULL = "null"
 PREFIX, NESTED = "MAGID_", "__"
 NOT_SETTINGS = {"MAGID_CACHE"}
 
@@ -66,6 +67,20 @@ def from_environment(settings: type[BaseModel]) -> dict[str, Any]:
             out = merge(out, _nested(path, text, settings))
         elif len(path) > 1 or did_you_mean(path[0], settings.model_fields):
             raise ConfigError(f"{printable(name)}: {unknown('setting', path[0], settings.model_fields)}")
+    return out
+
+
+def with_nulls(
+    table: Mapping[str, Any], settings: type[BaseModel], section: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a table with None in place of the text `null`, where a setting can be null: TOML has no null."""
+    out: dict[str, Any] = {}
+    for key, value in table.items():
+        path = [*section, key]
+        if isinstance(value, Mapping):
+            out[key] = with_nulls(value, settings, path)
+        else:
+            out[key] = _value(value, types_at(path, settings)) if value == NULL else value
     return out
 
 

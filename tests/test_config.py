@@ -219,3 +219,16 @@ def test_scorers_of_another_form_are_named(monkeypatch: pytest.MonkeyPatch, name
     monkeypatch.setenv(name, "[3]")
     with pytest.raises(ConfigError, match="scorers"):
         thresholds(load(overrides=["scorers.aesthetics.device=cpu"]))
+
+
+def test_a_toml_profile_takes_out_a_check_and_the_critique(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text('[critic]\ncritique = "null"\n[scorers]\naesthetics = "null"\n')
+    settings = config.load(str(profile))
+    assert (list(settings.scorers), settings.critic.critique) == (["image_text_match", "unsafe"], None)
+
+
+def test_null_stays_a_text_where_nothing_can_be_null(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text('[writer]\nstyle = "null"\n')
+    assert config.load(str(profile)).writer.style == "null"
