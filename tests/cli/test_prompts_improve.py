@@ -37,7 +37,7 @@ def test_another_profiles_model_proposes(
         assert command(monkeypatch, *words, "--proposals", 2) == 0
         scanner_calls = [body for body in large.asked if "Words: " in body["messages"][0]["content"]]
     told = capsys.readouterr()
-    assert told.err.startswith("projected, at most: 224 evaluations of a dialogue, ")
+    assert told.err.startswith("projected, at most: 236 evaluations of a dialogue, ")
     assert told.out.startswith("promoted: F1 +0.333 [")
     assert scanner_calls == []  # the large model only proposes
     promoted = out / "prompts" / "scanner" / "mine.md"

@@ -117,7 +117,8 @@ def improve(
             few = train[:MINIBATCH]
             search.judge(part.text, few)
             took = Took.so_far(services.journal.path, [objective.dialogue(item).id for item in few])
-            projection = took.project(request.budget, len(held_out), _proposal_cost(reflector, part))
+            proposal_cost = _proposal_cost(reflector, part)
+            projection = took.project(request.budget, len(valid), len(held_out), proposal_cost)
             projection.check(settings.max_cost)
             announce(projection)
             # 2. Search on one half, and measure on the other.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from magid_agents.config import ConfigError
-from magid_agents.evaluation.improve.search import Budget
+from magid_agents.evaluation.improve.search import MINIBATCH, Budget
 from magid_agents.reading.calls import Totals, read_calls
 from magid_agents.store.database import open_read_only
 
@@ -46,9 +46,10 @@ class Took:
         count = len(dialogues)
         return cls(totals.calls / count, totals.seconds / count, totals.cost / count)
 
-    def project(self, budget: Budget, held_out: int, proposal_dollars: float) -> Projection:
+    def project(self, budget: Budget, valid: int, held_out: int, proposal_dollars: float) -> Projection:
         """Project a search, and the evaluation of two prompts on the held-out dialogues."""
-        evaluations = budget.evaluations + 2 * held_out
+        last_round = 2 * MINIBATCH + valid  # which begins before the budget is spent, and ends after
+        evaluations = budget.evaluations + last_round + 2 * held_out
         return Projection(
             evaluations,
             round(self.calls * evaluations) + budget.proposals,

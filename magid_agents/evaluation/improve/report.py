@@ -2,11 +2,11 @@
 
 import difflib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from magid_agents.evaluation.improve.improvement import Improvement
+from magid_agents.evaluation.improve.search import Proposal
 from magid_agents.evaluation.intervals import Interval
 
 PROMOTED, NOT_PROMOTED = "prompts", "not-promoted"  # folders
@@ -41,9 +41,9 @@ def as_dict(found: Improvement) -> dict[str, Any]:
         "promoted": found.promoted,
         "search_dialogues": {"tried_on": found.search_dialogues[0], "chosen_on": found.search_dialogues[1]},
         "held_out_dialogues": found.baseline.clusters,
-        "baseline": _interval(found.baseline),
-        "candidate": _interval(found.candidate),
-        "difference": _interval(found.difference),
+        "baseline": found.baseline.as_dict(),
+        "candidate": found.candidate.as_dict() if found.candidate else None,
+        "difference": found.difference.as_dict() if found.difference else None,
         "proposals": [vars(proposal) for proposal in found.proposals],
         "projection": vars(found.projection),
         "cost": found.cost,
@@ -60,13 +60,6 @@ def verdict(found: Improvement) -> str:
     if found.promoted:
         return f"promoted: {told}"
     return f"not promoted: {told}, which is not told apart from no gain"
-
-
-def _interval(figure: Interval | None) -> dict[str, float | None] | None:
-    if figure is None:
-        return None
-    values = {"estimate": figure.estimate, "low": figure.low, "high": figure.high, "level": figure.level}
-    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def _shown(figure: Interval, spec: str = ".3f") -> str:
@@ -118,7 +111,7 @@ def _as_page(found: Improvement) -> str:
     )
 
 
-def _fate(proposal: Any) -> str:
+def _fate(proposal: Proposal) -> str:
     if proposal.refused:
         return f"refused ({proposal.refused})"
     if proposal.search_score is None:

@@ -143,11 +143,13 @@ def test_the_cost_is_projected_and_a_limit_below_it_refused(tmp_path: Path, endp
     told: list[Projection] = []
     wanted = request(tmp_path, endpoint, dialogues(), *PRICES)
     small = replace(wanted, budget=Budget(evaluations=30, proposals=1))
-    improvement.improve(small, told.append)
+    done: list[int] = []
+    improvement.improve(small, told.append, done.append)
     (projected,) = told
-    assert projected.evaluations == 30 + 2 * 12
-    assert projected.calls == 4 * 54 + 1
-    assert projected.dollars > 4 * 54 * 0.007
+    assert projected.evaluations == 30 + (3 + 3 + 6) + 2 * 12
+    assert projected.calls == 4 * projected.evaluations + 1
+    assert projected.dollars > 4 * projected.evaluations * 0.007
+    assert done[-1] <= projected.evaluations + 3  # those that the projection is made from
     limited = request(tmp_path / "other", endpoint, dialogues(), *PRICES, "max_cost=0.5")
     reads, asked = len(author.read), len(endpoint.asked)
     with pytest.raises(ConfigError, match="projected to cost"):
