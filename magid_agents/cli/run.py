@@ -132,10 +132,12 @@ def _report(out: Path, *, changed: bool) -> None:
 
 
 def _show_plan(request: "RunRequest", as_json: bool) -> int:
+    from magid_agents.cli.bar import show_bar
     from magid_agents.cli.plan import print_plan
     from magid_agents.runs.plan import make_plan
 
-    plan = make_plan(request)
+    with show_bar("dialogues") as report:
+        plan = make_plan(request, progress=report)
     if as_json:
         typer.echo(json.dumps(plan.as_dict()))
     else:

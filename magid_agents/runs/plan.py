@@ -6,7 +6,7 @@ first call without an answer. Later calls depend on that answer, so the calls th
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -97,7 +97,14 @@ class Plan:
         return asdict(self) | {"total": asdict(self.total)}
 
 
-def make_plan(request: RunRequest, open_models: ModelsFactory | None = None) -> Plan:
+Progress = Callable[[int, int | None], None]  # number of dialogues done, and in all if that is known
+
+
+def make_plan(
+    request: RunRequest,
+    open_models: ModelsFactory | None = None,
+    progress: Progress = lambda *_: None,
+) -> Plan:
     """Return what a run would compute. Calls no model, writes nothing and takes no lock.
 
     A request that differs from the run in the directory is planned as if it had `update` set.
@@ -109,10 +116,10 @@ def make_plan(request: RunRequest, open_models: ModelsFactory | None = None) -> 
     Raises MagidError if the run would stop before its first dialogue for another reason than that difference.
     """
     with garbage.relaxed_gc():
-        return asyncio.run(_make_plan(request, open_models))
+        return asyncio.run(_make_plan(request, open_models, progress))
 
 
-async def _make_plan(request: RunRequest, open_models: ModelsFactory | None) -> Plan:
+async def _make_plan(request: RunRequest, open_models: ModelsFactory | None, progress: Progress) -> Plan:
     records, prompts, graph, named = session.resolve(request)
     directory = FrozenRunDir(named.path, named.reuse_dirs)
     walk = _Walk()
@@ -137,8 +144,10 @@ async def _make_plan(request: RunRequest, open_models: ModelsFactory | None) -> 
             services = session.make_services(request.settings, prompts, models, directory, journal)
             walk.dialogues = DialogueRunner(graph, provenance.digest(new, models), services)
             walk.failed = Seen() if request.fresh else _failed(directory)
+            total = session.count(request)
             for record in records:
                 await walk.look(record, plan)
+                progress(plan.dialogues, total)
     # 3. Estimate the calls by what such calls took so far.
     took = took_so_far(journals)
     for kind, calls in walk.calls.items():

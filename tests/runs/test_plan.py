@@ -240,3 +240,10 @@ def test_a_run_makes_no_fewer_calls_than_planned(before: list[str], added: bool,
         assert planned.finished == outcome.calls.dialogues
         assert planned.total.calls <= outcome.calls.computed
         assert bool(planned.total.calls) == bool(outcome.calls.computed)
+
+
+def test_progress_is_told_after_each_dialogue(tmp_path: Path) -> None:
+    source, told = write_input(tmp_path / "in.jsonl", "dog", "cake", "fog"), list[tuple[int, int | None]]()
+    request = RunRequest([source], tmp_path / "out", config.load(overrides=SETS), limit=2)
+    make_plan(request, fakes(FakeChat(refuse), Refusing()), lambda *now: told.append(now))
+    assert told == [(1, 2), (2, 2)]
