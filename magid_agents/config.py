@@ -234,6 +234,12 @@ class Settings(Section):
     safety: Safety = Safety()
     budget: Budget = Budget()
 
+    @property
+    def chats(self) -> dict[str, Chat]:
+        """Every chat model, by its section."""
+        sections = {"chat": self.chat, "critic.chat": self.critic.chat, "safety.policy": self.safety.policy}
+        return {section: chat for section, chat in sections.items() if chat is not None}
+
     @field_validator("scorers", mode="before")
     @classmethod
     def _take_out_scorers(cls, scorers: Any) -> Any:

@@ -91,7 +91,7 @@ def test_an_earlier_name_of_a_setting_suggests_the_new_one(old: str, new: str) -
 
 
 def test_unknown_profiles_and_presets_list_what_there_is() -> None:
-    with pytest.raises(ConfigError, match=r"'moon'\. Choose from embedded, local, openai, or name"):
+    with pytest.raises(ConfigError, match=r"'moon'\. Choose from embedded, laptop, local, openai, or name"):
         load("moon")
     with pytest.raises(ConfigError, match=r"Unknown preset 'moon'\. Choose from default, paper"):
         load(preset="moon")

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import psutil
 
@@ -23,6 +22,7 @@ from magid_agents.models import painters, scorers, weights
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.gpu_memory import Gpu, list_gpus, shortage
+from magid_agents.models.painters import pipeline
 from magid_agents.models.reach import reach
 from magid_agents.prompt_places import mistakes
 from magid_agents.remote import Remote
@@ -45,12 +45,17 @@ class Check:
     says: str
 
 
-def examine(settings: Settings) -> Iterator[Check]:
-    """Yield the result of every check, the machine first."""
+def examine(settings: Settings, fetch: str = "magid models fetch") -> Iterator[Check]:
+    """Yield the result of every check, the machine first.
+
+    Args:
+        fetch: the command that fetches all models of these settings.
+    """
     yield _machine()
     yield from _packages()
     yield _device(settings, list_gpus())
     yield from _weights(settings)
+    yield from _hub_models(settings, fetch)
     yield from _endpoints(settings)
     yield _tried(painters.SETTING, partial(_backend, settings.painter))
     for check, scorer in settings.scorers.items():
@@ -98,7 +103,7 @@ def _weights(settings: Settings) -> Iterator[Check]:
     # A painter or scorer of another package has no shipped weights, whatever its model is called.
     named = {s.model for s in settings.scorers.values() if s.backend in scorers.BACKENDS.shipped}
     named |= {settings.painter.model} if settings.painter.backend in painters.BACKENDS.shipped else set()
-    named |= {chat.model for chat in _chats(settings).values() if chat.provider == "embedded"}
+    named |= {chat.model for chat in settings.chats.values() if chat.provider == "embedded"}
     known = named & weights.manifest().keys()
     if known & {"painter", "matcher"}:
         known.add("minilm")
@@ -106,30 +111,41 @@ def _weights(settings: Settings) -> Iterator[Check]:
         state = weights.status(name)
         ok = state in ("shipped", "cached")
         yield Check(f"weights {name}", ok, state if ok else f"{state}; magid models fetch {name}")
-    model = settings.painter.model
-    if model not in known and settings.painter.backend == "diffusers":
-        here = Path(model).is_dir()
-        yield Check(
-            "painter.model", True, f"{model}: {'a folder' if here else 'from the hub at the first run'}"
-        )
+
+
+def _hub_models(settings: Settings, fetch: str) -> Iterator[Check]:
+    """Check that models without shipped weights are folders on this machine, or in the hub's cache."""
+    known, painter = weights.manifest(), settings.painter
+    find: dict[str, tuple[str, Callable[[], object]]] = {}
+    if painter.backend == "diffusers" and painter.model not in known:
+        find["painter.model"] = painter.model, partial(pipeline.found, painter)
+    for check, scorer in settings.scorers.items():
+        if scorer.backend in scorers.BACKENDS.shipped and scorer.model not in known:
+            find[f"scorers.{check}.model"] = scorer.model, partial(scorers.build, check, scorer)
+    for name, (model, found) in find.items():
+        try:
+            with weights.without_fetching():
+                found()
+            yield Check(name, True, f"{model} is on this machine")
+        except MagidError as error:
+            says = f"{model} is not on this machine; {fetch}" if _comes_from_hub(error) else str(error)
+            yield Check(name, False, says)
+
+
+def _comes_from_hub(error: BaseException | None) -> bool:
+    """Return whether a library failed, which can only lack files here, and no setting is wrong."""
+    while isinstance(error, MagidError):
+        error = error.__cause__
+    return error is not None
 
 
 def _endpoints(settings: Settings) -> Iterator[Check]:
     """Check every chat model: the embedded one's package; a remote one's address, key and capabilities."""
-    for section, chat in _chats(settings).items():
+    for section, chat in settings.chats.items():
         check = _embedded_chat if chat.provider == "embedded" else _remote_chat
         yield _tried(section, partial(check, section, chat))
     if settings.painter.backend == "images_endpoint":
         yield _tried("painter", partial(_reached, "painter", settings.painter, "images/generations"))
-
-
-def _chats(settings: Settings) -> dict[str, Chat]:
-    chats = {
-        "chat": settings.chat,
-        "critic.chat": settings.critic.chat,
-        "safety.policy": settings.safety.policy,
-    }
-    return {section: chat for section, chat in chats.items() if chat is not None}
 
 
 def _embedded_chat(section: str, chat: Chat) -> str:
@@ -138,7 +154,7 @@ def _embedded_chat(section: str, chat: Chat) -> str:
     return f"{chat.model} by llama.cpp"
 
 
-def _reached(section: str, remote: Remote, path: str = "chat/completions") -> str:
+def _reached(section: str, remote: Chat | PainterSettings, path: str = "chat/completions") -> str:
     reach(remote, section, path)
     return f"{remote.address} answers; {_key(remote)}"
 

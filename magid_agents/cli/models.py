@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from magid_agents.cli.options import Overrides, Preset
+
 app = typer.Typer(help="Weights by name, with source, licence and digest.", no_args_is_help=True)
 
 
@@ -35,12 +37,28 @@ def list_models(
 def fetch_models(
     names: Annotated[list[str] | None, typer.Argument(help="Names; see `magid models list`.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Fetch every entry.")] = False,
+    profile: Annotated[
+        str | None, typer.Option(help="Fetch what this profile's painter, scorers and chat models need.")
+    ] = None,
+    preset: Preset = "default",
+    overrides: Overrides = None,
 ) -> None:
-    """Fetch weights by name, verify their digests and print where they are stored."""
+    """Fetch weights by name, verify their digests and print where they are stored.
+
+    With --profile, fetch every model on this machine that the settings name, from the model hub too.
+    """
     from magid_agents.models import weights
 
+    if profile is not None:
+        from magid_agents import config
+        from magid_agents.models.fetching import fetch_models
+
+        for place, identity in fetch_models(config.load(profile, preset, overrides or [])):
+            typer.echo(f"{place}: {identity}")
+        if not names:
+            return
     wanted = list(weights.manifest()) if everything else names or []
     if not wanted:
-        raise typer.BadParameter("name the weights to fetch, or give --all")
+        raise typer.BadParameter("name the weights to fetch, or give --all or --profile")
     for name in wanted:
         typer.echo(f"{name}: {weights.ensure(name)}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-Profile = Annotated[str, typer.Option(help="embedded, local, openai, or a TOML or YAML file.")]
+Profile = Annotated[str, typer.Option(help="embedded, laptop, local, openai, or a TOML or YAML file.")]
 Preset = Annotated[str, typer.Option(help="default, or paper for the published pipeline.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting: critic.threshold=0.8.")

@@ -15,7 +15,6 @@ from magid_agents.models.protocols import ChatModel, Connected, ImageTagger, Pai
 from magid_agents.models.reach import Listing, reach
 from magid_agents.models.tagger import MATCHER, MatcherTagger
 from magid_agents.models.unopened import UnopenedPainter
-from magid_agents.remote import Remote
 from magid_agents.thresholds import Threshold
 
 IMAGES_ENDPOINT = "images_endpoint"  # the painter backend that is behind an address
@@ -162,7 +161,9 @@ class _Opener:
         )
         return OpenAIChat(settings, section=section, endpoint=endpoint, identity=identity)
 
-    def _listing(self, settings: Remote, section: str, path: str = "chat/completions") -> Listing:
+    def _listing(
+        self, settings: Chat | PainterSettings, section: str, path: str = "chat/completions"
+    ) -> Listing:
         """Contact an address, once for all models behind it. Raises ChatError."""
         place = (settings.address, settings.key_variable)
         if place not in self._listings:

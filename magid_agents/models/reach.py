@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from magid_agents.config import Chat, PainterSettings
 from magid_agents.models.capabilities import ChatError
-from magid_agents.remote import Remote
 
 TIMEOUT_S = 10
+OLLAMA_PORT = 11434
 NOT_READY = (502, 503, 504)
 KEY_REFUSED = (401, 403)
 # What llama.cpp reads from the model's file. `created` is left out: vLLM, SGLang and llama.cpp set it to the
@@ -25,12 +27,16 @@ class Listing:
     """What one address says about its models; empty if it has no list."""
 
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ollama: bool = False  # whether it is Ollama's list, which has every model that can be asked
 
     def identity(self, model: str) -> str:
         """Return the model's name, with a digest if more is known that tells it from others of that name.
 
         Stable across restarts, machines and time: the digest covers only what describes the model itself.
+        Raises ChatError if Ollama does not have the model.
         """
+        if self.ollama and not self.models.keys() & {model, f"{model}:latest"}:
+            raise ChatError(f"Ollama does not have the model {model}; fetch it: ollama pull {model}")
         facts = self._facts(model)
         if not facts:
             return model
@@ -52,7 +58,7 @@ class Listing:
         }
 
 
-def reach(settings: Remote, section: str, path: str = "chat/completions") -> Listing:
+def reach(settings: Chat | PainterSettings, section: str, path: str = "chat/completions") -> Listing:
     """Contact an endpoint and return its models.
 
     Args:
@@ -74,19 +80,22 @@ def reach(settings: Remote, section: str, path: str = "chat/completions") -> Lis
                 # Anthropic lists its models only to requests in its own format. An empty request is free: it
                 # is refused, for the key if that is wrong, and otherwise for its missing content.
                 status = client.post(f"{settings.address}/{path}", json={}).status_code
-            models = _parse(answer)
+            listing = Listing(_parse(answer))
             if key is None:
-                models = _with_ollama_digests(client, settings.address, models)
+                listing = _ask_ollama(client, settings.address, listing)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        start = "start the server"
+        if _is_ollamas(settings.address):
+            start = f"start Ollama (ollama serve), fetch the model (ollama pull {settings.model})"
         raise ChatError(
-            f"{where} does not answer ({type(error).__name__}); start the server or name another address"
+            f"{where} does not answer ({type(error).__name__}); {start} or name another address"
         ) from error
     if status in KEY_REFUSED:
         fix = f"check the environment variable {variable}" if variable else f"set {section}.api_key_env"
         raise ChatError(f"{where} refuses the API key ({status}); {fix}")
     if status in NOT_READY:
         raise ChatError(f"{where} is not ready ({status}); run the same command again when it is up")
-    return Listing(models)
+    return listing
 
 
 def _parse(answer: httpx.Response) -> dict[str, dict[str, Any]]:
@@ -96,18 +105,26 @@ def _parse(answer: httpx.Response) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _with_ollama_digests(
-    client: httpx.Client, address: str, models: dict[str, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
+def _ask_ollama(client: httpx.Client, address: str, listing: Listing) -> Listing:
     """Add each model's digest, which a new pull may change and only Ollama's own API tells."""
-    if not models or not address.endswith("/v1") or any({"root", "meta"} & m.keys() for m in models.values()):
-        return models
+    of_others = any({"root", "meta"} & entry.keys() for entry in listing.models.values())
+    possible = listing.models or _is_ollamas(address)  # a fresh one has no models yet
+    if not possible or of_others or not address.endswith("/v1"):
+        return listing
     answer = client.get(f"{address.removesuffix('/v1')}/api/tags")
     try:
         digests = {m["model"]: m["digest"] for m in answer.json()["models"]}
     except (ValueError, KeyError, TypeError):  # not Ollama
-        return models
-    return {name: m | ({"digest": digests[name]} if name in digests else {}) for name, m in models.items()}
+        return listing
+    models = listing.models.items()
+    return Listing(
+        {name: {**m, **({"digest": digests[name]} if name in digests else {})} for name, m in models},
+        ollama=True,
+    )
+
+
+def _is_ollamas(address: str) -> bool:
+    return urlsplit(address).port == OLLAMA_PORT
 
 
 def _without_folder(name: str) -> str:

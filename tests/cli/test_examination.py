@@ -1,10 +1,13 @@
 """`magid doctor`: every endpoint of the settings is asked; what is wrong is said with its setting."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from magid_agents.cli.app import app
 from magid_agents.cli.examination import Check, examine
 from magid_agents.config import Settings, load
 from tests.servers.endpoint import Api, serving
@@ -73,6 +76,54 @@ def test_an_endpoint_that_is_not_there_is_told_with_its_setting() -> None:
     found = check(load(overrides=["chat.base_url=http://127.0.0.1:9/v1"]), "chat")
     assert not found.ok
     assert found.says.startswith("chat.base_url=http://127.0.0.1:9/v1 does not answer")
+
+
+def test_hub_models_that_are_not_here_are_told_with_the_command_that_brings_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    fetch = "magid models fetch --profile laptop"
+    checks = examine(load("laptop", overrides=["chat.base_url=http://127.0.0.1:9/v1"]), fetch)
+    missing = {one.name: one.says for one in checks if fetch in one.says}
+    assert missing.keys() == {
+        "painter.model",
+        "scorers.image_text_match.model",
+        "scorers.aesthetics.model",
+    }
+    assert missing["painter.model"] == f"stabilityai/sd-turbo is not on this machine; {fetch}"
+
+
+def test_a_model_that_is_named_wrongly_is_not_taken_for_one_to_fetch(tmp_path: Path) -> None:
+    wrong = [f"painter.model={tmp_path}", "scorers.image_text_match.model=ViT-B-32:openai"]
+    wrong += ["scorers.image_text_match.threshold=0.2"]
+    checks = {one.name: one for one in examine(load(overrides=wrong))}
+    painter, scorer = checks["painter.model"], checks["scorers.image_text_match.model"]
+    assert not painter.ok
+    assert "holds no model_index.json; name a diffusers pipeline's folder" in painter.says
+    assert not scorer.ok
+    assert "set the model to ViT-B-32-quickgelu:openai" in scorer.says
+    assert "fetch" not in painter.says + scorer.says
+
+
+def test_a_painter_in_a_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text("{}")
+    assert check(load(overrides=[f"painter.model={tmp_path}"]), "painter.model").ok
+
+
+@pytest.mark.parametrize(
+    ("words", "fetch"),
+    [
+        (["--profile", "laptop"], "magid models fetch --profile laptop"),
+        (["--set", "seed=1"], "magid models fetch --profile embedded --set seed=1"),
+    ],
+)
+def test_the_command_that_fetches_has_the_options_of_the_settings(
+    words: list[str], fetch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    sets = ["--set", "painter.model=nobody/nothing", "--set", "chat.base_url=http://127.0.0.1:9/v1"]
+    done = CliRunner().invoke(app, ["doctor", *words, *sets])
+    assert f"FAIL  painter.model: nobody/nothing is not on this machine; {fetch}" in done.stdout
 
 
 def test_an_embedded_second_model_is_looked_for() -> None:

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from magid_agents.config import Chat
+from magid_agents.models import reach as reach_module
 from magid_agents.models.capabilities import ChatError
 from magid_agents.models.reach import Listing, reach
 from tests.servers.endpoint import Api, serving
@@ -84,6 +86,26 @@ def test_ollamas_default_tag_may_be_left_out() -> None:
     with serving(Api(personality=server)) as api:
         listing = reach(settings(api), "chat")
     assert listing.identity("m").startswith("m@")
+
+
+@pytest.mark.parametrize("pulled", [["llama3.1:8b"], []], ids=["another model", "no model yet"])
+def test_a_model_that_ollama_lacks_is_said_with_the_command_that_brings_it(
+    pulled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = replace(
+        OLLAMA, list_models=lambda: [{"id": name} for name in pulled], digests=dict.fromkeys(pulled, "1")
+    )
+    with serving(Api(personality=server)) as api:
+        monkeypatch.setattr(reach_module, "OLLAMA_PORT", urlsplit(api.url).port)
+        listing = reach(settings(api), "chat")
+    with pytest.raises(ChatError, match=r"does not have the model .*; .*: ollama pull qwen2\.5vl:7b$"):
+        listing.identity(OLLAMA.model)
+
+
+def test_an_ollama_that_is_not_there_is_said_with_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach_module, "OLLAMA_PORT", 9)
+    with pytest.raises(ChatError, match=r"does not answer .*\(ollama serve\), .*\(ollama pull m\) or name"):
+        reach(Chat(model="m", base_url="http://127.0.0.1:9/v1"), "chat")
 
 
 def test_a_key_that_is_right_for_the_calls_is_not_refused_for_the_list(

@@ -88,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.endswith("/models") and self._let_in(server.list_models is not None):
             models = server.list_models() if server.list_models else []
             self._send(200, json.dumps({"object": "list", "data": models}).encode())
-        elif self.path == "/api/tags" and server.digests:
+        elif self.path == "/api/tags" and server.digests is not None:
             tags = [{"name": name, "model": name, "digest": d} for name, d in server.digests.items()]
             self._send(200, json.dumps({"models": tags}).encode())
         elif not self.path.endswith("/models"):

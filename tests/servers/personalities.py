@@ -24,7 +24,7 @@ class Personality:
     refused: Mapping[str, Refusal] = field(default_factory=dict)  # arguments, and "image"
     thinks: Literal["aloud", "silently"] | None = None
     list_models: Callable[[], list[Model]] | None = list  # None: to requests of another kind only
-    digests: Mapping[str, str] = field(default_factory=dict)  # of GET /api/tags
+    digests: Mapping[str, str] | None = None  # of GET /api/tags, if there is such an address
     settings: Mapping[str, Any] = field(default_factory=dict)  # without which it cannot be used
 
     def refusal(self, body: Mapping[str, Any]) -> Refusal | None:

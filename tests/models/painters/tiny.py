@@ -199,6 +199,7 @@ def qwen_image() -> Any:
 
 
 PIPELINES: dict[str, Callable[[], Any]] = {
+    "sd-turbo": sd,
     "sdxl": sdxl,
     "sdxl-turbo": sdxl,
     "flux2-klein": flux2_klein,
