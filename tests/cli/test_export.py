@@ -32,12 +32,22 @@ def test_the_counts_as_json(run: Path, tmp_path: Path) -> None:
     assert sum(summary["samples"].values()) == 2
 
 
+def test_licences_are_stated_in_the_card(run: Path, tmp_path: Path) -> None:
+    words = ("--license", "CC-BY-4.0", "--source-license", "CC-BY-SA-4.0")
+    done = magid("export", str(run), "--to", "jsonl", "--out", str(tmp_path / "set"), *words)
+    assert done.returncode == 0
+    card = (tmp_path / "set/README.md").read_text()
+    assert "license: cc-by-4.0\n" in card
+    assert "| `the dialogues` | CC-BY-SA-4.0 |" in card
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("--to", "jsnl"), "Unknown --to 'jsnl'. Did you mean 'jsonl'?"),
         (("--to", "jsonl", "--assistant", "A"), "has no roles"),
         (("--to", "jsonl", "--assistant-images", "kep"), "Did you mean 'keep'?"),
+        (("--to", "jsonl", "--c2pa", "chain.pem"), "give both, a certificate and its private key"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
