@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from magid_agents.cli.bar import show_bar
+from magid_agents.cli.interrupts import telling_interrupts
 
 
 def export(
@@ -66,7 +67,7 @@ def export(
         raise ConfigError("--c2pa and --c2pa-key: give both, a certificate and its private key")
     credentials = Credentials(c2pa, c2pa_key) if c2pa and c2pa_key else None
     request = ExportRequest(directories, written, out, policy, split, licence, source_licence, credentials)
-    with show_bar("dialogues") as report:
+    with telling_interrupts(), show_bar("dialogues") as report:
         summary = convert.export(request, report).as_dict()
     if as_json:
         typer.echo(json.dumps(summary))

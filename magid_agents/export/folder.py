@@ -136,6 +136,8 @@ def create_folder(
             if path.exists():
                 path.rmdir()
             partial.replace(path)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"{partial} is kept; the same command finishes the export") from None
         except Exception:
             shutil.rmtree(partial, ignore_errors=True)
             raise

@@ -45,7 +45,7 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_export_is_finished(empty_run: Path, tmp_path: Path, to: str, done: int) -> None:
     write(empty_run, tmp_path / "whole", to, split=0.5)
     request = ExportRequest([empty_run], to, tmp_path / "set", split=0.5)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"set\.partial is kept; the same command finishes"):
         export(request, stop_after(done))
     assert not (tmp_path / "set").exists()
     assert (tmp_path / "set.partial").exists()
