@@ -38,6 +38,7 @@ PAINTERS = {
     "Qwen/Qwen-Image": "Apache-2.0",
     "Tongyi-MAI/Z-Image-Turbo": "Apache-2.0",
     "stabilityai/stable-diffusion-xl-base-1.0": "CreativeML Open RAIL++-M",
+    "stabilityai/sd-turbo": "Stability AI Community License",
     "stabilityai/sdxl-turbo": "Stability AI Community License",
     "Efficient-Large-Model/Sana_Sprint_1.6B_1024px_diffusers": "NVIDIA's own",
 }
