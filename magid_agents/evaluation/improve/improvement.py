@@ -22,6 +22,7 @@ from magid_agents.evaluation.improve.objectives import (
     MARGIN,
     FindsMoments,
     GetsAccepted,
+    Judged,
     Objective,
 )
 from magid_agents.evaluation.improve.projection import Projection, Took
@@ -115,7 +116,7 @@ def improve(
             search = Search(evaluator, part, objective, GOALS[figure], services, reflector, spend, progress)
             # 1. Project the cost from a few dialogues.
             few = train[:MINIBATCH]
-            search.judge(part.text, few)
+            _check_measured(figure, search.judge(part.text, few))
             took = Took.so_far(services.journal.path, [objective.dialogue(item).id for item in few])
             proposal_cost = _proposal_cost(reflector, part)
             projection = took.project(request.budget, len(valid), len(held_out), proposal_cost)
@@ -139,6 +140,14 @@ def improve(
         projection,
         spent,
     )
+
+
+def _check_measured(figure: str, judged: Judged) -> None:
+    if figure not in judged.statistics:
+        raise ConfigError(
+            f"{figure} needs a probability for every utterance, which only prompts with output: YesOrNo "
+            f"give; leave out --figure to use {F1}"
+        )
 
 
 def split(items: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:

@@ -229,6 +229,13 @@ def test_a_writers_prompt_is_improved_by_what_passes(tmp_path: Path) -> None:
     assert found.candidate.estimate == 1
 
 
+def test_a_figure_that_the_prompt_cannot_have_is_said(tmp_path: Path, endpoint: Api) -> None:
+    endpoint.answer = lambda body: '{"moments": []}' if "<chat>" in json.dumps(body["messages"]) else None
+    wanted = request(tmp_path, endpoint, dialogues(), "scanner.prompt=scanner/zero_shot")
+    with pytest.raises(ConfigError, match="only prompts with output: YesOrNo"):
+        improvement.improve(replace(wanted, figure="average precision"))
+
+
 def test_halves_do_not_depend_on_the_order() -> None:
     items = dialogues()
     train, valid, held_out = split(items)
