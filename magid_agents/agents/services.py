@@ -34,7 +34,7 @@ from magid_agents.config import Settings
 from magid_agents.errors import MagidError, unknown
 from magid_agents.models.capabilities import Capabilities
 from magid_agents.models.endpoint import ContentRefused, RequestRejected
-from magid_agents.models.images import is_blank
+from magid_agents.models.images import INLINE_MAX_PIXELS, is_blank
 from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
 from magid_agents.models.preload import Preload
 from magid_agents.models.protocols import IMAGES, ChatModel, ImageTagger, Painter, Probed, Probing, Scorer
@@ -47,7 +47,6 @@ from magid_agents.store.rundir import RunDir, encode_image
 from magid_agents.store.xmp import SYNTHETIC_XMP, XMP_KEYWORD
 from magid_agents.thresholds import Threshold
 
-INLINE_ENCODE_MAX_PIXELS = 128 * 128  # pixels up to which encoding is faster than waking a thread
 NO_USAGE = {"input_tokens": 0, "output_tokens": 0, IMAGES: 0}  # stated: missing usage is an unknown cost
 PROBE = "probe"  # kind of the call that finds out what a server accepts
 NOTHING_USED: Mapping[str, float] = {"input_tokens": 0, "output_tokens": 0}
@@ -292,7 +291,7 @@ class Services:
                 texts["seed"] = str(seed)
             if painted.synthetic:
                 texts[XMP_KEYWORD] = SYNTHETIC_XMP
-            if image.width * image.height > INLINE_ENCODE_MAX_PIXELS:
+            if image.width * image.height > INLINE_MAX_PIXELS:
                 sha256, data = await asyncio.to_thread(encode_image, image, texts)
             else:
                 sha256, data = encode_image(image, texts)

@@ -5,6 +5,7 @@ from typing import cast
 
 from PIL import Image
 
+INLINE_MAX_PIXELS = 128 * 128  # up to which a PNG is read or written faster than a thread is woken
 BLANK = 8  # of 255: variation that a codec may add to a single colour
 
 

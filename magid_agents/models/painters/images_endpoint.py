@@ -23,6 +23,7 @@ from magid_agents.models.endpoint import (
     EndpointUnavailable,
     RequestRejected,
 )
+from magid_agents.models.images import INLINE_MAX_PIXELS
 from magid_agents.models.openai_errors import translated
 from magid_agents.models.painters.errors import PainterError, PromptRefused
 from magid_agents.models.painters.request_variant import (
@@ -180,7 +181,10 @@ class ImagesEndpointPainter:
         if not data:
             raise EndpointUnavailable(f"{SECTION}: the answer holds no image")
         try:
-            image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+            if settings.width * settings.height > INLINE_MAX_PIXELS:
+                image = await asyncio.to_thread(_decode, data)
+            else:
+                image = _decode(data)
         except (OSError, ValueError) as error:
             raise EndpointUnavailable(f"{SECTION}: the answer's image cannot be read: {error}") from error
         return PaintedImage(image, _usage(answer))
@@ -204,6 +208,11 @@ class ImagesEndpointPainter:
             "guidance_scale": settings.guidance,
         }
         return values | ({"negative_prompt": settings.negative_prompt} if settings.negative_prompt else {})
+
+
+def _decode(data: str) -> Image.Image:
+    """Return the image of a base64 text. Raises OSError or ValueError if it holds none."""
+    return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
 
 
 def _usage(answer: "ImagesResponse") -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The images endpoint's client against a real HTTP server that answers as vendors' do."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,25 @@ def paint(painter: ImagesEndpointPainter, *seeds: int, prompt: str = "a cat") ->
     if painter.adopted is None:
         probe(painter)
     return asyncio.run(main())
+
+
+@pytest.mark.parametrize(("pixels", "elsewhere"), [(32, False), (512, True)])
+def test_a_large_image_is_decoded_outside_the_event_loop(
+    pixels: int, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, threads = Image.open, list[threading.Thread]()
+
+    def spy(*given: Any, **more: Any) -> Any:
+        threads.append(threading.current_thread())
+        return real(*given, **more)
+
+    with serving(Api()) as api:
+        tool = painter(api, width=pixels, height=pixels)
+        probe(tool)
+        monkeypatch.setattr(Image, "open", spy)
+        (painted,) = paint(tool, 1)
+    assert painted.image.size == (pixels, pixels)
+    assert [thread is not threading.main_thread() for thread in threads] == [elsewhere]
 
 
 def test_seed_steps_and_size_reach_the_server() -> None:
