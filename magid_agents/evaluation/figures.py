@@ -22,14 +22,19 @@ class Figure:
         return {"name": self.name, **self.interval.as_dict(), "values": self.values}
 
 
-Values = Callable[[EndedDialogue], Iterable[float]]  # of one dialogue; NaN is left out
+Values = Callable[[EndedDialogue], Iterable[float]]  # of one dialogue
 Amount = Callable[[EndedDialogue], float]
 
 
 def mean_figure(name: str, clusters: Sequence[Cluster], values: Values) -> Figure:
     """Return the mean of all values of all dialogues."""
-    lists = [[v for d in cluster for v in values(d) if not math.isnan(v)] for cluster in clusters]
-    return figure(name, mean(lists), len(clusters), sum(map(len, lists)))
+    return mean_figure_of(name, [[v for d in cluster for v in values(d)] for cluster in clusters])
+
+
+def mean_figure_of(name: str, values: Sequence[Sequence[float]]) -> Figure:
+    """Return the mean of all values, given those of each cluster. NaN is left out."""
+    known = [[value for value in of_one if not math.isnan(value)] for of_one in values]
+    return figure(name, mean(known), len(known), sum(map(len, known)))
 
 
 def ratio_figure(name: str, clusters: Sequence[Cluster], numerator: Amount, denominator: Amount) -> Figure:

@@ -10,10 +10,11 @@ from magid_agents.evaluation.scoring import NamedScorer
 from magid_agents.models import scorers
 from magid_agents.models.embedder import MatcherEmbedder
 from magid_agents.models.protocols import Embedder, Scorer
+from magid_agents.models.tagger import MATCHER
 
 MATCH, HELD_OUT = "image_text_match", "held_out"
 OPEN_CLIP = "open_clip"
-EXAMPLE = f"{OPEN_CLIP}:ViT-B-32-quickgelu:openai"
+OF_EMBEDDED = f"{OPEN_CLIP}:held-out-matcher"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def choose(
 
     Args:
         others: manifests of runs that it is compared with, which must not have chosen by the held-out scorer.
-        held_out: BACKEND:MODEL of the held-out scorer, if there is one.
+        held_out: BACKEND:MODEL of the held-out scorer; None takes the one that ships, if it fits.
 
     Raises ConfigError for a scorer that the run chose its images by, and what building a scorer raises.
     """
@@ -44,6 +45,8 @@ def choose(
         notes.append(f"the run has no scorer {MATCH} that could be built again, so its score is not reported")
     else:
         found.append(NamedScorer(MATCH, scorers.build(MATCH, own), own.arguments))
+    if held_out is None and own is not None and (own.backend, own.model) == (OPEN_CLIP, MATCHER):
+        held_out = OF_EMBEDDED
     if held_out is None:
         notes.append("no held-out scorer: name one that the run was not gated by, --held-out BACKEND:MODEL")
     else:
@@ -58,7 +61,7 @@ def choose(
 def _held_out(manifests: Sequence[Mapping[str, Any]], named: str) -> Scorer:
     backend, colon, model = named.partition(":")
     if not colon or not model:
-        raise ConfigError(f"--held-out {named}: must be BACKEND:MODEL, such as {EXAMPLE}")
+        raise ConfigError(f"--held-out {named}: must be BACKEND:MODEL, such as {OF_EMBEDDED}")
     try:
         scorer = scorers.build(HELD_OUT, ScorerSettings(backend=backend, model=model))
     except MagidError as error:
