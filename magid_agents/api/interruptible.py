@@ -1,4 +1,4 @@
-"""Call a run from a thread that has an event loop running, and end it well when the caller is interrupted."""
+"""Call a run from a thread whose event loop is running, and stop it cleanly if the caller is interrupted."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

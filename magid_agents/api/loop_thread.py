@@ -19,7 +19,7 @@ class LoopThread:
         self._loop = loop
 
     def call(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine to its end, from any other thread; cancel it if the wait is interrupted.
+        """Run a coroutine from another thread and wait for its result; cancel it if the wait is interrupted.
 
         Raises ConfigError if the loop has ended.
         """

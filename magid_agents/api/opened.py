@@ -57,7 +57,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """How the run stands: running, finished or interrupted. After a kill it stays at running."""
+        """The status of the run: running, finished or interrupted. After a kill it remains running."""
         return str(trace.read_manifest(self._directory)["status"])
 
     @property

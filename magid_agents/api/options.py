@@ -1,4 +1,4 @@
-"""What the functions of the API take, and how it becomes settings, paths and models."""
+"""Turn the arguments of the API's functions into settings, paths and models."""
 
 import json
 import os

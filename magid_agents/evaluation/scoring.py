@@ -92,7 +92,7 @@ class Measurer:
         path = self._directory.find_image(sha256)
         if path is None:
             raise RunDirError(
-                f"{self._directory.image_path(sha256)}: there is no such image any more; restore it, or run "
+                f"{self._directory.image_path(sha256)}: the image file no longer exists; restore it, or run "
                 "the same command again to have it painted"
             )
         return path

@@ -28,7 +28,7 @@ def identity(settings: Chat, section: str = "chat") -> str:
     if file is None or not file.path.endswith(".gguf"):
         known = ", ".join(n for n, w in weights.manifest().items() if w.files[0].path.endswith(".gguf"))
         raise ChatError(
-            f"{section}.model={settings.model} is no embedded chat model; there are: {known}; for a "
+            f"{section}.model={settings.model} is not an embedded chat model; choose from {known}; for a "
             f"server's model set {section}.base_url"
         )
     return f"{settings.model}@{file.sha256[:16]}"

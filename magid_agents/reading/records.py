@@ -39,7 +39,7 @@ class StoredIllustration(Illustration):
                 return image
         except FileNotFoundError as error:
             raise RunDirError(
-                f"{self.file}: there is no such image any more; a session keeps its images longer than its "
+                f"{self.file}: the image file no longer exists; a session keeps its images longer than its "
                 "`with` block only if it is given `out`"
             ) from error
         except OSError as error:

@@ -52,7 +52,7 @@ def load(name: str) -> Topology:
     except Exception as error:  # a user's file may raise anything; the message blames that file
         raise ConfigError(f"graph={name}: {path}: {type(error).__name__}: {first_line(error)}") from error
     if not hasattr(graph, "ainvoke"):
-        raise ConfigError(f"graph={name}: {path}: is no compiled graph; end it with .compile()")
+        raise ConfigError(f"graph={name}: {path}: is not a compiled graph; end it with .compile()")
     # The default attribute is left out, as in older manifests.
     which = path.stem if not colon or attribute == ATTRIBUTE else f"{path.stem}:{attribute}"
     return Topology(graph, f"{which}@{_digest(path, siblings)}")

@@ -253,7 +253,7 @@ def image_name(sha256: str, folder: str = KEPT) -> str:
     Raises ValueError for anything but a SHA-256 in lower-case hex: only a digest becomes a path.
     """
     if not _SHA256.fullmatch(sha256):
-        raise ValueError(f"{sha256!r} is no SHA-256")
+        raise ValueError(f"{sha256!r} is not a SHA-256 digest")
     return f"{folder}/{sha256[:2]}/{sha256}.png"
 
 

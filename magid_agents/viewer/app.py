@@ -1,4 +1,4 @@
-"""The page: addresses to templates. Every request opens the index anew, so a run that goes on is followed."""
+"""The routes of the page. Every request opens the index anew, so that it follows a run under way."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,7 @@ def make_app(paths: Sequence[Path], port: int) -> OnlyThisPage:
 
 
 def _names(paths: Sequence[Path]) -> list[tuple[Path, str]]:
-    """Return each path and the shortest end of it that tells it from the others."""
+    """Return each path with the shortest end of it that no other path has."""
     parts = [path.resolve().parts for path in paths]
     names = list[str]()
     for length in range(1, max(map(len, parts)) + 1):
@@ -81,7 +81,7 @@ def _names(paths: Sequence[Path]) -> list[tuple[Path, str]]:
 def static_file(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in STATIC_TYPES:
-        raise HTTPException(404, "There is no such file.")
+        raise HTTPException(404, "File not found.")
     return Response((STATIC / name).read_bytes(), media_type=STATIC_TYPES[name])
 
 

@@ -19,7 +19,7 @@ MAX_ALT_CHARS = 200  # read out with each image
 
 
 class Picture(NamedTuple):
-    """An image by its content; one that failed safety is blurred until it is asked for."""
+    """An image by its SHA-256. One that failed safety is blurred until the reader asks to see it."""
 
     sha256: str
     blurred: bool
@@ -56,7 +56,7 @@ class ShownMoment:
 
 @dataclass(frozen=True)
 class Bubble:
-    """An utterance, on the side of its speaker, with what was to be shown after it."""
+    """An utterance in the chat, with the sharing moments after it."""
 
     number: int
     speaker: str

@@ -1,4 +1,4 @@
-"""What a list shows, as the address has it: a view can be kept, shared and gone back to."""
+"""The view of a list as it is encoded in the URL, so that it can be bookmarked and shared."""
 
 import math
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ NAMES = ("text", "status", "outcome", "check", "min_attempts", "score", "cause",
 
 
 def label(name: str) -> str:
-    """Return a name of a run's, such as a check's, as a reader sees it."""
+    """Return a name from the run, such as a check's, in readable form."""
     return LABELS.get(name, name.replace("_", " "))
 
 
 @dataclass(frozen=True)
 class View:
-    """A filter, an order, a form and a page of a list."""
+    """The filter, order, form and page number of a list."""
 
     wanted: Filter = field(default_factory=Filter)
     order: Order = "input"
@@ -46,7 +46,7 @@ class View:
 
     @classmethod
     def parse(cls, values: Mapping[str, str]) -> "View":
-        """Read an address. What cannot be read is left out: an old link shows more, not an error."""
+        """Parse a query string. Ignore what is invalid: an old link then shows more instead of an error."""
         order: Order = values["order"] if values.get("order") in get_args(Order) else "input"  # type: ignore[assignment]  # checked
         form = values.get("form", "list")
         return cls(
@@ -66,7 +66,7 @@ class View:
         )
 
     def query(self, **changes: Any) -> str:
-        """Return the address of this view, changed. Another filter or order begins at the first page."""
+        """Return the URL of this view with changes. Another filter or order starts at the first page."""
         wanted = {name: changes.pop(name) for name in NAMES if name in changes}
         page = changes.pop("page", 1 if wanted or changes else self.page)
         view = replace(self, wanted=replace(self.wanted, **wanted), **changes, page=page)
@@ -77,7 +77,7 @@ class View:
 
     @property
     def score_fields(self) -> dict[str, str | float]:
-        """The check and the range of the condition on a score, as the address has them."""
+        """The check and the range of the condition on a score, as they appear in the URL."""
         if self.wanted.score is None:
             return {}
         check, low, high = self.wanted.score
@@ -86,7 +86,7 @@ class View:
 
     @property
     def conditions(self) -> list[tuple[str, str]]:
-        """The conditions that are set: what each says, and the address without it."""
+        """Each condition that is set, in words, and the URL without it."""
         said = [self._said(name) for name in NAMES]
         without = [self.query(**{name: "" if name == "text" else None}) for name in NAMES]
         return [(text, address) for text, address in zip(said, without, strict=True) if text]
@@ -118,7 +118,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _score(values: Mapping[str, str]) -> tuple[str, float, float] | None:
-    """Return a check and its range; an end that is not said is open."""
+    """Return a check and its range; an end that is not given is open."""
     check = values.get("score", "")
     low, high = (_number(values.get(end)) for end in ("from", "below"))
     if not check or (low is None and high is None):

@@ -67,7 +67,7 @@ def write_report(directory: RunDir, out: Path | None = None) -> Path:
 
 
 class _Trusted(str):
-    """Text of our own that is not escaped."""
+    """Our own text, which is not escaped."""
 
     def __html__(self) -> str:
         return self
@@ -85,7 +85,7 @@ def _sample(index: Index) -> list[tuple[str, DialoguePage]]:
 
 
 def _marks(page: DialoguePage) -> list[str]:
-    """Return what the report's filter may ask for."""
+    """Return the names by which the report's filter selects the dialogue."""
     if page.trace.failure:
         return ["failed"]
     outcomes = page.trace.decisions.outcomes

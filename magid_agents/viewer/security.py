@@ -1,4 +1,4 @@
-"""What a local page must refuse: other sites, other hosts and other methods.
+"""Refuse requests from other sites, to other hosts and by other methods.
 
 A page on 127.0.0.1 is reachable from every site that the user has open. Only requests that name this host and
 port, and come from this page or from the address bar, are answered.

@@ -1,4 +1,4 @@
-"""Serve the page on this machine alone, on a free port."""
+"""Serve the page to this machine only, on a free port."""
 
 import socket
 import webbrowser

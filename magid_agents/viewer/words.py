@@ -1,4 +1,4 @@
-"""The words by which a text differs from another, such as a prompt from the one before it."""
+"""Find the words that differ between two texts, such as a prompt and the one before it."""
 
 import re
 from difflib import SequenceMatcher
@@ -12,7 +12,7 @@ Mark = Literal["same", "added", "removed"]
 
 
 class Piece(NamedTuple):
-    """A run of words and how it came to be there."""
+    """A sequence of words, and whether it was kept, added or removed."""
 
     mark: Mark
     text: str
@@ -32,7 +32,7 @@ def changes(before: str | None, after: str) -> list[Piece]:
 
 
 def near_changes(pieces: list[Piece]) -> list[Piece]:
-    """Return the pieces with long stretches that are the same cut down to the surroundings of a change."""
+    """Return the pieces, with long unchanged stretches shortened to the words around each change."""
     cut = []
     for i, piece in enumerate(pieces):
         head = "" if i == 0 else piece.text[:CONTEXT_CHARS]

@@ -58,7 +58,7 @@ def test_images_open_and_their_paths_begin_at_the_run_directory(
     with pytest.raises(magid.MagidError, match="cannot be read"):
         dog.image()
     dog.file.unlink()
-    with pytest.raises(magid.MagidError, match="no such image any more"):
+    with pytest.raises(magid.MagidError, match="the image file no longer exists"):
         dog.image()
 
 

@@ -186,7 +186,7 @@ def test_nothing_a_failure_quotes_moves_the_cursor(
             "chat.base_url=http://127.0.0.1:9/v1 does not answer",
         ),
         (["--set", "chat.provider=openai"], "set the environment variable OPENAI_API_KEY"),
-        (["--set", "chat.model=gpt-9"], "chat.model=gpt-9 is no embedded chat model; there are: qwen"),
+        (["--set", "chat.model=gpt-9"], "chat.model=gpt-9 is not an embedded chat model; choose from qwen"),
         (
             ["--set", "scorers.extra.backend=tongue", "--set", "scorers.extra.model=m"],
             "Unknown scorers.extra.backend 'tongue'",

@@ -78,7 +78,7 @@ def test_an_image_that_is_gone_is_named(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     for image in (tmp_path / "out" / "images").rglob("*.png"):
         image.unlink()
-    with pytest.raises(RunDirError, match=r"\.png: there is no such image any more"):
+    with pytest.raises(RunDirError, match=r"\.png: the image file no longer exists"):
         measure(tmp_path / "out", judges())
 
 

@@ -119,7 +119,7 @@ def test_an_images_path_in_a_record_is_not_followed(run: Path, tmp_path: Path, p
         for image in Record.parse(line, tmp_path / "set").illustrations
     )
     (run / "dialogues.jsonl").write_text(re.sub(r'"sha256": "[^"]*"', f'"sha256": "{path}"', text))
-    with pytest.raises(MagidError, match="is no SHA-256"):
+    with pytest.raises(MagidError, match="is not a SHA-256 digest"):
         to_jsonl(run, out=tmp_path / "other")
 
 

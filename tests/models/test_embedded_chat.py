@@ -50,6 +50,6 @@ def test_the_embedded_chat_starts_its_server_once_and_stops_it() -> None:
 
 def test_an_unknown_embedded_model_is_named_with_the_known_ones() -> None:
     with pytest.raises(
-        ChatError, match=r"critic\.chat\.model=minilm is no embedded chat model; there are: qwen"
+        ChatError, match=r"critic\.chat\.model=minilm is not an embedded chat model; choose from qwen"
     ):
         EmbeddedChat(Chat(model="minilm"), "critic.chat")

@@ -106,7 +106,7 @@ def test_without_modules_beside_it_the_identity_is_the_files_own(tmp_path: Path)
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("graph = ", "SyntaxError: invalid syntax"),
         ("raise ValueError('one\\ntwo')", "ValueError: one"),
-        ("graph = 1", "is no compiled graph"),
+        ("graph = 1", "is not a compiled graph"),
     ],
 )
 def test_what_cannot_be_loaded_is_one_line_and_leaves_nothing_behind(

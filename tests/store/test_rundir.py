@@ -52,7 +52,7 @@ def test_an_image_that_a_power_cut_took_is_not_there_and_is_stored_anew(tmp_path
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "AB" * 32, "a" * 63])
 def test_only_a_digest_becomes_a_path(name: str) -> None:
-    with pytest.raises(ValueError, match="is no SHA-256"):
+    with pytest.raises(ValueError, match="is not a SHA-256 digest"):
         image_name(name)
 
 

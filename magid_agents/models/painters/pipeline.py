@@ -35,7 +35,10 @@ def found(settings: PainterSettings) -> Path:
             settings.model, revision=settings.revision, variant=settings.variant
         )
     except (OSError, ValueError) as error:
-        raise PainterError(f"painter.model={settings.model} cannot be had: {first_line(error)}") from error
+        raise PainterError(
+            f"painter.model={settings.model} cannot be downloaded: {first_line(error)}; check the name "
+            "and the network, or name a folder"
+        ) from error
     return Path(path)
 
 
