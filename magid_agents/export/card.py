@@ -80,7 +80,7 @@ def _sections(summary: Mapping[str, Any], provenance: Provenance, terms: Terms) 
         yield "## Figures\n\nOf `magid evaluate run`, with intervals over dialogues.\n"
         yield _table(("about", "figure", "estimate", "interval"), starmap(_figure, provenance.figures))
     yield f"## Licences\n\n{_licences(terms)}\n"
-    rows = ((_list([part]), licence or "not known") for part, licence in terms.parts.items())
+    rows = ((_list([part]), _code(licence or "not known")) for part, licence in terms.parts.items())
     yield _table(("part", "licence"), rows)
     yield f"## Intended use\n\n{statements.USES}\n"
     yield (

@@ -121,8 +121,9 @@ def _fitting(path: Path, head: bytes) -> str:
     for name in FORMATS.shipped:
         if _reader(name).sniff(head):
             return name
-    utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    fix = "save it as UTF-8" if utf16 else "check the file, or name its format with --format"
+    fix = "check the file, or name its format with --format or its keys with --map"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        fix = "save it as UTF-8"
     raise FormatError(
         f"{printable(str(path))}: is in none of the formats {', '.join(FORMATS.shipped)}; {fix}"
     )
