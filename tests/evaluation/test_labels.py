@@ -1,10 +1,13 @@
 """Labels: three forms of record, PhotoChat's sharing turn masked, and a record without labels named."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from magid_agents.evaluation.labels import LabelledDialogue, read
 from magid_agents.formats import FormatError
@@ -63,6 +66,21 @@ def test_photochats_sharing_turn_is_masked(
 ) -> None:
     (one,) = read(write(tmp_path / "test.json", photochat(*turns)))
     assert told(one) == ("test:7", said, shared)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.sampled_from(["", " ", "hi", "look"]), st.booleans()), min_size=1
+    )
+)
+def test_no_masked_turn_leaves_a_trace(turns: list[tuple[int, str, bool]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "x.json", photochat((0, "hello", False), *turns))
+        (one,) = read(path)
+    assert texts(one) == ["hello", *(text for _, text, _ in turns if text.strip())]
+    assert one.shared <= set(range(len(texts(one))))
+    assert len(one.shared) <= sum(shares for _, _, shares in turns)
+    assert bool(one.shared) == any(shares for _, _, shares in turns)
 
 
 @pytest.mark.parametrize(

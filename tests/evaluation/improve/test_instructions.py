@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from magid_agents import prompt_places, prompts
 from magid_agents.config import ConfigError
@@ -42,6 +44,17 @@ def test_only_the_system_part_changes(part: SystemPart) -> None:
     assert changed == PROMPT.replace(PROMPT[PROMPT.index("Name") : PROMPT.index("\n\n## user")], text)
     assert part.file_with(part.text) == PROMPT
     assert part.prompt_with(text).sections[1:] == part.prompt.sections[1:]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"])))
+def test_any_text_without_a_heading_becomes_the_system_part_as_it_is(part: SystemPart, text: str) -> None:
+    assume("{" not in text and not text.strip().startswith("## "))
+    whole = f"At most {{{{ max_images }}}}. {text}".strip()
+    part.prompt.path.write_text(part.file_with(whole), encoding="utf-8")
+    changed = SystemPart(part.prompt, part.place, [])
+    assert changed.text == whole
+    assert changed.file_with(part.text) == PROMPT
 
 
 @pytest.mark.parametrize(
