@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 from urllib.parse import urlencode
 
+from magid_agents.dialogue import Verdict
 from magid_agents.reading.query import Filter, Order
 
 PAGE_SIZES = {"list": 50, "grid": 60}
@@ -25,6 +26,13 @@ NAMES = ("text", "status", "outcome", "check", "min_attempts", "score", "cause",
 def label(name: str) -> str:
     """Return a name from the run, such as a check's, in readable form."""
     return LABELS.get(name, name.replace("_", " "))
+
+
+def label_checks(reason: str, verdict: Verdict | None) -> str:
+    """Return the reason for a verdict with the names of the checks in readable form."""
+    for check in {shortfall.check for shortfall in verdict.shortfalls} if verdict else ():
+        reason = reason.replace(check, label(check))
+    return reason
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from magid_agents.viewer.pages import MAX_SHOWN_CHARS, messages, parameters, pretty
-from magid_agents.viewer.query import label
+from magid_agents.viewer.query import label, label_checks
 
 STATIC = files("magid_agents.viewer") / "static"
 
@@ -33,6 +33,7 @@ def environment() -> Environment:
         "messages": messages,
         "parameters": parameters,
         "label": label,
+        "label_checks": label_checks,
     }
     made.filters.update(filters)
     made.globals |= {"MAX_SHOWN_CHARS": MAX_SHOWN_CHARS}

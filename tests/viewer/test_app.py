@@ -59,7 +59,7 @@ def test_lists_show_what_is_asked_for(address: str) -> None:
 def test_both_prompts_stand_there_with_what_changed_beside_the_check_that_failed(address: str) -> None:
     text = page_of(address, "cake")
     assert "<ins>, better: 2</ins>" in text
-    assert "image_text_match 0.200 against 0.500" in text
+    assert "image-text match 0.200 against 0.500" in text  # named as beside its score
 
 
 def test_an_image_that_failed_safety_is_blurred_wherever_it_is_shown(address: str) -> None:

@@ -21,6 +21,7 @@ PAGES = (
     "/r/0/dialogues?outcome=dropped&form=grid",
     "/r/0/dialogues?text=nobody+said+this",
     "/r/0/dialogue?id=zoo-day",
+    "/r/0/call?id=zoo-day&step=0001/1/write",
     "/compare/0/1",
 )
 
