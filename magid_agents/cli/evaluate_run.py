@@ -31,12 +31,16 @@ def evaluate_run(
 ) -> None:
     """Measure a run: match, quality, yield, attempts, drops, diversity and cost.
 
-    Figures have 95 % intervals over dialogues and are written to DIR/evaluation.json, which the report shows.
+    Figures have 95 % intervals over dialogues and are written to DIR/evaluation.json and shown in the report.
     Scores are kept in the run's journal, so that a second time makes no call.
     """
     from magid_agents.evaluation import evaluate_run as evaluation
+    from magid_agents.store.rundir import RunDir
+    from magid_agents.viewer.report import write_report
 
     found = evaluation.evaluate_run(directory, held_out, best_of)
+    if (run := RunDir(directory)).report.exists():
+        write_report(run)
     if output_json:
         typer.echo(json.dumps(found.as_dict()))
     else:

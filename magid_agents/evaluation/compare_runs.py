@@ -30,6 +30,9 @@ from magid_agents.evaluation.scoring import NamedScorer, Pair, Scores, measuring
 from magid_agents.reading.trace import read_manifest
 from magid_agents.store.rundir import RunDir
 
+PER_DIALOGUE, SAME_MOMENTS = "per dialogue", "moments that both kept"
+EQUAL_COUNTS = "as many images from each dialogue"
+
 Change = Literal["gained", "lost", "replaced"]
 
 
@@ -153,9 +156,9 @@ async def compare(
             same.append(_figure(name, clusters, _at_same_moments(score), margin))
             equal.append(_figure(name, clusters, _at_equal_count(score), margin))
     sections = {
-        "per dialogue": _outcomes(clusters),
-        "moments that both kept": same,
-        "as many images from each dialogue": equal,
+        PER_DIALOGUE: _outcomes(clusters),
+        SAME_MOMENTS: same,
+        EQUAL_COUNTS: equal,
     }
     return Comparison(
         len(both),

@@ -12,6 +12,7 @@ from magid_agents.reading.query import Filter, Summary
 from magid_agents.reading.trace import DialogueTrace
 from magid_agents.store.rundir import REJECTED
 from magid_agents.viewer.charts import Chart, Meter, chart, meter
+from magid_agents.viewer.evaluation_chart import ShownSection, read_evaluation
 from magid_agents.viewer.words import Piece, changes
 
 MAX_SHOWN_CHARS = 2000  # of a text, before the rest is folded
@@ -71,15 +72,16 @@ class RunPage:
     summary: Summary
     charts: list[Chart]
     attempts: list[tuple[int, int, float]]  # attempts, moments, share of the most
+    evaluation: list[ShownSection]  # of the whole run; empty if only some dialogues are wanted
 
 
 def run_page(index: Index, wanted: Filter) -> RunPage:
     summary = index.summary(wanted)
     most = max(summary.attempts.values(), default=1) or 1
     attempts = [(number, count, count / most) for number, count in summary.attempts.items()]
-    return RunPage(
-        summary, [chart(check, index.histogram(check, wanted)) for check in index.checks()], attempts
-    )
+    charts = [chart(check, index.histogram(check, wanted)) for check in index.checks()]
+    evaluation = read_evaluation(index.directory) if wanted == Filter() else []
+    return RunPage(summary, charts, attempts, evaluation)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from magid_agents.cli import app as cli
+from magid_agents.store.rundir import RunDir
+from magid_agents.viewer.report import write_report
 from tests.fake_run import run
 
 
@@ -41,6 +43,12 @@ def test_json_is_what_is_written(
 ) -> None:
     assert evaluate(monkeypatch, out, "--json") == 0
     assert json.loads(capsys.readouterr().out) == json.loads((out / "evaluation.json").read_text())
+
+
+def test_a_report_that_is_there_shows_the_figures(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_report(RunDir(out))
+    assert evaluate(monkeypatch, out) == 0
+    assert "images per dialogue" in RunDir(out).report.read_text()
 
 
 def test_no_run_is_one_line(

@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 
 from magid_agents.config import ConfigError
-from magid_agents.evaluation.compare_runs import Comparison, PairedFigure, compare
+from magid_agents.evaluation.compare_runs import (
+    EQUAL_COUNTS as EQUAL,
+)
+from magid_agents.evaluation.compare_runs import (
+    PER_DIALOGUE,
+    Comparison,
+    PairedFigure,
+    compare,
+)
+from magid_agents.evaluation.compare_runs import (
+    SAME_MOMENTS as SAME,
+)
 from magid_agents.store.rundir import RunDir
 from tests.evaluation.judging import judges
 from tests.fake_run import run, write_input
 
 THINGS = "dog", "cat", "cow", "bird", "cake", "fog", "nonsense"
-PER_DIALOGUE = "per dialogue"
-SAME, EQUAL = "moments that both kept", "as many images from each dialogue"
 
 
 def comparison(left: Path, right: Path, margin: float | None = None) -> Comparison:
