@@ -102,6 +102,11 @@ class Index(Queries):
         """The index's own file."""
         return Path(self._db.execute("PRAGMA database_list").fetchone()[2])
 
+    @property
+    def stamp(self) -> str | None:
+        """A value that changes whenever the content of the index does."""
+        return _recorded_stamp(self._db)
+
     def result(self, dialogue: str) -> Mapping[str, Any] | None:
         """Return a dialogue's line of a result file; an empty one if it is under way, None if not there."""
         row = self._db.execute(
@@ -189,7 +194,7 @@ class _Builder:
         with closing(open_read_only(self._directory.journal)) as journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                if self._recorded_stamp() != stamp:
+                if _recorded_stamp(self._db) != stamp:
                     self._read(journal, progress)
                     self._db.execute("UPDATE source SET stamp = ?", (stamp,))
                 self._db.execute("COMMIT")
@@ -205,10 +210,6 @@ class _Builder:
         if self._manifest["status"] != "finished" and log.exists():  # otherwise only readers change it
             facts.append(log.stat().st_size)
         return json.dumps(facts)
-
-    def _recorded_stamp(self) -> str | None:
-        row = self._db.execute("SELECT stamp FROM source").fetchone()
-        return row[0] if row else None
 
     def _read(self, journal: sqlite3.Connection, progress: Progress) -> None:
         done = self._keep_what_stands()
@@ -340,6 +341,11 @@ class _Done(NamedTuple):
     position: int  # dialogues that stand
     digest: Any  # of their lines
     bytes: int  # of their lines
+
+
+def _recorded_stamp(db: sqlite3.Connection) -> str | None:
+    row = db.execute("SELECT stamp FROM source").fetchone()
+    return row[0] if row else None
 
 
 def _changes(manifest: Mapping[str, Any]) -> int:

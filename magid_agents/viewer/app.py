@@ -19,7 +19,7 @@ from magid_agents.reading.trace import read_manifest
 from magid_agents.reading.what_if import Change, Flip, redecide
 from magid_agents.store.rundir import RunDir
 from magid_agents.viewer import pages
-from magid_agents.viewer.compare_page import MAX_DIFFERENCES, compare_page
+from magid_agents.viewer.compare_page import MAX_DIFFERENCES, Figures, compare_page, figures
 from magid_agents.viewer.query import View
 from magid_agents.viewer.render import STATIC, environment
 from magid_agents.viewer.security import OnlyThisPage
@@ -95,6 +95,7 @@ def _listed(index: Index, flip: Flip) -> dict[str, Any]:
 class _Viewer:
     def __init__(self, runs: Sequence[_Run]) -> None:
         self._runs, self._templates = runs, environment()
+        self._compared: tuple[object, Figures] | None = None
 
     def first(self, _: Request) -> Response:
         return RedirectResponse("/r/0" if len(self._runs) == 1 else "/compare/0/1")
@@ -182,8 +183,22 @@ class _Viewer:
             if name is not None and first.result(name) is second.result(name) is None:
                 raise HTTPException(404, "Neither run has such a dialogue.")
             page = compare_page(first, second, dialogue=name, outcomes_only=only == "outcome", offset=offset)
-        found: dict[str, Any] = {"page": page, "only": only, "name": name, "offset": offset}
+            totals = self._figures(first, second) if name is None else None
+        found: dict[str, Any] = {
+            "page": page,
+            "figures": totals,
+            "only": only,
+            "name": name,
+            "offset": offset,
+        }
         return self._page("compare.html", request, left, other=right, view=view, **found)
+
+    def _figures(self, left: Index, right: Index) -> Figures:
+        """Return the figures of two runs. The last ones are kept: a long run's take seconds."""
+        key = left.file, left.stamp, right.file, right.stamp
+        if self._compared is None or self._compared[0] != key:
+            self._compared = key, figures(left, right)
+        return self._compared[1]
 
     def error(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 422

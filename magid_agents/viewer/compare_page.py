@@ -31,12 +31,21 @@ class ShownDifference:
     pictures: tuple[Mapping[str, Picture], Mapping[str, Picture]]  # by SHA-256, of each side
 
 
+class Figures(NamedTuple):
+    """The figures of both runs."""
+
+    sums: tuple[Summary, Summary]
+    paired: Paired
+
+
 @dataclass(frozen=True)
 class ComparePage:
     differences: list[ShownDifference]
     more: bool
-    sums: tuple[Summary, Summary]
-    paired: Paired
+
+
+def figures(left: Index, right: Index) -> Figures:
+    return Figures((left.summary(), right.summary()), pair(left, right))
 
 
 def compare_page(
@@ -50,7 +59,7 @@ def compare_page(
         ids = list(islice(found, offset, offset + MAX_DIFFERENCES + 1))
         ids, more = ids[:MAX_DIFFERENCES], len(ids) > MAX_DIFFERENCES
     differences = [_shown(left, right, compare_dialogue(left, right, name)) for name in ids]
-    return ComparePage(differences, more, (left.summary(), right.summary()), pair(left, right))
+    return ComparePage(differences, more)
 
 
 def _shown(left: Index, right: Index, difference: Difference) -> ShownDifference:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from magid_agents import resources
+from magid_agents.reading.index import Index
+from magid_agents.reading.query import Filter
 from magid_agents.viewer import app, compare_page
 from tests.fake_run import run
 from tests.viewer.pages import get, serving
@@ -94,3 +96,26 @@ def test_a_run_that_is_not_there(address: str, path: str) -> None:
 
 def test_a_dialogue_that_neither_has(address: str) -> None:
     assert get(address, "/compare/0/1?id=nobody").status_code == 404
+
+
+def test_figures_are_computed_once_and_again_after_a_run_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = []
+
+    def counted(left: Index, right: Index) -> compare_page.Figures:
+        computed.append(left.count(Filter()))
+        return compare_page.figures(left, right)
+
+    monkeypatch.setattr(app, "figures", counted)
+    monkeypatch.setattr(app, "REFRESH_S", 0.0)
+    monkeypatch.setattr(app, "REFRESH_SHARE", 1e9)  # every request looks whether the run has changed
+    run(tmp_path, "dog", "cat", limit=1)
+    run(tmp_path, out=tmp_path / "other")
+    with serving(tmp_path / "out", tmp_path / "other") as address:
+        for query in ("", "?only=outcome", "?id=dog"):
+            assert "Means per dialogue" in compared(address, query) or query == "?id=dog"
+        assert computed == [1]
+        run(tmp_path)
+        compared(address)
+    assert computed == [1, 2]
