@@ -71,25 +71,27 @@ def _record(run: RunDir, number: int) -> dict[str, Any]:
 
 
 def one(run: Path, to: str, out: Path, kill_at: int) -> None:
-    """Export, and print seconds and peak MB; kill this process after so many dialogues, if not 0."""
+    """Export, and print seconds, those of the CPU, and peak MB; kill this process after so many dialogues."""
 
     def report(done: int, _: int) -> None:
         if done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    begin = time.monotonic()
+    begin, cpu = time.monotonic(), time.process_time()
     export(ExportRequest([run], to, out), report)
-    print(time.monotonic() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    seconds = time.monotonic() - begin, time.process_time() - cpu
+    print(*seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def measure(run: Path, to: str, folder: Path, dialogues: int) -> Iterator[str]:
     """Yield the cells of one row."""
     whole, resumed = folder / "whole", folder / "resumed"
-    seconds, peak = map(float, _export(run, to, whole).split())
-    yield from (to, f"{dialogues:,}", f"{dialogues / seconds:,.0f}", f"{peak:.0f}")
+    seconds, cpu, peak = map(float, _export(run, to, whole).split())
+    rates = (f"{dialogues / one:,.0f}" for one in (seconds, cpu))
+    yield from (to, f"{dialogues:,}", *rates, f"{peak:.0f}")
     _export(run, to, resumed, kill_at=dialogues // 2)
-    rest, _ = map(float, _export(run, to, resumed).split())
-    yield f"{rest / seconds:.0%}"
+    _, cpu_of_rest, _ = map(float, _export(run, to, resumed).split())
+    yield f"{cpu_of_rest / cpu:.0%}"
     yield "yes" if _digest(whole) == _digest(resumed) else "NO"
     for path in (whole, resumed):
         shutil.rmtree(path)
@@ -121,7 +123,10 @@ def main() -> None:
         run, to, out, kill_at = args.one
         one(Path(run), to, Path(out), int(kill_at))
         return
-    table = Table("format", "dialogues", "dialogues/s", "peak MB", "time after a kill half-way", "same files")
+    table = Table(
+        *("format", "dialogues", "dialogues/s", "dialogues/CPU second", "peak MB"),
+        *("CPU after a kill half-way", "same files"),
+    )
     for dialogues in args.dialogues:
         with tempfile.TemporaryDirectory() as folder:
             run = make_run(Path(folder), dialogues)
