@@ -29,6 +29,7 @@ from benchmarks.endpoints import figures
 from benchmarks.endpoints.figures import Figures, Sample
 
 SAMPLE_INTERVAL_S = 0.05
+LEAST = 8  # dialogues for each request borne, so that the beginning and the end of a run count little
 WAYS = {"magid": "ours", "LangGraph + ChatOpenAI": "bare"}
 ROOT = Path(__file__).parents[2]
 
@@ -74,7 +75,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--borne", type=int, nargs="+", default=[4, 16, 64, 256])
-    parser.add_argument("--dialogues", type=int, default=1200, help="fewer where the engine bears fewer")
+    parser.add_argument("--dialogues", type=int, default=1200, help="fewer where it bears 16 or fewer")
     parser.add_argument("--only", choices=WAYS.values(), help="this way alone")
     parser.add_argument("--peer", help="Python with the package data-designer installed")
     args = parser.parse_args()
@@ -89,7 +90,7 @@ def main() -> None:
     )
     for borne in args.borne:
         ideal = figures.ideal(borne)
-        dialogues = max(100, round(args.dialogues * ideal / figures.ideal(256)))
+        dialogues = max(LEAST * borne, round(args.dialogues * ideal / figures.ideal(256)))
         for name, command in ways.items():
             got = measure(command, borne, dialogues)
             table.add_row(

@@ -50,13 +50,14 @@ def read(log: Sequence[Logged], samples: Sequence[Sample], started: float) -> Fi
     ends = sorted(ended.values())
     warm = ends[int(WARM * len(ends))]
     first, last = (_at(samples, moment) for moment in (warm, ends[-1]))
-    counted = sum(end > warm for end in ends)
+    # By calls: many dialogues are half-done by then.
+    dialogues = sum(answered > warm for *_, answered in log) / (CHATS + 1)
     latencies = sorted(ended[dialogue] - began[dialogue] for dialogue in ended)
     middle = [samples[0].time + (ends[-1] - samples[0].time) * share / 10 for share in range(3, 8)]
     half_done = (sum(began[d] <= moment < ended[d] for d in ended) for moment in middle)
     return Figures(
         images_per_s=len(ends) / (ends[-1] - min(began.values())),
-        cpu_ms=1000 * (last.cpu_s - first.cpu_s) / counted,
+        cpu_ms=1000 * (last.cpu_s - first.cpu_s) / dialogues,
         memory_mb=max(sample.memory_mb for sample in samples),
         first_image_s=min(answered for call, _, _, answered in log if call == PAINT) - started,
         half_done=statistics.median(half_done),
