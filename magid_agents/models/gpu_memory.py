@@ -15,6 +15,7 @@ PAINTER_GB = {
     "z-image-turbo": 16,
     "sana-sprint": 8,
     "qwen-image": 58,
+    "sd-turbo": 5,
 }
 SCORER_GB = 2  # CLIP L/14 in float32, the largest of the published scorers
 SCORERS_ON_GPU = ("open_clip", "laion", "pick")

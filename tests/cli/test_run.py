@@ -166,7 +166,7 @@ def test_nothing_a_failure_quotes_moves_the_cursor(
     [
         (
             ["--profile", "moon"],
-            "Unknown profile 'moon'. Choose from embedded, local, openai, or",
+            "Unknown profile 'moon'. Choose from embedded, laptop, local, openai, or",
         ),
         (["--preset", "moon"], "Unknown preset 'moon'. Choose from default, paper."),
         (["--set", "budgit.attempts=2"], "Unknown setting 'budgit'. Did you mean 'budget'?"),
