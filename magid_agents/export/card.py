@@ -25,7 +25,7 @@ def write_card(
 ) -> None:
     """Write README.md. Nothing in it comes from a dialogue, except the assistant's name."""
     head = yaml.safe_dump(_head(writer, summary, terms), sort_keys=False)
-    body = "\n".join(_sections(summary, provenance, terms))
+    body = "\n".join(_sections(writer, summary, provenance, terms))
     folder.open("README.md").write(f"---\n{head}---\n\n{body}".encode(errors="replace"))
 
 
@@ -45,7 +45,9 @@ def _head(writer: Writer, summary: Mapping[str, Any], terms: Terms) -> Mapping[s
     }
 
 
-def _sections(summary: Mapping[str, Any], provenance: Provenance, terms: Terms) -> Iterator[str]:
+def _sections(
+    writer: Writer, summary: Mapping[str, Any], provenance: Provenance, terms: Terms
+) -> Iterator[str]:
     yield f"# {statements.title(provenance)}\n"
     yield (
         f"Written by `magid export --to {_code(summary['format'])}`. croissant.json says the same for "
@@ -60,6 +62,9 @@ def _sections(summary: Mapping[str, Any], provenance: Provenance, terms: Terms) 
     counts |= {f"samples in {split}": count for split, count in summary["samples"].items()}
     counts |= {**summary["rules"], **summary["notes"]}
     yield _table(("what", "how many"), ((name.replace("_", " "), n) for name, n in counts.items()))
+    for files, columns in writer.columns.items():
+        yield f"## Columns of `{files}`\n"
+        yield _table(("column", "what it holds"), ((f"`{name}`", said) for name, said in columns.items()))
     yield "## How it was made\n"
     made = provenance.counts
     yield (

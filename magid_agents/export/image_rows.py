@@ -22,6 +22,21 @@ FEATURES: dict[str, Any] = {
     "critique": TEXT,
     "attempts": INT,
 }
+MEANINGS = {
+    "sha256": "of the PNG file",
+    "dialogue": "id of the dialogue",
+    "utterance": "position of the utterance that the image follows, from 0",
+    "speaker": "who says that utterance and shares the image",
+    "split": "the split of the dialogue",
+    "description": "what the scanner wanted the image to show",
+    "rationale": "why the scanner wanted an image there",
+    "prompt": "the generation prompt of the accepted attempt",
+    "seed": "the painter's seed, as text",
+    "model": "the painter and its revision",
+    "scores": "each check and its score",
+    "critique": "the critic's words about the image",
+    "attempts": "how many prompts were painted until one was accepted",
+}
 _TYPES = {"string": "sc:Text", "int64": "sc:Integer"}
 _COPIED = FEATURES.keys() - {"dialogue", "utterance", "speaker", "split", "scores", "seed"}
 

@@ -32,6 +32,22 @@ SCHEMA = pa.schema(
         pa.field("model", pa.string()),
     ]
 )
+COLUMNS = {
+    "sample_id": "id of the dialogue",
+    "position": "order within the dialogue; -1 for the row about the whole of it",
+    "modality": "metadata, text or image",
+    "content_type": "media type of the content",
+    "text_content": "an utterance, or the metadata as JSON",
+    "binary_content": "the PNG file of an image",
+    "source_ref": "where the content is; null if it is in the row",
+    "materialize_error": "null; a reader of `source_ref` may fill it in",
+    "speaker": "who says the utterance or shares the image",
+    "sha256": "of the PNG file",
+    "description": "what the scanner wanted the image to show",
+    "prompt": "the generation prompt of the accepted attempt",
+    "seed": "the painter's seed, as text",
+    "model": "the painter and its revision",
+}
 LIMITS = Limits(items=100_000)
 
 
@@ -46,6 +62,7 @@ class InterleavedWriter(Writer):
         "application/x-parquet",
         {"sample_id": "sc:Text", "position": "sc:Integer", "modality": "sc:Text", "text_content": "sc:Text"},
     )
+    columns: ClassVar = {"data/*.parquet": COLUMNS}
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         super().__init__(folder, splits)

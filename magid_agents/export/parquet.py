@@ -22,6 +22,15 @@ FEATURES: dict[str, Any] = {
     "image_info": [{"sha256": TEXT, "description": TEXT, "prompt": TEXT, "seed": TEXT, "model": TEXT}],
 }
 IMAGE_FEATURES = {"file": TEXT, **image_rows.FEATURES}
+COLUMNS = {
+    "id": "id of the sample",
+    "source": "the file that the dialogue was read from",
+    "assistant": "the speaker who has the role of the assistant",
+    "messages": "the dialogue as turns of user and assistant; a part of type image stands for the next image",
+    "images": "the images of `messages`, in order",
+    "dialogue": "the dialogue as it was; the images of an utterance are positions in `image_info`",
+    "image_info": "what is known of each image of `dialogue`",
+}
 LIMITS = Limits(items=100_000)
 
 
@@ -36,6 +45,10 @@ class ParquetWriter(Writer):
     table: ClassVar[Table | None] = Table(
         "images", "images.parquet", "application/x-parquet", image_rows.columns(IMAGE_FEATURES)
     )
+    columns: ClassVar = {
+        "data/*.parquet": COLUMNS,
+        "images.parquet": {"file": "path of the image in this folder", **image_rows.MEANINGS},
+    }
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         super().__init__(folder, splits)

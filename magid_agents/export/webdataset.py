@@ -29,6 +29,15 @@ FEATURES = {
     "utterance_text": TEXT,
     **image_rows.FEATURES,
 }
+COLUMNS = {
+    "key": "name of the sample's files in the tar file",
+    "caption": "the same as `description`, under the name that img2dataset gives it",
+    "status": "success, as img2dataset says it",
+    "width": "pixels",
+    "height": "pixels",
+    "utterance_text": "the utterance that the image follows",
+    **image_rows.MEANINGS,
+}
 LIMITS = Limits(items=10_000)  # keys count up to 9999 in a file
 STATS = "_stats.json"
 
@@ -41,6 +50,7 @@ class WebDatasetWriter(Writer):
     table: ClassVar[Table | None] = Table(
         "images", "data/{split}-*.parquet", "application/x-parquet", image_rows.columns(FEATURES)
     )
+    columns: ClassVar = {"data/*.parquet": COLUMNS}
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         super().__init__(folder, splits)

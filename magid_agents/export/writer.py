@@ -56,6 +56,7 @@ class Writer(ABC):
     assistant_images: ClassVar = True  # whether the readers of the format accept images that it shares
     data_files: ClassVar = ""  # the names of a split's files, such as `{split}.jsonl`; for the card
     table: ClassVar[Table | None] = None  # what a description of the dataset says can be read
+    columns: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # by file, what each column holds; for the card
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         self.folder, self.splits = folder, splits

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import DatasetCard
+from pyarrow import parquet
 
 from magid_agents.errors import MagidError
 from magid_agents.evaluation.evaluate_run import evaluate
@@ -66,6 +67,18 @@ def test_the_licence_that_binds_is_named(empty_run: Path, tmp_path: Path) -> Non
     write(empty_run, tmp_path / "b", licence="My own terms")
     head, _ = card(tmp_path / "b")
     assert (head["license"], head["license_name"]) == ("other", "My own terms")
+
+
+@every_format
+def test_every_column_of_every_table_is_explained(empty_run: Path, tmp_path: Path, to: str) -> None:
+    write(empty_run, tmp_path / "set", to)
+    _, body = card(tmp_path / "set")
+    for file in (tmp_path / "set").rglob("*.parquet"):
+        name = "*" if file.parent.name == "data" else file.stem
+        pattern = file.relative_to(tmp_path / "set").with_stem(name)
+        table = body.partition(f"## Columns of `{pattern}`")[2].partition("##")[0]
+        explained = [row.split(" | ")[0].strip("|` ") for row in table.splitlines() if row.startswith("| `")]
+        assert explained == parquet.read_schema(file).names
 
 
 def test_figures_of_an_evaluation_are_in_the_card(tmp_path: Path) -> None:
