@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -47,6 +48,9 @@ class EmbeddedServer:
                 f"{section}.provider=embedded needs the package xllamacpp; install it, or set "
                 f"{section}.provider=openai and {section}.base_url to a server you run"
             )
+        # Its threads share the cores with the painter's, which would spin whenever they wait: the demo took a
+        # seventh longer. OpenMP reads this when torch is imported, which only painter and scorers do, later.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         self.settings, self._section = settings, section
         self._open = ExitStack()
         self.identity = identity(settings, section)

@@ -1,6 +1,7 @@
 """Our own llama.cpp server with a real model."""
 
 import asyncio
+import os
 
 import httpx
 import pytest
@@ -46,6 +47,18 @@ def test_the_embedded_chat_starts_its_server_once_and_stops_it() -> None:
     chat = EmbeddedChat(Chat(model="qwen2.5-coder-0.5b", max_tokens=5))
     with chat:
         assert len(asyncio.run(main())) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("said", "kept"), [(None, "passive"), ("active", "active")])
+def test_threads_that_wait_leave_the_cores_to_the_server(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, kept: str
+) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", said or "")
+    if said is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    with EmbeddedServer(Chat(model="qwen2.5-coder-0.5b")):
+        assert os.environ["OMP_WAIT_POLICY"] == kept
 
 
 def test_an_unknown_embedded_model_is_named_with_the_known_ones() -> None:
