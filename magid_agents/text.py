@@ -20,6 +20,8 @@ def encodable_json(value: Any) -> Any:
     """Return a JSON value in which every text can be encoded as UTF-8."""
     if isinstance(value, str):
         return value if value.isascii() else encodable(value)
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, Mapping):
         return {encodable_json(key): encodable_json(below) for key, below in value.items()}
     if isinstance(value, list | tuple):

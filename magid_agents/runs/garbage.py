@@ -8,9 +8,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Number of new objects that triggers a young collection; Python's default is 700. Some twenty dialogues leave
+# Number of new objects that triggers a young collection; Python's default is 700. Some forty dialogues leave
 # this many, a few megabytes.
-YOUNG = 20_000
+YOUNG = 50_000
 
 
 @contextmanager

@@ -20,7 +20,7 @@ MAX_GROUP_COMMIT = 512  # jobs in one transaction; approximate, as jobs submitte
 Work = Callable[[sqlite3.Connection], Any]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Job:
     work: Work
     loop: asyncio.AbstractEventLoop

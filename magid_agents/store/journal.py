@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -43,16 +43,12 @@ class Call:
     kind: str  # chat, paint, score or dialogue
     model: str  # identity and revision
     request: Mapping[str, Any]  # parameters, rendered prompt or image hash, seed or sample number
+    request_json: str = field(init=False, repr=False, compare=False)  # canonical
+    key: str = field(init=False, repr=False, compare=False)  # SHA-256 over kind, model and request
 
-    @cached_property
-    def request_json(self) -> str:
-        """The request as canonical JSON."""
-        return canonical_json(self.request)
-
-    @cached_property
-    def key(self) -> str:
-        """SHA-256 over the canonical JSON of kind, model and request."""
-        return call_key(self.kind, self.model, self.request_json)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "request_json", canonical_json(self.request))
+        object.__setattr__(self, "key", call_key(self.kind, self.model, self.request_json))
 
 
 @dataclass(frozen=True)
