@@ -23,7 +23,7 @@ from magid_agents.runs import session
 def one(dialogues: int) -> None:
     """Run, and print peak MB, and dialogues per second of wall-clock time and of CPU time."""
     with tempfile.TemporaryDirectory() as folder:
-        request = worlds.request(Path(folder), dialogues, **{"budget.candidates": 1, "concurrency": 64})
+        request = worlds.request(Path(folder), dialogues, **{"budget.candidates": 1})
         begin, cpu = time.monotonic(), time.process_time()
         session.run(request, open_models=worlds.fakes(FakePainter, attempts=1))
         rates = dialogues / (time.monotonic() - begin), dialogues / (time.process_time() - cpu)

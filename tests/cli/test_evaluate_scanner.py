@@ -78,10 +78,11 @@ def test_useless_answers_are_told_and_count_as_nothing_found(
 
 
 def test_ctrl_c_is_resumed_by_the_same_command(tmp_path: Path, api: Api) -> None:
-    first = threading.Event()
+    first, interrupted = threading.Event(), threading.Event()
 
     def slowly(body: dict[str, Any]) -> str | None:
         if (said := answer(body)) is not None and first.is_set():
+            interrupted.wait(60)
             api.sleep(0.2)
         if said is not None:
             first.set()
@@ -102,6 +103,7 @@ def test_ctrl_c_is_resumed_by_the_same_command(tmp_path: Path, api: Api) -> None
     with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True) as process:
         first.wait(60)
         process.send_signal(signal.SIGINT)
+        interrupted.set()
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told == "magid: interrupted by Ctrl-C; run the same command again to resume\n"

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,18 +32,20 @@ class World:
         self.device_rng = random.Random(seed)  # of the devices' threads
         self.lock = threading.Lock()
         self.waiting, self.computing, self.made = Counter[int](), Counter[int](), Counter[int]()
-        self.batches = 0
-        self.abandoned_at: dict[int, int] = {}  # how many batches had begun when a key's last asker left
+        self.begun = [0] * DEVICES  # batches, by device
+        self.abandoned_at: dict[int, list[int]] = {}  # how many had begun when a key's last asker left
         self.broken: list[str] = []  # what must never happen
-        self.batcher = Batcher([self.device] * DEVICES, size=8, max_wait_s=0.001)
+        devices = [partial(self.device, number) for number in range(DEVICES)]
+        self.batcher = Batcher(devices, size=8, max_wait_s=0.001)
         self.endpoint = Endpoint(6, max_retries=2, initial_backoff_s=0.001)
 
-    def device(self, keys: Sequence[int]) -> list[int]:
+    def device(self, number: int, keys: Sequence[int]) -> list[int]:
         with self.lock:
-            self.batches += 1
+            self.begun[number] += 1
             for key in keys:
-                # A device's next batch may be on its way to the thread when the asker leaves.
-                if self.batches > self.abandoned_at.get(key, self.batches) + DEVICES:
+                # This device's next batch may have been on its way to its thread when the asker left.
+                before = self.abandoned_at.get(key, self.begun)[number]
+                if self.begun[number] > before + 1:
                     self.broken.append(f"{key} was begun on a device though nobody waited")
             roll, limit = self.device_rng.random(), self.device_rng.randint(2, 8)
         time.sleep(0.001 * roll)
@@ -89,7 +92,7 @@ class World:
             self.waiting[key] -= 1
             if not self.waiting[key]:
                 with self.lock:
-                    self.abandoned_at[key] = self.batches
+                    self.abandoned_at[key] = list(self.begun)
 
 
 async def play(world: World, path: Path, rounds: int, done: Counter[str]) -> None:
