@@ -24,9 +24,7 @@ def environment() -> Environment:
     filters: dict[str, Callable[..., Any]] = {
         "number": lambda value: f"{value:,}".replace(",", "\u202f"),
         "score": lambda value: f"{value:.3f}".rstrip("0").rstrip(".") if value is not None else "",
-        "signed": lambda value: (
-            f"{value:+.3f}".rstrip("0").rstrip(".").replace("-", "\u2212") if value else "0"
-        ),
+        "signed": _signed,
         "dollars": lambda value: f"${value:,.4f}" if value and value < 1 else f"${value or 0:,.2f}",
         "duration": _duration,
         "pretty": pretty,
@@ -43,6 +41,11 @@ def environment() -> Environment:
 def static(name: str) -> str:
     """Return a script or style sheet."""
     return (STATIC / name).read_text(encoding="utf-8")
+
+
+def _signed(value: float) -> str:
+    rounded = f"{value:+.3f}".rstrip("0").rstrip(".").replace("-", "\u2212")
+    return rounded if rounded[1:] != "0" else "0"
 
 
 def _duration(seconds: Any) -> str:
