@@ -15,6 +15,7 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
+from magid_agents.evaluation.intervals import bootstrap, mean
 from magid_agents.models import embedded, weights
 from training import backgrounds, broken, build_scenes, concepts, held_out, scenes, work
 from training.sources import HELD_OUT
@@ -29,13 +30,6 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
     below = np.searchsorted(order, positive, "left")
     upto = np.searchsorted(order, positive, "right")
     return float((below + upto).mean() / 2 / len(negative))
-
-
-def interval(differences: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the mean."""
-    rng = np.random.default_rng(seed)
-    means = rng.choice(differences, (5000, len(differences))).mean(1)
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 class Bench:
@@ -215,10 +209,10 @@ def measure_rewriting(bench: Bench) -> None:
         for prompts in (flowery, plain)
     ]
     gain = scores[1] - scores[0]
-    low, high = interval(gain)
+    found = bootstrap(mean([[float(one)] for one in gain]), len(gain))
     print(
         f"rewriting, {len(gain)} pairs: flowery {scores[0].mean():.3f}, plain {scores[1].mean():.3f}, "
-        f"gain {gain.mean():.3f} [{low:.3f}, {high:.3f}]"
+        f"gain {found.estimate:.3f} [{found.low:.3f}, {found.high:.3f}]"
     )
 
 

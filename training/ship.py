@@ -39,11 +39,11 @@ def state(manifest: str, name: str, folder: Path, files: list[Path]) -> str:
     ]
     block = "files = [\n" + "\n".join(lines) + "\n]"
     new, count = re.subn(
-        rf"(^\[{re.escape(name)}\]\n(?:(?!\[)[^\n]*\n)*?)files = \[\n.*?\n\]",
+        rf"(^\[{re.escape(name)}\]\n(?:(?!\[)[^\n]*\n)*?)files = \[\n(?:[ \t]+[^\n]*\n)*\]",
         lambda found: found[1] + block,
         manifest,
         count=1,
-        flags=re.MULTILINE | re.DOTALL,
+        flags=re.MULTILINE,
     )
     if not count:
         raise ValueError(f"manifest.toml has no entry {name} with files; write it first")

@@ -39,6 +39,15 @@ def test_what_is_copied_is_what_the_manifest_states(tmp_path: Path) -> None:
     assert sorted(p.name for p in target.rglob("*") if p.is_file()) == ["README.md", "new.bin"]
 
 
+def test_the_first_files_of_an_entry_take_nothing_else_out(tmp_path: Path) -> None:
+    (new := tmp_path / "new.bin").write_bytes(b"new")
+    entry = 'purpose = "p"\nfiles = [\n]\nsources = [\n    "s",\n]\n'
+    stated = tomllib.loads(state(f"[one]\n{entry}\n[two]\n{entry}", "one", tmp_path, [new]))
+    assert [file["path"] for file in stated["one"]["files"]] == ["new.bin"]
+    assert stated["one"]["sources"] == ["s"]
+    assert stated["two"]["files"] == []
+
+
 def test_a_model_without_an_entry_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no entry three"):
         state(MANIFEST, "three", tmp_path, [])
