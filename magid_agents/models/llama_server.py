@@ -8,6 +8,10 @@ open, and because it must end with the program that started it, however that pro
 import os
 import sys
 
+# What prompts of other kinds leave to be gone on from, a few dozen of them. The default is 8 GiB, which a
+# long run fills: as much as many a laptop has.
+CACHE_MIB = 512
+
 
 def main() -> None:
     import xllamacpp
@@ -18,6 +22,7 @@ def main() -> None:
     parameters.n_ctx = context * slots
     parameters.n_parallel = slots
     parameters.cpuparams.n_threads = threads
+    parameters.cache_ram_mib = CACHE_MIB
     server = xllamacpp.Server(parameters)
     print(server.listening_address, flush=True)
     sys.stdin.read()
