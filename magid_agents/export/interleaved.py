@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from magid_agents.export.folder import OutputFolder
-from magid_agents.export.image_rows import seed_text
+from magid_agents.export.image_rows import MEANINGS, seed_text
 from magid_agents.export.parquet_file import create_table
 from magid_agents.export.shards import Limits, Shards
 from magid_agents.export.writer import Sample, Table, Writer, to_json
@@ -42,11 +42,7 @@ COLUMNS = {
     "source_ref": "where the content is; null if it is in the row",
     "materialize_error": "null; a reader of `source_ref` may fill it in",
     "speaker": "who says the utterance or shares the image",
-    "sha256": "of the PNG file",
-    "description": "what the scanner wanted the image to show",
-    "prompt": "the generation prompt of the accepted attempt",
-    "seed": "the painter's seed, as text",
-    "model": "the painter and its revision",
+    **{name: MEANINGS[name] for name in ("sha256", "description", "prompt", "seed", "model")},
 }
 LIMITS = Limits(items=100_000)
 
