@@ -22,7 +22,7 @@ BLOCK = 1000
 STYLES = {"twemoji": 1.0}
 # Each object at nearly the same size and place: otherwise a small painter paints the mean of all of them.
 JITTER = 0.2
-SHARES = (0.25, 0.12, 0.13, 0.4, 0.1)
+SHARES = {"plain": 0.22, "colour": 0.13, "place": 0.12, "pair": 0.34, "mixed": 0.1, "count": 0.09}
 
 
 @lru_cache(maxsize=1)

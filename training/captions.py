@@ -4,6 +4,9 @@ A caption always names what is drawn, and never what is not.
 """
 
 import random
+from functools import cache
+
+import inflect
 
 from training.concepts import Concept
 
@@ -33,6 +36,12 @@ PLACES: dict[str, tuple[str, ...]] = {
     "snow": ("in the snow", "on a snowy day", "in winter", "on a snowy field"),
     "forest": ("in the forest", "in the woods", "among the trees"),
     "mountains": ("in the mountains", "with mountains behind", "in front of mountains"),
+}
+
+NUMBERS: dict[int, tuple[str, ...]] = {
+    2: ("two", "two", "2", "a pair of", "a couple of"),
+    3: ("three", "three", "3"),
+    4: ("four", "four", "4"),
 }
 
 PLAIN = (
@@ -81,6 +90,24 @@ def noun(concept: Concept, rng: random.Random) -> str:
     return label
 
 
+@cache
+def _inflect() -> inflect.engine:
+    return inflect.engine()
+
+
+@cache
+def plural(phrase: str) -> str:
+    return str(_inflect().plural_noun(phrase))
+
+
+@cache
+def countable(label: str) -> bool:
+    """Whether one can say "two" and the plural: the label is short, singular and no time of day."""
+    if len(label.split()) > 2 or not label.replace(" ", "").isalpha():
+        return False
+    return _inflect().singular_noun(label) in (False, label)
+
+
 def with_article(phrase: str) -> str:
     if phrase.endswith("s") and not phrase.endswith("ss"):
         return phrase
@@ -93,6 +120,13 @@ def phrase(concept: Concept, colour: str | None, size: str | None, rng: random.R
     return " ".join([*words, noun(concept, rng)])
 
 
+def several(count: int, concept: Concept, colour: str | None, rng: random.Random) -> str:
+    """Return the number and the plural, such as "two red cars"; `concept` has a countable label."""
+    name = noun(concept, rng)
+    words = [rng.choice(NUMBERS[count]), colour, plural(name if countable(name) else concept.label)]
+    return " ".join(w for w in words if w)
+
+
 def caption(
     concepts: list[Concept],
     colours: list[str | None],
@@ -100,9 +134,15 @@ def caption(
     place: str | None,
     rng: random.Random,
 ) -> str:
-    """Return one caption of a scene of one or two objects; place is a key of PLACES, a colour or None."""
+    """Return one caption of a scene of one object, two, or several equal ones.
+
+    Args:
+        place: a key of PLACES, a colour or None.
+    """
     names = [phrase(c, k, s, rng) for c, k, s in zip(concepts, colours, sizes, strict=True)]
-    if len(names) == 1:
+    if len(names) > 1 and len(set(concepts)) == len(set(colours)) == 1:
+        x = a = several(len(names), concepts[0], colours[0], rng)
+    elif len(names) == 1:
         x, a = names[0], with_article(names[0])
         if colours[0] and rng.random() < 0.15:
             x = a = f"{with_article(noun(concepts[0], rng))} in {colours[0]}"

@@ -1,8 +1,8 @@
 """Evaluate the embedded models and print all figures.
 
-`python -m training.evaluate [matcher] [painter] [ceiling] [rewriting] [quality] [speed] [sheet]` reads the
-models in the working folder, or the shipped ones with --shipped. Held-out drawings are OpenMoji's; held-out
-prompts are in held_out.py.
+`python -m training.evaluate [matcher] [painter] [ceiling] [counts] [rewriting] [quality] [speed] [sheet]`
+reads the models in the working folder, or the shipped ones with --shipped. Held-out drawings are OpenMoji's;
+held-out prompts are in held_out.py.
 """
 
 import random
@@ -17,7 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from magid_agents.evaluation.intervals import bootstrap, mean
 from magid_agents.models import embedded, weights
+from magid_agents.models.scorers.open_clip import MatchScorer
 from training import backgrounds, broken, build_scenes, concepts, held_out, scenes, work
+from training.counting import objects_in
 from training.sources import HELD_OUT
 from training.train_quality import half_formed
 
@@ -108,6 +110,8 @@ def measure_painter(bench: Bench, seeds: int = 2) -> None:
     words = bench.texts(prompts)
     rng = np.random.default_rng(0)
     own, shuffled, hits = [], [], []
+    limit = MatchScorer.thresholds["matcher"]
+    passing = np.zeros((len(prompts), len(prompts)))
     label_of = {c.label: i for i, c in enumerate(bench.concepts)}
     named = [*held_out.NOUNS, *held_out.PARAPHRASES]
     nouns = len(held_out.NOUNS)
@@ -119,6 +123,7 @@ def measure_painter(bench: Bench, seeds: int = 2) -> None:
     for seed in range(seeds):
         seen = bench.images(bench.paint(prompts, seed))
         own.append((seen * words).sum(1).numpy())
+        passing += (seen @ words.T >= limit).numpy() / seeds
         shuffled += [(seen * words[rng.permutation(len(words))]).sum(1).numpy() for _ in range(8)]
         scores = seen[: len(named)] @ bench.labels.T
         target = torch.tensor([label_of[label] for _, label in named])
@@ -150,6 +155,11 @@ def measure_painter(bench: Bench, seeds: int = 2) -> None:
         f"  colour raises its caption {np.mean(colour):.3f}, second object {np.mean(second):.3f}, "
         f"place named right of {len(places)} {np.mean(place):.3f}"
     )
+    others = ~np.eye(len(prompts), dtype=bool)
+    print(
+        f"  at the critic's limit of {limit}, {np.diag(passing).mean():.3f} pass with their own prompt and "
+        f"{passing[others].mean():.4f} with another image's"
+    )
 
 
 def measure_ceiling(bench: Bench, count: int = 200) -> None:
@@ -161,12 +171,12 @@ def measure_ceiling(bench: Bench, count: int = 200) -> None:
     common = [label_of[label] for _, label in held_out.NOUNS]
     sprites, grounds = scenes.Sprites(bench.work, build_scenes.STYLES), backgrounds.Bank()
 
-    def sampler(*shares: float) -> scenes.Sampler:
-        made = scenes.Sampler(bench.concepts, sprites, shares, build_scenes.JITTER)
+    def sampler(kind: str) -> scenes.Sampler:
+        made = scenes.Sampler(bench.concepts, sprites, {kind: 1.0}, build_scenes.JITTER)
         made.things = common
         return made
 
-    plain = sampler(1, 0, 0, 0, 0)
+    plain = sampler("plain")
 
     def draw(scene: scenes.Scene) -> Image.Image:
         side = build_scenes.SIDE
@@ -180,7 +190,7 @@ def measure_ceiling(bench: Bench, count: int = 200) -> None:
             pipe.vae.decode(pipe.vae.encode(pixels).latent_dist.mean).sample
         )
 
-    for name, kind in (("colour", sampler(0, 1, 0, 0, 0)), ("second object", sampler(0, 0, 0, 1, 0))):
+    for name, kind in (("colour", sampler("colour")), ("second object", sampler("pair"))):
         rng = random.Random(11)
         with_word, without, captions = [], [], []
         for _ in range(count):
@@ -198,6 +208,34 @@ def measure_ceiling(bench: Bench, count: int = 200) -> None:
         print(
             f"ceiling, {name}: {shares[0]:.3f} of {count} as drawn, {shares[1]:.3f} through the autoencoder"
         )
+
+
+def measure_counts(bench: Bench, seeds: int = 2) -> None:
+    """Measure how often two and three objects are counted as so many: as drawn and as painted."""
+    prompts = [prompt for prompt, _, _ in held_out.COUNTED]
+    numbers = [number for _, _, number in held_out.COUNTED]
+    label_of = {c.label: i for i, c in enumerate(bench.concepts)}
+    sprites, grounds = scenes.Sprites(bench.work, build_scenes.STYLES), backgrounds.Bank()
+    sampler = scenes.Sampler(bench.concepts, sprites, {"count": 1.0}, build_scenes.JITTER)
+
+    def draw(label: str, number: int, rng: random.Random) -> Image.Image:
+        while True:
+            scene, _ = sampler.scene(rng, label_of[label])
+            plain = scene.ground in ("pale", "white") and scene.objects[0].colour is None
+            if plain and len(scene.objects) == number:
+                return scenes.draw(scene, sprites, grounds).resize((64, 64), Image.Resampling.BOX)
+
+    def right(images: list[Image.Image]) -> list[bool]:
+        return [objects_in(i) == n for i, n in zip(images, numbers, strict=True)]
+
+    rng = random.Random(13)
+    drawn = np.mean(right([draw(label, number, rng) for _, label, number in held_out.COUNTED]))
+    found = np.stack([right(bench.paint(prompts, seed, first=1000)) for seed in range(seeds)])
+    two = np.array(numbers) == 2
+    print(
+        f"counts, {len(prompts)} prompts x {seeds} seeds: two {found[:, two].mean():.3f}, "
+        f"three {found[:, ~two].mean():.3f}; as drawn {drawn:.3f}"
+    )
 
 
 def measure_rewriting(bench: Bench) -> None:
@@ -277,65 +315,13 @@ def measure_speed(bench: Bench) -> None:
     )
 
 
-SHEET = [
-    "a dog",
-    "a cat",
-    "a horse",
-    "an elephant",
-    "a penguin",
-    "an owl",
-    "a fish",
-    "a butterfly",
-    "a pizza",
-    "a hamburger",
-    "a banana",
-    "a red apple",
-    "a birthday cake",
-    "a doughnut",
-    "a cup of coffee",
-    "ice cream",
-    "a car",
-    "a bus",
-    "a bicycle",
-    "an airplane",
-    "a rocket",
-    "a sailboat",
-    "a house",
-    "a castle",
-    "a guitar",
-    "a soccer ball",
-    "a trophy",
-    "a book",
-    "an umbrella",
-    "a camera",
-    "a rose",
-    "a sunflower",
-    "a blue car",
-    "a green cat",
-    "a purple umbrella",
-    "a pink elephant",
-    "a yellow balloon",
-    "a black horse",
-    "a dog on the beach",
-    "a penguin in the snow",
-    "an owl at night",
-    "a cow on the grass",
-    "a bus in the city",
-    "a pizza on a table",
-    "a dog and a soccer ball",
-    "a cat and a fish",
-    "a rose and a wrapped gift",
-    "a house next to an evergreen tree",
-]
-
-
 def contact_sheet(bench: Bench, out: Path, seed: int = 0) -> None:
     """Arrange images of 48 prompts, one each, at twice their size."""
-    pictures = bench.paint(list(SHEET), seed)
+    pictures = bench.paint(list(held_out.SHEET), seed)
     cell, line = 136, 16
     sheet = Image.new("RGB", (8 * cell, 6 * (cell + line)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
-    for i, (prompt, picture) in enumerate(zip(SHEET, pictures, strict=True)):
+    for i, (prompt, picture) in enumerate(zip(held_out.SHEET, pictures, strict=True)):
         x, y = i % 8 * cell + 4, i // 8 * (cell + line) + 4
         sheet.paste(picture.resize((128, 128), Image.Resampling.BICUBIC), (x, y))
         pen.text((x, y + 130), prompt[:26], fill="black", font=font)
@@ -355,6 +341,7 @@ def main() -> None:
         "matcher": lambda: measure_matcher(bench),
         "painter": lambda: measure_painter(bench),
         "ceiling": lambda: measure_ceiling(bench),
+        "counts": lambda: measure_counts(bench),
         "rewriting": lambda: measure_rewriting(bench),
         "quality": lambda: measure_quality(bench),
         "speed": lambda: measure_speed(bench),

@@ -216,6 +216,29 @@ PLACED: list[tuple[str, str]] = [
     ("a rabbit in the garden", "meadow"),
     ("a turtle by the sea", "beach"),
 ]
+# The prompt, the label of the concept and how many of it there must be.
+COUNTED: list[tuple[str, str, int]] = [
+    (prompt, label, number)
+    for label, several in (
+        ("dog", "dogs"),
+        ("cat", "cats"),
+        ("elephant", "elephants"),
+        ("frog", "frogs"),
+        ("butterfly", "butterflies"),
+        ("pizza", "pizzas"),
+        ("hamburger", "hamburgers"),
+        ("red apple", "red apples"),
+        ("strawberry", "strawberries"),
+        ("carrot", "carrots"),
+        ("automobile", "cars"),
+        ("rose", "roses"),
+        ("soccer ball", "soccer balls"),
+        ("guitar", "guitars"),
+        ("umbrella", "umbrellas"),
+        ("closed book", "books"),
+    )
+    for number, prompt in ((2, f"two {several}"), (3, f"three {several}"))
+]
 PLACE_WORDS = {
     "beach": "on the beach",
     "water": "in the water",
@@ -261,6 +284,59 @@ _OBJECTS = [
     "a cactus",
 ]
 FLOWERY: list[tuple[str, str]] = [(o.format(x), x) for x in _OBJECTS for o in _OPENINGS]
+
+
+# The contact sheet.
+SHEET = [
+    "a dog",
+    "a cat",
+    "a horse",
+    "an elephant",
+    "a penguin",
+    "an owl",
+    "a fish",
+    "a butterfly",
+    "a pizza",
+    "a hamburger",
+    "a banana",
+    "a red apple",
+    "a birthday cake",
+    "a doughnut",
+    "a cup of coffee",
+    "ice cream",
+    "a car",
+    "a bus",
+    "a bicycle",
+    "an airplane",
+    "a rocket",
+    "a sailboat",
+    "a house",
+    "a castle",
+    "a guitar",
+    "a soccer ball",
+    "a trophy",
+    "a book",
+    "an umbrella",
+    "a camera",
+    "a rose",
+    "a sunflower",
+    "a blue car",
+    "a green cat",
+    "a purple umbrella",
+    "a pink elephant",
+    "a yellow balloon",
+    "a black horse",
+    "a dog on the beach",
+    "a penguin in the snow",
+    "an owl at night",
+    "a cow on the grass",
+    "a bus in the city",
+    "a pizza on a table",
+    "a dog and a soccer ball",
+    "a cat and a fish",
+    "a rose and a wrapped gift",
+    "a house next to an evergreen tree",
+]
 
 
 def all_prompts() -> list[str]:

@@ -4,19 +4,26 @@ The wording of their captions is in captions.py.
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from training import backgrounds
-from training.captions import COLOURS, PLACES, caption
+from training.captions import COLOURS, PLACES, caption, countable
 from training.concepts import THINGS, Concept
 
 SIDE = 128
 # A single object fills the canvas: at half the size, an autoencoder would lose its details.
 SIZES = {"plain": (0.76, 1.0), "colour": (0.66, 1.0)}
+# Centres and size of two, three and four equal objects, as fractions of the canvas.
+ROWS = {
+    2: (((0.26, 0.5), (0.74, 0.5)), 0.48),
+    3: (((0.5, 0.27), (0.26, 0.72), (0.74, 0.72)), 0.44),
+    4: (((0.26, 0.27), (0.74, 0.27), (0.26, 0.73), (0.74, 0.73)), 0.42),
+}
 
 
 @dataclass(frozen=True)
@@ -92,22 +99,22 @@ def _near(low: float, high: float, jitter: float, rng: random.Random) -> float:
 
 
 class Sampler:
-    """Draws random scenes and their captions. Kinds of scenes have sampling weights.
+    """Draws random scenes and their captions.
 
-    `jitter`, 0 to 1, is how much size and position of objects vary within one kind of scene.
+    Args:
+        shares: sampling weights of the kinds: plain, colour, place, pair, mixed, count.
+        jitter: 0 to 1, how much size and position of objects vary within one kind of scene.
     """
 
-    KINDS = ("plain", "colour", "place", "pair", "mixed")
-
     def __init__(
-        self, concepts: list[Concept], sprites: Sprites, shares: tuple[float, ...], jitter: float = 1.0
+        self, concepts: list[Concept], sprites: Sprites, shares: Mapping[str, float], jitter: float = 1.0
     ) -> None:
         self.concepts, self.sprites, self.shares, self.jitter = concepts, sprites, shares, jitter
         self.things = [i for i, c in enumerate(concepts) if c.group in THINGS]
 
     def scene(self, rng: random.Random, concept: int | None = None) -> tuple[Scene, str]:
         """Return a random scene with one caption; of `concept`, if given."""
-        kind = rng.choices(self.KINDS, self.shares)[0]
+        kind = rng.choices(list(self.shares), list(self.shares.values()))[0]
         # Mostly things: dialogues ask for them, and people are hard to recolour or move sensibly.
         first = concept if concept is not None else self._thing(rng)
         size = SIZES.get(kind, (0.45, 0.85))
@@ -117,9 +124,11 @@ class Sampler:
             objects[0] = _with_colour(objects[0], rng)
         if kind == "pair" or (kind == "mixed" and rng.random() < 0.5):
             objects = self._pair(objects[0], rng)
+        if kind == "count" and countable(self.concepts[first].label):
+            objects = self._several(objects[0], rng)
         ground = "pale" if rng.random() < 0.45 else "white"
         place: str | None = None
-        if kind in ("place", "mixed"):
+        if kind in ("place", "mixed") or (kind == "count" and rng.random() < 0.2):
             ground = place = rng.choice(list(PLACES)) if rng.random() < 0.85 else _colour(rng)
         scene = Scene(tuple(objects), ground, rng.randrange(1 << 30))
         return scene, self.words(scene, place, rng)
@@ -160,6 +169,22 @@ class Sampler:
             rng.random() < 0.3 * j,
         )
         return [a, b]
+
+    def _several(self, one: Placed, rng: random.Random) -> list[Placed]:
+        """Return two to four copies side by side, some of them in one colour."""
+        centres, size = ROWS[rng.choices((2, 3, 4), (0.55, 0.3, 0.15))[0]]
+        colour = _colour(rng) if rng.random() < 0.15 else None
+        by = 0.025 * self.jitter
+        return [
+            replace(
+                one,
+                colour=colour,
+                x=x + rng.uniform(-by, by),
+                y=y + rng.uniform(-by, by),
+                size=size + rng.uniform(-by, by),
+            )
+            for x, y in centres
+        ]
 
     def _placed(self, concept: int, style: str, rng: random.Random, size: tuple[float, float]) -> Placed:
         side = _near(*size, self.jitter, rng)

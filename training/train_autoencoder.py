@@ -54,10 +54,14 @@ def loss_of(model: AutoencoderKL, x: torch.Tensor) -> tuple[torch.Tensor, torch.
 
 
 def main() -> None:
-    args = work.parser(__doc__ or "", minutes=15).parse_args()
+    parser = work.parser(__doc__ or "", minutes=15)
+    work.add_from_shipped(parser)
+    args = parser.parse_args()
     device = work.start(args)
     pool = np.load(args.work / "scenes.npy", mmap_mode="r")
     model = build().to(device)
+    if args.from_shipped:
+        work.load_shipped(model, "vae")
     ema = work.Ema(model, 0.998)
     optimizer = Muon(model.parameters(), lr=LEARNING_RATE, nesterov=True)
     keep = work.Checkpoint(args.work / "autoencoder.pt")

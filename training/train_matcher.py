@@ -40,7 +40,7 @@ STYLES = {
     "fluent-flat-ink": 0.9,
     "emojione-ink": 0.9,
 }
-SCENE_SHARES = (0.0, 0.3, 0.25, 0.25, 0.2)
+SCENE_SHARES = {"colour": 0.3, "place": 0.25, "pair": 0.25, "mixed": 0.2}
 
 
 def model_config(text_folder: str, network: str = "lite0", *, bias: bool = False) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Batches(IterableDataset[dict[str, Any]]):
         listed = concepts.load(self.folder / "concepts.json")
         sprites = scenes.Sprites(self.folder, self.styles)
         grounds = backgrounds.Bank()
-        plain = scenes.Sampler(listed, sprites, (1.0, 0, 0, 0, 0))
+        plain = scenes.Sampler(listed, sprites, {"plain": 1.0})
         mixed = scenes.Sampler(listed, sprites, SCENE_SHARES)
         while True:
             chosen = rng.sample(range(len(listed)), BATCH // 2)

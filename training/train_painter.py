@@ -131,6 +131,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--final", action="store_true", help="let the rate fall to zero over this budget")
+    work.add_from_shipped(parser)
     args = parser.parse_args()
     device = work.start(args)
     encode_pool(args.work, device)
@@ -138,6 +139,8 @@ def main() -> None:
     states = np.load(args.work / work.STATES, mmap_mode="r")
     empty = TextEncoder(device).states([""]).float()
     unet = build().to(device)
+    if args.from_shipped:
+        work.load_shipped(unet, "unet")
     if device.type == "cpu":
         # Fused attention's backward pass is slow for short sequences: without it, a step is a third faster.
         unet.set_attn_processor(AttnProcessor())

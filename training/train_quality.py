@@ -35,7 +35,8 @@ def examples(folder: Path, matcher: Matcher, count: int, seed: int) -> tuple[tor
     """Return trunk features of clean (1) and broken (0) images, half each."""
     rng = random.Random(seed)
     sprites = scenes.Sprites(folder, STYLES)
-    sampler = scenes.Sampler(concepts.load(folder / "concepts.json"), sprites, (0.5, 0.1, 0.2, 0.1, 0.1))
+    shares = {"plain": 0.5, "colour": 0.1, "place": 0.2, "pair": 0.1, "mixed": 0.1}
+    sampler = scenes.Sampler(concepts.load(folder / "concepts.json"), sprites, shares)
     grounds, unfinished = backgrounds.Bank(), half_formed(folder)
     features, labels = [], []
     for at in range(0, count, 32):

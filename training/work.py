@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import platformdirs
 import torch
+from safetensors.torch import load_file
+
+from magid_agents.models import weights
 
 # The painter's encoded scenes, which are outdated once the scenes or the autoencoder change.
 LATENTS, STATES = "latents.npy", "states.npy"
@@ -64,6 +67,20 @@ class Checkpoint:
         tmp = self.path.with_suffix(".tmp")
         torch.save(state, tmp)
         tmp.replace(self.path)
+
+
+def add_from_shipped(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--from-shipped",
+        action="store_true",
+        help="begin with the weights in the package if there is no checkpoint",
+    )
+
+
+def load_shipped(module: torch.nn.Module, part: str) -> None:
+    """Load one part of the shipped painter, "unet" or "vae", into a module of any float type."""
+    folder = weights.ensure("painter") / part
+    module.load_state_dict(load_file(folder / "diffusion_pytorch_model.safetensors"))
 
 
 class Ema:

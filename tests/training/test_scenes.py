@@ -1,5 +1,6 @@
 """Scenes: the caption says what is drawn, and the same scene gives the same pixels."""
 
+import itertools
 import random
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training import backgrounds, scenes
-from training.captions import COLOURS, PLACES
+from training.captions import COLOURS, NUMBERS, PLACES, countable, plural
 from training.concepts import Concept, load_emojibase, slug_of
 
 CONCEPTS = [
@@ -17,6 +18,8 @@ CONCEPTS = [
     Concept("red apple", "red-apple", "1F34E", "food-drink", ("fruit", "diet"), ()),
     Concept("nurse", "nurse", "X", "people", ("care",), ()),
 ]
+
+SHARES = dict.fromkeys(("plain", "colour", "place", "pair", "mixed", "count"), 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def grounds() -> backgrounds.Bank:
 @given(st.integers(0, 10_000))
 @settings(max_examples=200)
 def test_the_caption_names_every_object_and_colour(sprites: scenes.Sprites, seed: int) -> None:
-    sampler = scenes.Sampler(CONCEPTS, sprites, (1, 1, 1, 1, 1))
+    sampler = scenes.Sampler(CONCEPTS, sprites, SHARES)
     scene, words = sampler.scene(random.Random(seed))
     for item in scene.objects:
         assert CONCEPTS[item.concept].label in words
@@ -59,11 +62,38 @@ def test_the_caption_names_every_object_and_colour(sprites: scenes.Sprites, seed
 def test_the_same_scene_gives_the_same_pixels(
     sprites: scenes.Sprites, grounds: backgrounds.Bank, seed: int
 ) -> None:
-    sampler = scenes.Sampler(CONCEPTS, sprites, (1, 1, 1, 1, 1))
+    sampler = scenes.Sampler(CONCEPTS, sprites, SHARES)
     scene, _ = sampler.scene(random.Random(seed))
     one, two = (np.asarray(scenes.draw(scene, sprites, grounds)) for _ in range(2))
     assert one.shape == (128, 128, 3)
     assert (one == two).all()
+
+
+@given(st.integers(0, 10_000))
+def test_equal_objects_are_counted_and_do_not_touch(sprites: scenes.Sprites, seed: int) -> None:
+    scene, words = scenes.Sampler(CONCEPTS[:2], sprites, {"count": 1.0}).scene(random.Random(seed))
+    count = len(scene.objects)
+    assert any(f"{number} " in words for number in NUMBERS[count])
+    assert f"{CONCEPTS[scene.objects[0].concept].label}s" in words
+    for one, two in itertools.combinations(scene.objects, 2):
+        # The drawings leave a margin of a tenth of their square.
+        assert max(abs(one.x - two.x), abs(one.y - two.y)) > 0.8 * (one.size + two.size) / 2
+
+
+@pytest.mark.parametrize(
+    ("label", "several"),
+    [
+        ("mouse", "mice"),
+        ("fish", "fish"),
+        ("butterfly", "butterflies"),
+        ("birthday cake", "birthday cakes"),
+        ("grapes", None),
+        ("nine o'clock", None),
+        ("glass of milk", None),
+    ],
+)
+def test_the_plural_of_what_can_be_counted(label: str, several: str | None) -> None:
+    assert (plural(label) if countable(label) else None) == several
 
 
 @pytest.mark.parametrize("colour", COLOURS)
