@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import aclosing
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from magid_agents.config import Chat
 from magid_agents.models.capabilities import ChatError
 from magid_agents.models.embedded_chat import EmbeddedChat, EmbeddedServer
-from magid_agents.models.protocols import Reply
+from magid_agents.models.protocols import Reply, TokenProbabilities
 from magid_agents.prompts import Message
 
 
@@ -22,11 +23,15 @@ class Animal(BaseModel):
 def test_our_own_server_answers_in_the_shape_it_is_asked_for() -> None:
     question = [Message("user", "Which animal barks? Answer in JSON.")]
     choice = [Message("user", "Does a dog bark? Answer Yes or No.")]
+
+    async def ask() -> tuple[Reply, TokenProbabilities]:
+        async with aclosing(server.chat()) as chat:
+            reply = await chat.complete(question, Animal, [])
+            return reply, await chat.token_probabilities(choice, ["Yes", "No"])
+
     with EmbeddedServer(Chat(model="qwen2.5-coder-0.5b", max_tokens=30)) as server:
-        chat = server.chat()
-        first = asyncio.run(chat.complete(question, Animal, []))
-        second = asyncio.run(server.chat().complete(question, Animal, []))
-        odds = asyncio.run(server.chat().token_probabilities(choice, ["Yes", "No"]))
+        (first, odds), (second, _) = (asyncio.run(ask()) for _ in range(2))
+        identity = server.identity
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.address)
     assert Animal.model_validate_json(first.text).animal.lower() == "dog"
@@ -35,14 +40,15 @@ def test_our_own_server_answers_in_the_shape_it_is_asked_for() -> None:
     assert odds.probabilities["Yes"] > odds.probabilities["No"]
     assert sum(odds.probabilities.values()) == pytest.approx(1, abs=0.001)
     assert odds.usage["output_tokens"] == 1
-    assert chat.identity.startswith("qwen2.5-coder-0.5b@1d96")
+    assert identity.startswith("qwen2.5-coder-0.5b@1d96")
 
 
 @pytest.mark.slow
 def test_the_embedded_chat_starts_its_server_once_and_stops_it() -> None:
     async def main() -> list[Reply]:
         asked = [Message("user", "Say hello.")]
-        return list(await asyncio.gather(*(chat.complete(asked, None, []) for _ in range(3))))
+        async with aclosing(chat):
+            return list(await asyncio.gather(*(chat.complete(asked, None, []) for _ in range(3))))
 
     chat = EmbeddedChat(Chat(model="qwen2.5-coder-0.5b", max_tokens=5))
     with chat:
