@@ -125,7 +125,7 @@ class PainterSettings(Remote):
     quantise: Literal["float8", "int8", "int4"] | None = Field(
         None, description="fewer bits per weight; int8 and int4 need bitsandbytes"
     )
-    steps: int = Field(16, gt=0, description="denoising steps")
+    steps: int = Field(10, gt=0, description="denoising steps")
     guidance: float = Field(4.0, ge=0, description="classifier-free guidance scale")
     width: int = Field(64, gt=0, description="pixels")
     height: int = Field(64, gt=0, description="pixels")

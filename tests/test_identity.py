@@ -184,7 +184,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (model / file).write_text(json.dumps({"_name_or_path": name}))
         words = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
         words.save(str(model / "tokenizer" / "tokenizer.json"))
-    (folder / "preset.toml").write_text("steps = 16")
+    (folder / "preset.toml").write_text("steps = 10")
     for name in PROMPTS.values():
         edit_prompt(folder, name, "-edited")
     write_input(folder / "in.jsonl", "dog")

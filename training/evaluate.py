@@ -23,7 +23,7 @@ from training.counting import objects_in
 from training.sources import HELD_OUT
 from training.train_quality import half_formed
 
-STEPS, GUIDANCE = 16, 4.0
+STEPS, GUIDANCE = 10, 4.0
 
 
 def auc(positive: np.ndarray, negative: np.ndarray) -> float:
