@@ -91,7 +91,7 @@ def test_a_scorer_that_came_or_went_is_told_once() -> None:
     fewer = scored("scorers.aesthetics=null", "scorers.image_text_match.threshold=0.3")
     assert provenance.differences(scored(), fewer) == [
         "scorers.aesthetics was taken out",
-        "thresholds.image_text_match.value: 0.28 -> 0.3",
+        "thresholds.image_text_match.value: 0.26 -> 0.3",
     ]
     assert provenance.differences(fewer, scored("scorers.image_text_match.threshold=0.3")) == [
         "scorers.aesthetics was added"
