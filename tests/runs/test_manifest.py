@@ -24,6 +24,7 @@ DATA = Path(__file__).parents[1] / "data"
 SECOND_SETS = [
     "scanner.threshold=0.7",
     "scanner.min_gap=3",
+    "painter.steps=16",
     "scorers.image_text_match.compare_to=utterance",
     "critic.critique=critic/yes_no",
     "critic.threshold=0.4",
@@ -114,7 +115,7 @@ def test_a_directory_of_the_first_schema_is_resumed(first_schema: Path) -> None:
     before = read(first_schema)
     painter = FakePainter()
     dataset = lines(first_schema / "out" / "dialogues.jsonl")
-    sets = ["scanner.threshold=0.6"]  # the profile's at that time
+    sets = ["scanner.threshold=0.6", "painter.steps=16"]  # the defaults of that time
     outcome = run(first_schema, painter=painter, prompts=first_schema / "prompts", sets=sets)
     assert painter.calls == 0
     assert (outcome.counts.dialogues, outcome.counts.failed) == (3, 1)
