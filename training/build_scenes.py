@@ -32,6 +32,11 @@ def _makers(folder: Path) -> tuple[scenes.Sampler, scenes.Sprites, backgrounds.B
     return sampler, sprites, backgrounds.Bank()
 
 
+def draw(scene: scenes.Scene, sprites: scenes.Sprites, grounds: backgrounds.Bank) -> Image.Image:
+    """Draw the scene at the painter's size."""
+    return scenes.draw(scene, sprites, grounds).resize((SIDE, SIDE), Image.Resampling.BOX)
+
+
 def block(job: tuple[Path, int, int]) -> tuple[int, np.ndarray, list[str]]:
     """Compose a block from (folder, seed, number); return its number, pixels and captions."""
     folder, seed, number = job
@@ -41,8 +46,7 @@ def block(job: tuple[Path, int, int]) -> tuple[int, np.ndarray, list[str]]:
     words = []
     for i in range(BLOCK):
         scene, text = sampler.scene(rng)
-        image = scenes.draw(scene, sprites, grounds)
-        pixels[i] = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
+        pixels[i] = np.asarray(draw(scene, sprites, grounds))
         words.append(text)
     return number, pixels, words
 

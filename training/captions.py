@@ -140,7 +140,8 @@ def caption(
         place: a key of PLACES, a colour or None.
     """
     names = [phrase(c, k, s, rng) for c, k, s in zip(concepts, colours, sizes, strict=True)]
-    if len(names) > 1 and len(set(concepts)) == len(set(colours)) == 1:
+    equal = len(names) > 1 and len(set(concepts)) == len(set(colours)) == 1
+    if equal and countable(concepts[0].label):
         x = a = several(len(names), concepts[0], colours[0], rng)
     elif len(names) == 1:
         x, a = names[0], with_article(names[0])

@@ -162,7 +162,7 @@ def measure_painter(bench: Bench, seeds: int = 2) -> None:
     )
 
 
-def measure_ceiling(bench: Bench, count: int = 200) -> None:
+def measure_ceiling(bench: Bench, count: int = 400) -> None:
     """Measure what a perfect painter would reach on the plain nouns.
 
     Scenes are composed, then measured as drawn and after passing through the painter's autoencoder.
@@ -178,10 +178,6 @@ def measure_ceiling(bench: Bench, count: int = 200) -> None:
 
     plain = sampler("plain")
 
-    def draw(scene: scenes.Scene) -> Image.Image:
-        side = build_scenes.SIDE
-        return scenes.draw(scene, sprites, grounds).resize((side, side), Image.Resampling.BOX)
-
     @torch.inference_mode()
     def through(pictures: list[Image.Image]) -> list[Image.Image]:
         pipe = bench.painter
@@ -195,8 +191,9 @@ def measure_ceiling(bench: Bench, count: int = 200) -> None:
         with_word, without, captions = [], [], []
         for _ in range(count):
             scene, _ = kind.scene(rng, rng.choice(common))
-            with_word.append(draw(scene))
-            without.append(draw(plain.scene(rng, scene.objects[0].concept)[0]))
+            with_word.append(build_scenes.draw(scene, sprites, grounds))
+            alone, _ = plain.scene(rng, scene.objects[0].concept)
+            without.append(build_scenes.draw(alone, sprites, grounds))
             captions.append(
                 " and ".join(f"a {o.colour or ''} {bench.concepts[o.concept].label}" for o in scene.objects)
             )
@@ -223,7 +220,7 @@ def measure_counts(bench: Bench, seeds: int = 2) -> None:
             scene, _ = sampler.scene(rng, label_of[label])
             plain = scene.ground in ("pale", "white") and scene.objects[0].colour is None
             if plain and len(scene.objects) == number:
-                return scenes.draw(scene, sprites, grounds).resize((64, 64), Image.Resampling.BOX)
+                return build_scenes.draw(scene, sprites, grounds)
 
     def right(images: list[Image.Image]) -> list[bool]:
         return [objects_in(i) == n for i, n in zip(images, numbers, strict=True)]

@@ -22,3 +22,11 @@ def test_objects_that_touch_count_as_one() -> None:
     image = Image.new("RGB", (64, 64), "white")
     ImageDraw.Draw(image).rectangle([4, 20, 60, 44], fill="red")
     assert objects_in(image) == 1
+
+
+def test_what_lies_inside_an_object_is_part_of_it() -> None:
+    image = Image.new("RGB", (64, 64), "white")
+    pen = ImageDraw.Draw(image)
+    for radius, colour in ((26, "red"), (18, "white"), (9, "red")):
+        pen.ellipse([32 - radius, 32 - radius, 32 + radius, 32 + radius], fill=colour)
+    assert objects_in(image) == 1

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training import backgrounds, scenes
-from training.captions import COLOURS, NUMBERS, PLACES, countable, plural
+from training.captions import COLOURS, NUMBERS, PLACES, caption, countable, plural
 from training.concepts import Concept, load_emojibase, slug_of
 
 CONCEPTS = [
@@ -94,6 +94,14 @@ def test_equal_objects_are_counted_and_do_not_touch(sprites: scenes.Sprites, see
 )
 def test_the_plural_of_what_can_be_counted(label: str, several: str | None) -> None:
     assert (plural(label) if countable(label) else None) == several
+
+
+@given(st.integers(0, 1000))
+def test_what_has_no_plural_is_named_twice(seed: int) -> None:
+    fries = Concept("french fries", "french-fries", "1F35F", "food-drink", (), ())
+    words = caption([fries, fries], [None, None], [None, None], None, random.Random(seed))
+    assert words.count("french fries") == 2
+    assert "frieses" not in words
 
 
 @pytest.mark.parametrize("colour", COLOURS)
