@@ -169,7 +169,7 @@ def measure_ceiling(bench: Bench, count: int = 400) -> None:
     """
     label_of = {c.label: i for i, c in enumerate(bench.concepts)}
     common = [label_of[label] for _, label in held_out.NOUNS]
-    sprites, grounds = scenes.Sprites(bench.work, build_scenes.STYLES), backgrounds.Bank()
+    sprites, grounds = build_scenes.load_sprites(bench.work, bench.concepts), backgrounds.Bank()
 
     def sampler(kind: str) -> scenes.Sampler:
         made = scenes.Sampler(bench.concepts, sprites, {kind: 1.0}, build_scenes.JITTER)
@@ -212,7 +212,7 @@ def measure_counts(bench: Bench, seeds: int = 2) -> None:
     prompts = [prompt for prompt, _, _ in held_out.COUNTED]
     numbers = [number for _, _, number in held_out.COUNTED]
     label_of = {c.label: i for i, c in enumerate(bench.concepts)}
-    sprites, grounds = scenes.Sprites(bench.work, build_scenes.STYLES), backgrounds.Bank()
+    sprites, grounds = build_scenes.load_sprites(bench.work, bench.concepts), backgrounds.Bank()
     sampler = scenes.Sampler(bench.concepts, sprites, {"count": 1.0}, build_scenes.JITTER)
 
     def draw(label: str, number: int, rng: random.Random) -> Image.Image:

@@ -47,15 +47,24 @@ class Scene:
 
 
 class Sprites:
-    """The drawings of all styles, memory-mapped; `styles` maps each name to its sampling weight."""
+    """The drawings of all styles, memory-mapped.
 
-    def __init__(self, folder: Path, styles: dict[str, float]) -> None:
+    `styles` maps each name to its sampling weight; `exceptions` gives a concept a style of its own.
+    """
+
+    def __init__(
+        self, folder: Path, styles: dict[str, float], exceptions: Mapping[int, str] | None = None
+    ) -> None:
         self.weights = styles
-        self.pixels = {s: np.load(folder / f"sprites-{s}.npy", mmap_mode="r") for s in styles}
-        self.index = {s: np.load(folder / f"sprites-{s}-index.npy") for s in styles}
+        self.exceptions = exceptions or {}
+        names = {*styles, *self.exceptions.values()}
+        self.pixels = {s: np.load(folder / f"sprites-{s}.npy", mmap_mode="r") for s in names}
+        self.index = {s: np.load(folder / f"sprites-{s}-index.npy") for s in names}
 
     def choose(self, concept: int, rng: random.Random) -> str:
         """Choose a style that has this concept."""
+        if concept in self.exceptions:
+            return self.exceptions[concept]
         able = [s for s in self.weights if self.index[s][concept] >= 0]
         return rng.choices(able, [self.weights[s] for s in able])[0]
 

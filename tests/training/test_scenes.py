@@ -23,7 +23,7 @@ SHARES = dict.fromkeys(("plain", "colour", "place", "pair", "mixed", "count"), 1
 
 
 @pytest.fixture(scope="module")
-def sprites(tmp_path_factory: pytest.TempPathFactory) -> scenes.Sprites:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two styles of three discs; the second style lacks the nurse."""
     folder = tmp_path_factory.mktemp("sprites")
     rows, cols = np.mgrid[0:128, 0:128]
@@ -35,12 +35,23 @@ def sprites(tmp_path_factory: pytest.TempPathFactory) -> scenes.Sprites:
     for style, index in (("one", [0, 1, 2]), ("two", [0, 1, -1])):
         np.save(folder / f"sprites-{style}.npy", np.stack(pictures[: 3 if style == "one" else 2]))
         np.save(folder / f"sprites-{style}-index.npy", np.array(index))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sprites(folder: Path) -> scenes.Sprites:
     return scenes.Sprites(folder, {"one": 1.0, "two": 1.0})
 
 
 @pytest.fixture(scope="module")
 def grounds() -> backgrounds.Bank:
     return backgrounds.Bank(variants=4)
+
+
+def test_an_exception_is_drawn_in_its_own_style(folder: Path) -> None:
+    sprites = scenes.Sprites(folder, {"one": 1.0}, {1: "two"})
+    assert [sprites.choose(concept, random.Random(0)) for concept in (0, 1, 2)] == ["one", "two", "one"]
+    assert sprites.get("two", 1).mode == "RGBA"
 
 
 @given(st.integers(0, 10_000))
