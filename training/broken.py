@@ -1,9 +1,11 @@
-"""Break drawings in various ways: blur, noise, smears, half-formed samples, empty canvases.
+"""Break drawings in various ways: blur, noise, smears, merged and half-drawn objects, empty canvases.
 
-train_quality.py trains the head that recognises them.
+train_quality.py trains the head that recognises them; train_matcher.py takes some as negatives.
 """
 
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,9 @@ import torch
 from PIL import Image, ImageFilter
 
 from training.captions import COLOURS
+from training.scenes import Scene
 
-KINDS = ("blur", "noise", "smear", "shuffle", "empty", "half-formed")
+KINDS = ("blur", "noise", "smear", "shuffle", "empty", "half-formed", "misdrawn")
 
 
 def blur(image: Image.Image, rng: random.Random) -> Image.Image:
@@ -28,18 +31,16 @@ def noise(image: Image.Image, rng: random.Random) -> Image.Image:
     return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
 
 
+def _field(side: int, cells: int, rng: random.Random) -> np.ndarray:
+    """Return a smooth random field, (side, side), with about zero mean and unit variance."""
+    coarse = np.random.default_rng(rng.randrange(1 << 30)).normal(0, 1, (cells, cells)).astype(np.float32)
+    return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
+
+
 def smear(image: Image.Image, rng: random.Random) -> Image.Image:
     """Displace pixels along a smooth random field that is strong enough to tear shapes."""
     side = image.width
-    generator = np.random.default_rng(rng.randrange(1 << 30))
-    coarse = generator.normal(0, 1, (2, 7, 7))
-    field = np.stack(
-        [
-            np.asarray(Image.fromarray(c.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC))
-            for c in coarse
-        ]
-    )
-    field *= side * rng.uniform(0.07, 0.16)
+    field = np.stack([_field(side, 7, rng) for _ in range(2)]) * side * rng.uniform(0.07, 0.16)
     grid = np.mgrid[0:side, 0:side]
     rows, cols = np.clip(np.round(grid + field), 0, side - 1).astype(int)
     torn = Image.fromarray(np.asarray(image)[rows, cols])
@@ -66,6 +67,33 @@ def empty(image: Image.Image, rng: random.Random) -> Image.Image:
     generator = np.random.default_rng(rng.randrange(1 << 30))
     flat += generator.normal(0, rng.choice((0, 0, 3)), flat.shape)
     return Image.fromarray(np.clip(flat, 0, 255).astype(np.uint8))
+
+
+def blend(image: Image.Image, other: Image.Image, rng: random.Random) -> Image.Image:
+    """Replace patches, 40 to 65 % of where the two images differ, by the other image, with soft edges."""
+    a, b = (np.asarray(i).astype(np.float32) for i in (image, other))
+    differ = np.abs(a - b).max(2) > 24
+    if not differ.any():
+        return image
+    field = _field(image.width, rng.choice((3, 4, 5)), rng)
+    share = np.clip((np.quantile(field[differ], rng.uniform(0.4, 0.65)) - field) * 6 + 0.5, 0, 1)[..., None]
+    return Image.fromarray((a * (1 - share) + b * share).astype(np.uint8))
+
+
+def misdraw(scene: Scene, draw: Callable[[Scene], Image.Image], rng: random.Random) -> Image.Image:
+    """Draw the scene with its two objects merged into one, or with one object half there.
+
+    These are the faults of a small painter, made from drawings and without a painter.
+    """
+    objects = scene.objects
+    if len({o.concept for o in objects}) == 2 and rng.random() < 0.6:
+        x, y = (np.mean([getattr(o, axis) for o in objects]) for axis in "xy")
+        near = [replace(o, x=x + (o.x - x) * 0.3, y=y + (o.y - y) * 0.3, size=o.size * 1.2) for o in objects]
+        first, second = (draw(replace(scene, objects=(o,))) for o in near)
+        return blend(first, second, rng)
+    missing = rng.choice(objects)
+    without = replace(scene, objects=tuple(o for o in objects if o is not missing))
+    return blend(draw(scene), draw(without), rng)
 
 
 class HalfFormed:

@@ -12,82 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
 from magid_agents.evaluation.intervals import bootstrap, mean
-from magid_agents.models import embedded, weights
+from magid_agents.models import embedded
 from magid_agents.models.scorers.open_clip import MatchScorer
-from training import backgrounds, broken, build_scenes, concepts, held_out, scenes, work
+from training import backgrounds, broken, build_scenes, held_out, scenes, work
+from training.bench import GUIDANCE, STEPS, Bench, auc
 from training.counting import objects_in
 from training.sources import HELD_OUT
-from training.train_quality import half_formed
-
-STEPS, GUIDANCE = 10, 4.0
-
-
-def auc(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Return the probability that a positive scores above a negative (Mann-Whitney); ties count half."""
-    order = np.sort(negative)
-    below = np.searchsorted(order, positive, "left")
-    upto = np.searchsorted(order, positive, "right")
-    return float((below + upto).mean() / 2 / len(negative))
-
-
-class Bench:
-    """The models under evaluation, and what every measurement needs from them."""
-
-    def __init__(self, work_folder: Path, shipped: bool) -> None:
-        self.work = work_folder
-        self.folder: Callable[[str], Path] = weights.ensure if shipped else lambda name: work_folder / name
-        self.concepts = concepts.load(work_folder / "concepts.json")
-        self.matcher = embedded.load_matcher(self.folder("matcher"))
-        self.labels = self.texts([c.label for c in self.concepts])
-        self._painter: DiffusionPipeline | None = None
-
-    @property
-    def painter(self) -> DiffusionPipeline:
-        if self._painter is None:
-            self._painter = embedded.load_painter(self.folder("painter"))
-            self._painter.set_progress_bar_config(disable=True)
-        return self._painter
-
-    def texts(self, texts: list[str]) -> torch.Tensor:
-        parts = [self.matcher.encode_texts(texts[i : i + 128]) for i in range(0, len(texts), 128)]
-        return torch.cat(parts)
-
-    def images(self, images: list[Image.Image]) -> torch.Tensor:
-        parts = [self.matcher.encode_images(images[i : i + 32]) for i in range(0, len(images), 32)]
-        return torch.cat(parts)
-
-    def paint(self, prompts: list[str], seed: int, batch: int = 16, first: int = 0) -> list[Image.Image]:
-        """Paint one image per prompt, each from its own noise: the seed's number `first` and following."""
-        out: list[Image.Image] = []
-        for at in range(0, len(prompts), batch):
-            part = prompts[at : at + batch]
-            begin = seed * 100_003 + first + at
-            generators = [torch.Generator().manual_seed(begin + i) for i in range(len(part))]
-            out += self.painter(
-                part,
-                num_inference_steps=STEPS,
-                guidance_scale=GUIDANCE,
-                generator=generators,
-                height=64,
-                width=64,
-            ).images
-        return out
-
-    def held_out_pictures(self) -> tuple[list[int], list[Image.Image]]:
-        """Return concept numbers and OpenMoji's drawings on white."""
-        sprites = scenes.Sprites(self.work, {HELD_OUT.name: 1.0})
-        known = [i for i, at in enumerate(sprites.index[HELD_OUT.name]) if at >= 0]
-        pictures = []
-        for i in known:
-            canvas = Image.new("RGB", (scenes.SIDE, scenes.SIDE), "white")
-            sprite = sprites.get(HELD_OUT.name, i)
-            canvas.paste(sprite, (0, 0), sprite)
-            pictures.append(canvas)
-        return known, pictures
+from training.train_quality import half_formed, spoil
 
 
 def measure_matcher(bench: Bench) -> None:
@@ -102,6 +36,19 @@ def measure_matcher(bench: Bench) -> None:
         f"  own label: mean {own.mean():.3f}, 10th percentile {np.quantile(own, 0.1):.3f}; "
         f"other labels: 90th percentile {np.quantile(other, 0.9):.3f}"
     )
+    limit = MatchScorer.thresholds["matcher"]
+    for kind in ("plain", "pair"):
+        drawn, misdrawn, captions = bench.misdrawn_scenes(kind, 400)
+        words = bench.texts(captions)
+        whole, half = ((bench.images(images) * words).sum(1).numpy() for images in (drawn, misdrawn))
+        print(
+            f"  {kind} scenes: {np.mean(whole > half):.3f} score above the same misdrawn; "
+            f"{np.mean(whole >= limit):.3f} and {np.mean(half >= limit):.3f} pass {limit}"
+        )
+    pictures, wordings = bench.counted_scenes(400)
+    said = torch.stack([bench.texts([pair[i] for pair in wordings]) for i in range(2)])
+    right, wrong = (bench.images(pictures) * said).sum(2).numpy()
+    print(f"  numbers: {np.mean(right > wrong):.3f} score higher with the right one of two")
 
 
 def measure_painter(bench: Bench, seeds: int = 2) -> None:
@@ -254,14 +201,12 @@ def measure_rewriting(bench: Bench) -> None:
 def measure_quality(bench: Bench) -> None:
     head = embedded.load_quality(bench.folder("quality"))
     rng = random.Random(5)
-    _, pictures = bench.held_out_pictures()
-    pictures = rng.sample(pictures, 600)
+    drawn, misdrawn, _ = bench.misdrawn_scenes("plain", 600)
     unfinished = half_formed(bench.work)
     spoilt: dict[str, list[Image.Image]] = {kind: [] for kind in broken.KINDS}
-    for i, picture in enumerate(pictures):
+    for i, picture in enumerate(drawn):
         kind = broken.KINDS[i % len(broken.KINDS)]
-        spoiler = unfinished if kind == "half-formed" else broken.SPOILERS[kind]
-        spoilt[kind].append(spoiler(picture, rng))
+        spoilt[kind].append(misdrawn[i] if kind == "misdrawn" else spoil(picture, unfinished, kind, rng))
 
     def score(images: list[Image.Image]) -> np.ndarray:
         with torch.inference_mode():
@@ -270,10 +215,10 @@ def measure_quality(bench: Bench) -> None:
             ]
         return torch.cat(parts).numpy()
 
-    clean = score(pictures)
+    clean = score(drawn)
     by_kind = {kind: score(images) for kind, images in spoilt.items()}
     print(
-        f"quality, {HELD_OUT.name}, {len(pictures)} clean against as many broken: "
+        f"quality, {HELD_OUT.name}, {len(drawn)} clean against as many broken: "
         f"AUC {auc(clean, np.concatenate(list(by_kind.values()))):.4f}, clean mean {clean.mean():.2f}"
     )
     for kind, values in by_kind.items():

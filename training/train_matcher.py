@@ -2,8 +2,9 @@
 
 `python -m training.train_matcher` resumes from matcher.pt and writes matcher/ (config and safetensors).
 Loss: symmetric InfoNCE over the batch (CLIP, Radford et al. 2021, section 2.3), in which siblings (one
-object in two colours, in two places or beside two others) are each other's hard negatives, plus cross-entropy
-over all concept labels, which gives every single-object image 1,420 negatives per step.
+object in two colours, places or numbers, or beside two others) are each other's hard negatives and misdrawn
+scenes (broken.py) are negatives of every caption, plus cross-entropy over all concept labels, which gives
+every single-object image 1,420 negatives per step.
 """
 
 import json
@@ -17,11 +18,12 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, IterableDataset
 
 from magid_agents.models import weights
-from training import augment, backgrounds, concepts, scenes, sources, work
+from training import augment, backgrounds, broken, concepts, scenes, sources, work
 from training.captions import COLOURS, PLACES
 from training.text import TextEncoder
 
@@ -40,7 +42,9 @@ STYLES = {
     "fluent-flat-ink": 0.9,
     "emojione-ink": 0.9,
 }
-SCENE_SHARES = {"colour": 0.3, "place": 0.25, "pair": 0.25, "mixed": 0.2}
+SCENE_SHARES = {"colour": 0.25, "place": 0.2, "pair": 0.25, "mixed": 0.15, "count": 0.15}
+# Of a batch's images, how many are misdrawn too: so many plain ones and so many siblings.
+MISDRAWN = 12
 
 
 def model_config(text_folder: str, network: str = "lite0", *, bias: bool = False) -> dict[str, Any]:
@@ -81,7 +85,7 @@ def from_imagenet(trunk: torch.nn.Module, path: Path) -> None:
 
 
 class Batches(IterableDataset[dict[str, Any]]):
-    """Endless batches: half plain drawings of distinct concepts, half sibling scenes."""
+    """Endless batches: half plain drawings of distinct concepts, half sibling scenes; some misdrawn too."""
 
     def __init__(self, folder: Path, seed: str, styles: dict[str, float]) -> None:
         self.folder, self.seed, self.styles = folder, seed, styles
@@ -93,13 +97,19 @@ class Batches(IterableDataset[dict[str, Any]]):
         grounds = backgrounds.Bank()
         plain = scenes.Sampler(listed, sprites, {"plain": 1.0})
         mixed = scenes.Sampler(listed, sprites, SCENE_SHARES)
+
+        def draw(scene: scenes.Scene) -> Image.Image:
+            return scenes.draw(scene, sprites, grounds)
+
         while True:
             chosen = rng.sample(range(len(listed)), BATCH // 2)
             pairs = [plain.scene(rng, c) for c in chosen]
             for _ in range(BATCH // 4):
                 first = mixed.scene(rng)
-                pairs += [first, mixed.scene(rng, first[0].objects[0].concept)]
-            pixels = np.stack([np.asarray(scenes.draw(s, sprites, grounds)) for s, _ in pairs])
+                pairs += [first, sibling(first[0], mixed, rng)]
+            images = [draw(s) for s, _ in pairs]
+            images += [broken.misdraw(s, draw, rng) for s, _ in (*pairs[:MISDRAWN], *pairs[-MISDRAWN:])]
+            pixels = np.stack([np.asarray(image) for image in images])
             # Whatever its colour or place, a scene has a single true label only if it has a single object.
             labels = [s.objects[0].concept if len(s.objects) == 1 else -1 for s, _ in pairs]
             yield {
@@ -107,6 +117,18 @@ class Batches(IterableDataset[dict[str, Any]]):
                 "captions": [c for _, c in pairs],
                 "labels": torch.tensor(labels),
             }
+
+
+def sibling(scene: scenes.Scene, sampler: scenes.Sampler, rng: random.Random) -> tuple[scenes.Scene, str]:
+    """Return another scene of the first object; never one of as many equal objects."""
+    while True:
+        other, words = sampler.scene(rng, scene.objects[0].concept)
+        if not (equal(scene) and equal(other) and len(scene.objects) == len(other.objects)):
+            return other, words
+
+
+def equal(scene: scenes.Scene) -> bool:
+    return len(scene.objects) > len({o.concept for o in scene.objects})
 
 
 def normalise(x: torch.Tensor) -> torch.Tensor:
@@ -118,6 +140,7 @@ def main() -> None:
     parser = work.parser(__doc__ or "", minutes=60)
     parser.add_argument("--side", type=int, default=SIDE, help="training resolution")
     parser.add_argument("--lr", type=float, default=6e-4)
+    work.add_from_shipped(parser)
     args = parser.parse_args()
     device = work.start(args)
     text = TextEncoder(device)
@@ -127,6 +150,8 @@ def main() -> None:
         model.text.proj.weight.copy_(torch.eye(384))
     tower = torch.nn.ModuleDict({"visual": model.visual, "proj": model.text.proj}).to(device)
     scale = torch.nn.Parameter(torch.tensor(np.log(1 / 0.05), dtype=torch.float32, device=device))
+    if args.from_shipped:
+        load_shipped(tower, scale)
     ema = work.Ema(tower, 0.999)
     optimizer = torch.optim.AdamW(
         [
@@ -178,7 +203,8 @@ def main() -> None:
         captions = F.normalize(tower["proj"](words), dim=-1)
         names = F.normalize(tower["proj"](labels), dim=-1)
         named = batch["labels"].to(device)
-        loss, right = match_loss(scale.exp(), images, captions, names, named)
+        whole, misdrawn = images[: len(captions)], images[len(captions) :]
+        loss, right = match_loss(scale.exp(), whole, captions, names, named, misdrawn)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
@@ -205,20 +231,30 @@ def match_loss(
     captions: torch.Tensor,
     names: torch.Tensor,
     labels: torch.Tensor,
+    misdrawn: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss of a batch of unit vectors, and the share of images whose concept is named rightly.
 
     Args:
         names: vectors of all concept labels.
         labels: index of each image's concept; -1 if it has several.
+        misdrawn: vectors of further images, which no caption should choose.
     """
     logits = scale * images @ captions.T
     target = torch.arange(len(logits), device=logits.device)
-    contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    choices = logits.T if misdrawn is None else torch.cat([logits.T, scale * captions @ misdrawn.T], 1)
+    contrast = (F.cross_entropy(logits, target) + F.cross_entropy(choices, target)) / 2
     over_names = scale * images @ names.T
     naming = F.cross_entropy(over_names, labels, ignore_index=-1)
     right = (over_names.argmax(1) == labels)[labels >= 0].float().mean()
     return contrast + 0.5 * naming, right
+
+
+def load_shipped(tower: torch.nn.Module, scale: torch.Tensor) -> None:
+    """Load the shipped matcher, the reverse of `export`."""
+    values = load_file(weights.ensure("matcher") / "open_clip_model.safetensors")
+    scale.data.copy_(values.pop("logit_scale"))
+    tower.load_state_dict({name.removeprefix("text."): value for name, value in values.items()})
 
 
 def export(model: dict[str, Any], values: dict[str, torch.Tensor], scale: torch.Tensor, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Train the quality head: clean drawings against broken ones, on the matcher's frozen trunk.
 
 `python -m training.train_quality` writes quality/ (safetensors). Clean images are scenes as drawn and as
-reconstructed by the painter's autoencoder; broken ones are the same scenes spoiled (broken.py).
+reconstructed by the painter's autoencoder; broken ones are the same scenes, misdrawn or spoiled (broken.py).
 """
 
 import random
@@ -24,32 +24,38 @@ def half_formed(folder: Path) -> broken.HalfFormed:
     return broken.HalfFormed(pipe.vae.eval(), pipe.unet.eval(), text)
 
 
-def spoil(image: Image.Image, unfinished: broken.HalfFormed, rng: random.Random) -> Image.Image:
-    kind = rng.choice(broken.KINDS)
-    if kind == "half-formed":
-        return unfinished(image, rng)
-    return broken.SPOILERS[kind](image, rng)
+def spoil(image: Image.Image, unfinished: broken.HalfFormed, kind: str, rng: random.Random) -> Image.Image:
+    return unfinished(image, rng) if kind == "half-formed" else broken.SPOILERS[kind](image, rng)
 
 
 def examples(folder: Path, matcher: Matcher, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return trunk features of clean (1) and broken (0) images, half each."""
     rng = random.Random(seed)
     sprites = scenes.Sprites(folder, STYLES)
-    shares = {"plain": 0.5, "colour": 0.1, "place": 0.2, "pair": 0.1, "mixed": 0.1}
+    shares = {"plain": 0.4, "colour": 0.1, "place": 0.2, "pair": 0.15, "mixed": 0.1, "count": 0.05}
     sampler = scenes.Sampler(concepts.load(folder / "concepts.json"), sprites, shares)
     grounds, unfinished = backgrounds.Bank(), half_formed(folder)
+
+    def draw(scene: scenes.Scene) -> Image.Image:
+        return scenes.draw(scene, sprites, grounds)
+
+    def finish(image: Image.Image, way: float) -> Image.Image:
+        """Give clean and misdrawn images the same texture, so that only their content tells them apart."""
+        if way < 0.4:
+            return broken.decode(unfinished.vae, broken.encode(unfinished.vae, [image]))[0]
+        return image.resize((64, 64), Image.Resampling.BOX) if way < 0.7 else image
+
     features, labels = [], []
     for at in range(0, count, 32):
         images: list[Image.Image] = []
         for _ in range(16):
             scene, _ = sampler.scene(rng)
-            image = scenes.draw(scene, sprites, grounds)
-            draw = rng.random()
-            if draw < 0.4:
-                image = broken.decode(unfinished.vae, broken.encode(unfinished.vae, [image]))[0]
-            elif draw < 0.7:
-                image = image.resize((64, 64), Image.Resampling.BOX)
-            images += [image, spoil(image, unfinished, rng)]
+            way, kind = rng.random(), rng.choice(broken.KINDS)
+            image = finish(draw(scene), way)
+            if kind == "misdrawn":
+                images += [image, finish(broken.misdraw(scene, draw, rng), way)]
+            else:
+                images += [image, spoil(image, unfinished, kind, rng)]
         features.append(matcher.features(images))
         labels += [1.0, 0.0] * 16
         if at % 1600 == 0:
