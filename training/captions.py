@@ -8,6 +8,7 @@ from functools import cache
 
 import inflect
 
+from training import everyday
 from training.concepts import Concept
 
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -81,8 +82,10 @@ SENTENCES = (
 
 
 def noun(concept: Concept, rng: random.Random) -> str:
-    """Return a name for the concept: usually its label, sometimes a word that only means this concept."""
+    """Return a name for the concept: usually its label, sometimes an everyday name, or a tag of it alone."""
     label = concept.label
+    if label in everyday.NAMES and rng.random() < 0.4:
+        return rng.choice(everyday.NAMES[label])
     if concept.synonyms and rng.random() < 0.2:
         return rng.choice(concept.synonyms)
     if label.endswith(" face") and concept.group == "animals-nature" and rng.random() < 0.5:

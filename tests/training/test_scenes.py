@@ -1,6 +1,7 @@
 """Scenes: the caption says what is drawn, and the same scene gives the same pixels."""
 
 import itertools
+import json
 import random
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training import backgrounds, scenes
+from magid_agents.models import weights
+from training import backgrounds, everyday, scenes
 from training.captions import COLOURS, NUMBERS, PLACES, caption, countable, plural
 from training.concepts import Concept, load_emojibase, slug_of
 
@@ -48,6 +50,10 @@ def grounds() -> backgrounds.Bank:
     return backgrounds.Bank(variants=4)
 
 
+def names_of(concept: Concept) -> tuple[str, ...]:
+    return (concept.label, *everyday.NAMES.get(concept.label, ()))
+
+
 def test_an_exception_is_drawn_in_its_own_style(folder: Path) -> None:
     sprites = scenes.Sprites(folder, {"one": 1.0}, {1: "two"})
     assert [sprites.choose(concept, random.Random(0)) for concept in (0, 1, 2)] == ["one", "two", "one"]
@@ -60,7 +66,8 @@ def test_the_caption_names_every_object_and_colour(sprites: scenes.Sprites, seed
     sampler = scenes.Sampler(CONCEPTS, sprites, SHARES)
     scene, words = sampler.scene(random.Random(seed))
     for item in scene.objects:
-        assert CONCEPTS[item.concept].label in words
+        names = names_of(CONCEPTS[item.concept])
+        assert any(name in words or plural(name) in words for name in names)
         assert item.colour is None or item.colour in words
         assert sprites.index[item.style][item.concept] >= 0
     if scene.ground in PLACES:
@@ -85,7 +92,7 @@ def test_equal_objects_are_counted_and_do_not_touch(sprites: scenes.Sprites, see
     scene, words = scenes.Sampler(CONCEPTS[:2], sprites, {"count": 1.0}).scene(random.Random(seed))
     count = len(scene.objects)
     assert any(f"{number} " in words for number in NUMBERS[count])
-    assert f"{CONCEPTS[scene.objects[0].concept].label}s" in words
+    assert any(plural(name) in words for name in names_of(CONCEPTS[scene.objects[0].concept]))
     for one, two in itertools.combinations(scene.objects, 2):
         # The drawings leave a margin of a tenth of their square.
         assert max(abs(one.x - two.x), abs(one.y - two.y)) > 0.8 * (one.size + two.size) / 2
@@ -111,7 +118,7 @@ def test_the_plural_of_what_can_be_counted(label: str, several: str | None) -> N
 def test_what_has_no_plural_is_named_twice(seed: int) -> None:
     fries = Concept("french fries", "french-fries", "1F35F", "food-drink", (), ())
     words = caption([fries, fries], [None, None], [None, None], None, random.Random(seed))
-    assert words.count("french fries") == 2
+    assert words.count("fries") == 2
     assert "frieses" not in words
 
 
@@ -134,6 +141,19 @@ def test_slugs_are_iconify_names() -> None:
     assert slug_of("person: blond hair") == "person-blond-hair"
     assert slug_of("piñata") == "pinata"
     assert slug_of("twelve o\u2019clock") == "twelve-oclock"
+
+
+def test_everyday_names_are_given_to_known_concepts() -> None:
+    known = json.loads((weights.ensure("matcher") / "vocabulary.json").read_text())["things"]
+    assert everyday.NAMES.keys() <= set(known)
+    assert all(name == name.strip() and name for names in everyday.NAMES.values() for name in names)
+
+
+def test_an_everyday_name_replaces_the_label_in_a_caption() -> None:
+    bee = Concept("honeybee", "honeybee", "X", "animals-nature", (), ())
+    said = {caption([bee], [None], [None], None, random.Random(seed)) for seed in range(80)}
+    assert any("a bee" in words for words in said)
+    assert any("a honeybee" in words for words in said)
 
 
 def test_a_tag_is_a_synonym_only_where_it_means_few_things(tmp_path: Path) -> None:
