@@ -16,6 +16,7 @@ from magid_agents.models.client import open_client
 from magid_agents.models.endpoint import ContentRefused, Endpoint
 from magid_agents.models.openai_errors import translated
 from magid_agents.prompts import Message
+from magid_agents.text import encodable
 
 if TYPE_CHECKING:
     from langchain_core.messages import AIMessage, BaseMessage
@@ -100,7 +101,7 @@ class Completions:
         said = answer.response_metadata
         if said.get("finish_reason") == "content_filter":
             raise ContentRefused(f"{self.section}: the endpoint's content filter stopped the answer")
-        text = _text(answer)
+        text = encodable(_text(answer))  # half a surrogate pair would fail where it is sent or parsed
         usage, reasoning_tokens = _usage(answer)
         return Completion(
             text=text,

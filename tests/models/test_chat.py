@@ -150,6 +150,14 @@ def test_json_is_asked_for_in_the_mode_that_works(mode: str) -> None:
     assert ("tools" in asked) == (mode == "function_calling")
 
 
+@pytest.mark.parametrize("mode", ["json_schema", "function_calling", "text"])
+def test_half_a_surrogate_pair_in_an_answer_is_replaced(mode: str) -> None:
+    """Servers that stream tokens may end a text in the middle of an emoji."""
+    with serving(Api(always(ANIMAL.replace('"}', ' \ud83d"}')))) as api:
+        reply = ask(client(api, Capabilities(json_mode=mode)))
+    assert reply.text == ANIMAL.replace('"}', ' ?"}')
+
+
 def test_thinking_aloud_is_no_part_of_the_answer() -> None:
     thought = f"<think>Yes or no? {{}}</think>\n{ANIMAL}"
     with serving(Api(always(thought))) as api:
