@@ -191,7 +191,7 @@ def main() -> None:
     tower.train()
     for spent, due in work.clock(args.minutes):
         for group in optimizer.param_groups:
-            warm = min(1.0, (step - before + 1) / (30 if before else 150))
+            warm = min(1.0, (step - before + 1) / (30 if before or args.from_shipped else 150))
             group["lr"] = args.lr * group["rate"] * warm * (0.51 + 0.5 * math.cos(math.pi * spent))
         batch = next(stream)
         x = batch["pixels"].to(device).permute(0, 3, 1, 2).float().div(255)
