@@ -77,6 +77,7 @@ def test_useless_answers_are_told_and_count_as_nothing_found(
     assert f"{look}: no usable answer for 1 dialogues, counted as no moment" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_resumed_by_the_same_command(tmp_path: Path, api: Api) -> None:
     first, interrupted = threading.Event(), threading.Event()
 
