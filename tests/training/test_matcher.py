@@ -4,7 +4,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -55,6 +54,8 @@ def test_two_scenes_of_two_different_objects_may_be_siblings() -> None:
 
 
 def test_the_shipped_matcher_is_loaded_and_exported_unchanged(tmp_path: Path) -> None:
+    import open_clip  # after training, which sees to torchvision
+
     config = train_matcher.model_config(str(weights.ensure("minilm")))
     model = open_clip.model.CustomTextCLIP(**config)
     tower, scale = torch.nn.ModuleDict({"visual": model.visual, "proj": model.text.proj}), torch.zeros(())
