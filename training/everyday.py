@@ -1,6 +1,7 @@
 """What people call things in everyday talk, where emojibase's labels and tags have other words.
 
-A name may belong to several concepts: a boat is a sailboat or a motor boat. Wordings of held_out.py that
+A name may belong to several concepts: a boat is a sailboat or a motor boat; the painter then may merge the
+two, so a new name is better of one concept. Wordings of held_out.py that
 pair a paraphrase with its concept are left out where a shorter name serves.
 """
 

@@ -25,6 +25,7 @@ BATCH = 16
 LEARNING_RATE = 2e-3
 # Standard deviation of the noise on the latents for the decoder alone, of latents with unit variance.
 DECODER_NOISE = 0.05
+DECODER_CHECKPOINT = "decoder.pt"
 
 
 def build() -> AutoencoderKL:
@@ -90,7 +91,7 @@ def main() -> None:
     ema = work.Ema(model, 0.998)
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = Muon(learned, lr=LEARNING_RATE, nesterov=True)
-    keep = work.Checkpoint(args.work / ("decoder.pt" if args.decoder else "autoencoder.pt"))
+    keep = work.Checkpoint(args.work / (DECODER_CHECKPOINT if args.decoder else "autoencoder.pt"))
     step = 0
     if state := keep.load():
         model.load_state_dict(state["model"])
@@ -141,7 +142,7 @@ def export(model: AutoencoderKL, pool: np.ndarray, folder: Path) -> None:
     latents = measure(model, pool)
     model.register_to_config(scaling_factor=float(1 / latents.std()))
     model.save_pretrained(folder / "autoencoder")
-    for name in (work.LATENTS, "decoder.pt"):
+    for name in (work.LATENTS, DECODER_CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
 
 
