@@ -24,7 +24,7 @@ STYLES = {"twemoji": 1.0}
 EXCEPTIONS = {"banana": "fxemoji"}
 # Each object at nearly the same size and place: otherwise a small painter paints the mean of all of them.
 JITTER = 0.2
-SHARES = {"plain": 0.2, "colour": 0.1, "place": 0.17, "pair": 0.34, "mixed": 0.11, "count": 0.08}
+SHARES = {"plain": 0.19, "colour": 0.07, "place": 0.18, "pair": 0.38, "mixed": 0.11, "count": 0.07}
 
 
 @lru_cache(maxsize=1)

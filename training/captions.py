@@ -88,8 +88,6 @@ def noun(concept: Concept, rng: random.Random) -> str:
         return rng.choice(everyday.NAMES[label])
     if concept.synonyms and rng.random() < 0.2:
         return rng.choice(concept.synonyms)
-    if label.endswith(" face") and concept.group == "animals-nature" and rng.random() < 0.5:
-        return label.removesuffix(" face")
     return label
 
 

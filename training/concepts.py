@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from training import everyday
+
 # Groups of emojibase, without components (2), symbols (8) and flags (9), which nobody would photograph.
 KEPT_GROUPS = {
     0: "smileys",
@@ -31,7 +33,7 @@ class Concept:
     hexcode: str
     group: str
     tags: tuple[str, ...]
-    synonyms: tuple[str, ...]  # tags of few concepts, so that the word alone means this one
+    synonyms: tuple[str, ...]  # tags that name nothing else, so that the word alone means this concept
 
 
 def slug_of(label: str) -> str:
@@ -45,11 +47,12 @@ def load_emojibase(path: Path) -> list[Concept]:
     """Load the concepts in emojibase's data.json, in its order."""
     rows = [e for e in json.loads(path.read_text()) if e.get("group") in KEPT_GROUPS]
     frequency = Counter(tag for e in rows for tag in set(e.get("tags", [])))
+    taken = {e["label"].lower() for e in rows}.union(*everyday.NAMES.values())
     concepts = []
     for e in rows:
         label = e["label"].replace("\u201c", "").replace("\u201d", "").replace("\u2019", "'")
         tags = tuple(t for t in e.get("tags", []) if re.fullmatch(r"[a-z][a-z -]{2,}", t))
-        unique = tuple(t for t in tags if frequency[t] <= 2 and t not in label.lower())
+        unique = tuple(t for t in tags if frequency[t] == 1 and t not in taken and t not in label.lower())
         concepts.append(
             Concept(label, slug_of(e["label"]), e["hexcode"], KEPT_GROUPS[e["group"]], tags, unique)
         )

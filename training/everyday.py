@@ -1,14 +1,12 @@
 """What people call things in everyday talk, where emojibase's labels and tags have other words.
 
-A name may belong to several concepts: a boat is a sailboat or a motor boat; the painter then may merge the
-two, so a new name is better of one concept. Wordings of held_out.py that
-pair a paraphrase with its concept are left out where a shorter name serves.
+Every name belongs to one concept: given a name of two, a small painter merges them. Wordings of held_out.py
+that pair a paraphrase with its concept are left out where a shorter name serves.
 """
 
 _TABLE = """
 dog: puppy
 rabbit: bunny
-rabbit face: bunny
 honeybee: bee
 ewe: sheep, lamb
 hippopotamus: hippo
@@ -20,7 +18,7 @@ mouse: little mouse
 blossom: flower
 bouquet: flowers, bunch of flowers
 potted plant: houseplant, plant
-evergreen tree: tree, pine tree, fir tree
+evergreen tree: pine tree, fir tree
 deciduous tree: tree
 fallen leaf: autumn leaves
 red apple: apple
@@ -29,7 +27,7 @@ cheese wedge: cheese, piece of cheese
 french fries: fries
 hamburger: burger
 hot beverage: coffee, tea, cup of coffee, cup of tea, hot chocolate
-teacup without handle: tea
+teacup without handle: green tea
 wine glass: wine, glass of wine
 beer mug: beer, glass of beer
 cocktail glass: cocktail
@@ -56,9 +54,8 @@ hot pepper: chili pepper
 kitchen knife: knife
 fork and knife with plate: plate, dinner plate
 globe showing Europe-Africa: globe, earth, planet
-globe showing Americas: globe, earth
 world map: map
-snow-capped mountain: snowy mountain, mountains
+snow-capped mountain: snowy mountain
 mountain: mountains, mountain range
 camping: campsite
 beach with umbrella: beach
@@ -76,25 +73,24 @@ department store: mall, shopping mall
 cityscape: city, skyline, big city
 night with stars: starry night, night sky
 circus tent: circus
-locomotive: train, old train
-high-speed train: train
+locomotive: old train, steam train
+high-speed train: fast train
 automobile: car
-oncoming automobile: car
 racing car: race car
 sport utility vehicle: SUV, jeep
-pickup truck: truck, pickup
+pickup truck: pickup
 delivery truck: truck, van
 articulated lorry: big truck
 motorcycle: motorbike
 bicycle: bike
 motor scooter: scooter
 sailboat: boat, sailing boat
-motor boat: boat
+motor boat: motorboat
 passenger ship: cruise ship
 airplane: plane
-small airplane: plane
+small airplane: propeller plane
 alarm clock: clock
-mantelpiece clock: clock, old clock
+mantelpiece clock: old clock
 cloud with rain: rain, rainy day
 cloud with snow: snow
 water wave: wave, ocean, sea
@@ -129,7 +125,7 @@ man's shoe: shoe, leather shoe, shoes
 running shoe: sneakers
 high-heeled shoe: high heels
 hiking boot: boot, boots
-woman's boot: boot
+woman's boot: leather boot
 woman's hat: hat, sun hat
 graduation cap: graduation hat
 billed cap: cap, baseball cap
@@ -137,7 +133,6 @@ ring: diamond ring, wedding ring
 gem stone: diamond
 musical note: music note
 musical notes: music, music notes
-studio microphone: microphone
 headphone: headphones
 guitar: electric guitar
 musical keyboard: piano
@@ -145,17 +140,17 @@ violin: fiddle
 drum: drums
 saxophone: sax
 mobile phone: phone, smartphone, cell phone
-laptop: computer
+laptop: notebook computer
 desktop computer: computer
 television: tv
 movie camera: film camera
 clapper board: movie, film
 light bulb: bulb
 closed book: book
-open book: book, novel
+open book: novel
 books: pile of books
 dollar banknote: money, dollar bill
-money bag: money, bag of money
+money bag: bag of money
 coin: gold coin
 envelope: letter
 package: box, cardboard box

@@ -156,15 +156,29 @@ def test_an_everyday_name_replaces_the_label_in_a_caption() -> None:
     assert any("a honeybee" in words for words in said)
 
 
-def test_a_tag_is_a_synonym_only_where_it_means_few_things(tmp_path: Path) -> None:
+def test_an_everyday_name_means_one_concept() -> None:
+    known = json.loads((weights.ensure("matcher") / "vocabulary.json").read_text())["things"]
+    names = [name for names in everyday.NAMES.values() for name in names]
+    assert len(names) == len(set(names))
+    assert not set(names) & set(known)
+
+
+def test_a_tag_is_a_synonym_only_where_it_means_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "data.json"
     rows = [
-        '{"label": "dog", "hexcode": "1", "group": 3, "tags": ["animal", "puppy"]}',
-        '{"label": "cat", "hexcode": "2", "group": 3, "tags": ["animal", "kitten"]}',
+        '{"label": "dog", "hexcode": "1", "group": 3, "tags": ["animal", "puppy", "hound", "cat", "mutt"]}',
+        '{"label": "cat", "hexcode": "2", "group": 3, "tags": ["animal", "kitten", "bee", "hound"]}',
         '{"label": "cow", "hexcode": "3", "group": 3, "tags": ["animal"]}',
-        '{"label": "flag", "hexcode": "4", "group": 9, "tags": ["puppy"]}',
+        '{"label": "flag", "hexcode": "4", "group": 9, "tags": ["mutt"]}',
     ]
     path.write_text(f"[{','.join(rows)}]")
     listed = load_emojibase(path)
     assert [c.label for c in listed] == ["dog", "cat", "cow"]
-    assert [c.synonyms for c in listed] == [("puppy",), ("kitten",), ()]
+    # "animal" and "hound" mean several of these, "cat" is a label; "puppy" and "bee" are everyday names.
+    assert [c.synonyms for c in listed] == [("mutt",), ("kitten",), ()]
+
+
+def test_the_bare_name_of_an_animal_is_never_its_face() -> None:
+    dog = Concept("dog face", "dog-face", "X", "animals-nature", ("pet",), ())
+    said = {caption([dog], [None], [None], None, random.Random(seed)) for seed in range(80)}
+    assert all("dog face" in words for words in said)
