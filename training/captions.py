@@ -8,7 +8,7 @@ from functools import cache
 
 import inflect
 
-from training import everyday
+from training import everyday, kinds
 from training.concepts import Concept
 
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -80,13 +80,23 @@ SENTENCES = (
     "we saw {a} and took a picture",
 )
 
+# What people add to a noun in a chat, and no drawing shows.
+DETAILS = {
+    "animals-nature": ("cute", "fluffy", "friendly", "playful", "sleepy", "beautiful", "young", "wild"),
+    "food-drink": ("fresh", "homemade", "delicious", "tasty", "hot", "healthy", "organic", "favorite"),
+    "travel-places": ("old", "new", "nice", "fancy", "beautiful", "famous", "busy", "historic"),
+    "activities": ("new", "old", "favorite", "great", "fun", "lucky"),
+    "objects": ("new", "old", "nice", "favorite", "shiny", "fancy", "antique", "expensive"),
+}
+
 
 def noun(concept: Concept, rng: random.Random) -> str:
-    """Return a name for the concept: usually its label, sometimes an everyday name, or a tag of it alone."""
+    """Return a name for the concept: its label, an everyday name, a kind of it, or a tag of it alone."""
     label = concept.label
-    if label in everyday.NAMES and rng.random() < 0.4:
-        return rng.choice(everyday.NAMES[label])
-    if concept.synonyms and rng.random() < 0.2:
+    for table, chance in ((everyday.NAMES, 0.4), (kinds.KINDS, 0.15)):
+        if label in table and rng.random() < chance:
+            return rng.choice(table[label])
+    if concept.synonyms and rng.random() < 0.1:
         return rng.choice(concept.synonyms)
     return label
 
@@ -116,8 +126,9 @@ def with_article(phrase: str) -> str:
 
 
 def phrase(concept: Concept, colour: str | None, size: str | None, rng: random.Random) -> str:
-    """Return the noun with its modifications, such as "small red car"."""
-    words = [w for w in (size if rng.random() < 0.5 else None, colour) if w]
+    """Return the noun with its modifications, such as "small red car" or "fluffy dog"."""
+    detail = rng.choice(DETAILS[concept.group]) if concept.group in DETAILS and rng.random() < 0.12 else None
+    words = [w for w in (detail, size if rng.random() < 0.5 else None, colour) if w]
     return " ".join([*words, noun(concept, rng)])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from training import everyday
+from training import everyday, kinds
 
 # Groups of emojibase, without components (2), symbols (8) and flags (9), which nobody would photograph.
 KEPT_GROUPS = {
@@ -47,7 +47,7 @@ def load_emojibase(path: Path) -> list[Concept]:
     """Load the concepts in emojibase's data.json, in its order."""
     rows = [e for e in json.loads(path.read_text()) if e.get("group") in KEPT_GROUPS]
     frequency = Counter(tag for e in rows for tag in set(e.get("tags", [])))
-    taken = {e["label"].lower() for e in rows}.union(*everyday.NAMES.values())
+    taken = {e["label"].lower() for e in rows}.union(*everyday.NAMES.values(), *kinds.KINDS.values())
     concepts = []
     for e in rows:
         label = e["label"].replace("\u201c", "").replace("\u201d", "").replace("\u2019", "'")

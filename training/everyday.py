@@ -4,7 +4,14 @@ Every name belongs to one concept: given a name of two, a small painter merges t
 that pair a paraphrase with its concept are left out where a shorter name serves.
 """
 
-_TABLE = """
+
+def parse(table: str) -> dict[str, tuple[str, ...]]:
+    """Parse lines of "label: name, name"."""
+    lines = (line.split(": ") for line in table.split("\n") if line)
+    return {label: tuple(names.split(", ")) for label, names in lines}
+
+
+NAMES = parse("""
 dog: puppy
 rabbit: bunny
 honeybee: bee
@@ -181,12 +188,4 @@ woman dancing: dancer
 old man: grandfather, grandpa
 old woman: grandmother, grandma
 couple with heart: couple
-"""
-
-
-def _names(line: str) -> tuple[str, tuple[str, ...]]:
-    label, names = line.split(": ")
-    return label, tuple(names.split(", "))
-
-
-NAMES: dict[str, tuple[str, ...]] = dict(_names(line) for line in _TABLE.split("\n") if line)
+""")

@@ -14,6 +14,7 @@ from PIL import Image
 from training import backgrounds
 from training.captions import COLOURS, PLACES, caption, countable
 from training.concepts import THINGS, Concept
+from training.natural_colour import natural_colour
 
 SIDE = 128
 # A single object fills the canvas: at half the size, an autoencoder would lose its details.
@@ -60,6 +61,7 @@ class Sprites:
         names = {*styles, *self.exceptions.values()}
         self.pixels = {s: np.load(folder / f"sprites-{s}.npy", mmap_mode="r") for s in names}
         self.index = {s: np.load(folder / f"sprites-{s}-index.npy") for s in names}
+        self._colours: dict[tuple[str, int], str | None] = {}
 
     def choose(self, concept: int, rng: random.Random) -> str:
         """Choose a style that has this concept."""
@@ -70,6 +72,12 @@ class Sprites:
 
     def get(self, style: str, concept: int) -> Image.Image:
         return Image.fromarray(self.pixels[style][self.index[style][concept]], "RGBA")
+
+    def natural_colour(self, style: str, concept: int) -> str | None:
+        """Return the name of the drawing's own colour, if it has one."""
+        if (style, concept) not in self._colours:
+            self._colours[style, concept] = natural_colour(self.get(style, concept))
+        return self._colours[style, concept]
 
 
 def recolour(sprite: Image.Image, colour: str) -> Image.Image:
@@ -113,12 +121,19 @@ class Sampler:
     Args:
         shares: sampling weights of the kinds: plain, colour, place, pair, mixed, count.
         jitter: 0 to 1, how much size and position of objects vary within one kind of scene.
+        natural: how often a caption names the colour of objects that are drawn in their own.
     """
 
     def __init__(
-        self, concepts: list[Concept], sprites: Sprites, shares: Mapping[str, float], jitter: float = 1.0
+        self,
+        concepts: list[Concept],
+        sprites: Sprites,
+        shares: Mapping[str, float],
+        jitter: float = 1.0,
+        natural: float = 0.0,
     ) -> None:
         self.concepts, self.sprites, self.shares, self.jitter = concepts, sprites, shares, jitter
+        self.natural = natural
         self.things = [i for i, c in enumerate(concepts) if c.group in THINGS]
 
     def scene(self, rng: random.Random, concept: int | None = None) -> tuple[Scene, str]:
@@ -150,7 +165,15 @@ class Sampler:
             for o in scene.objects
         ]
         named = [self.concepts[o.concept] for o in scene.objects]
-        return caption(named, [o.colour for o in scene.objects], sizes, place, rng)
+        own = self.natural > 0 and rng.random() < self.natural
+        colours = [o.colour or (self._own_colour(o) if own else None) for o in scene.objects]
+        return caption(named, colours, sizes, place, rng)
+
+    def _own_colour(self, item: Placed) -> str | None:
+        """Return the colour of the drawing itself, unless the label names one."""
+        if set(self.concepts[item.concept].label.split()) & COLOURS.keys():
+            return None
+        return self.sprites.natural_colour(item.style, item.concept)
 
     def _thing(self, rng: random.Random) -> int:
         return rng.choice(self.things) if rng.random() < 0.85 else rng.randrange(len(self.concepts))

@@ -43,6 +43,8 @@ STYLES = {
     "emojione-ink": 0.9,
 }
 SCENE_SHARES = {"colour": 0.25, "place": 0.2, "pair": 0.25, "mixed": 0.15, "count": 0.15}
+# How often a caption names an object's own colour: a dog that is drawn brown is a brown dog.
+NATURAL = 0.2
 # Of a batch's images, how many are misdrawn too: so many plain ones and so many siblings.
 MISDRAWN = 12
 
@@ -95,8 +97,8 @@ class Batches(IterableDataset[dict[str, Any]]):
         listed = concepts.load(self.folder / "concepts.json")
         sprites = scenes.Sprites(self.folder, self.styles)
         grounds = backgrounds.Bank()
-        plain = scenes.Sampler(listed, sprites, {"plain": 1.0})
-        mixed = scenes.Sampler(listed, sprites, SCENE_SHARES)
+        plain = scenes.Sampler(listed, sprites, {"plain": 1.0}, natural=NATURAL)
+        mixed = scenes.Sampler(listed, sprites, SCENE_SHARES, natural=NATURAL)
 
         def draw(scene: scenes.Scene) -> Image.Image:
             return scenes.draw(scene, sprites, grounds)

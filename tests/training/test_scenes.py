@@ -1,7 +1,6 @@
 """Scenes: the caption says what is drawn, and the same scene gives the same pixels."""
 
 import itertools
-import json
 import random
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magid_agents.models import weights
-from training import backgrounds, everyday, scenes
+from training import backgrounds, everyday, kinds, scenes
 from training.captions import COLOURS, NUMBERS, PLACES, caption, countable, plural
-from training.concepts import Concept, load_emojibase, slug_of
+from training.concepts import Concept, slug_of
 
 CONCEPTS = [
     Concept("dog", "dog", "1F415", "animals-nature", ("animal", "pet"), ()),
@@ -51,7 +49,8 @@ def grounds() -> backgrounds.Bank:
 
 
 def names_of(concept: Concept) -> tuple[str, ...]:
-    return (concept.label, *everyday.NAMES.get(concept.label, ()))
+    label = concept.label
+    return (label, *everyday.NAMES.get(label, ()), *kinds.KINDS.get(label, ()))
 
 
 def test_an_exception_is_drawn_in_its_own_style(folder: Path) -> None:
@@ -130,6 +129,16 @@ def test_a_recoloured_object_has_the_named_colour(sprites: scenes.Sprites, colou
     assert min(distance, key=lambda name: distance[name]) == colour
 
 
+@given(st.integers(0, 10_000))
+def test_a_caption_may_name_the_colour_in_which_a_thing_is_drawn(sprites: scenes.Sprites, seed: int) -> None:
+    sampler = scenes.Sampler(CONCEPTS, sprites, {"plain": 1.0}, natural=1.0)
+    scene, words = sampler.scene(random.Random(seed))
+    # The dog and the nurse are discs of one colour; a red apple needs no second "red".
+    expected = {0: "brown", 1: "red", 2: "blue"}[scene.objects[0].concept]
+    assert scene.objects[0].colour is None
+    assert words.count(expected) == 1 or (scene.objects[0].concept == 1 and "red" not in words)
+
+
 def test_every_place_can_be_drawn_and_looks_like_no_other(grounds: backgrounds.Bank) -> None:
     means = {
         place: np.mean([np.asarray(i).mean((0, 1)) for i in grounds.images[place]], 0) for place in PLACES
@@ -141,44 +150,3 @@ def test_slugs_are_iconify_names() -> None:
     assert slug_of("person: blond hair") == "person-blond-hair"
     assert slug_of("piñata") == "pinata"
     assert slug_of("twelve o\u2019clock") == "twelve-oclock"
-
-
-def test_everyday_names_are_given_to_known_concepts() -> None:
-    known = json.loads((weights.ensure("matcher") / "vocabulary.json").read_text())["things"]
-    assert everyday.NAMES.keys() <= set(known)
-    assert all(name == name.strip() and name for names in everyday.NAMES.values() for name in names)
-
-
-def test_an_everyday_name_replaces_the_label_in_a_caption() -> None:
-    bee = Concept("honeybee", "honeybee", "X", "animals-nature", (), ())
-    said = {caption([bee], [None], [None], None, random.Random(seed)) for seed in range(80)}
-    assert any("a bee" in words for words in said)
-    assert any("a honeybee" in words for words in said)
-
-
-def test_an_everyday_name_means_one_concept() -> None:
-    known = json.loads((weights.ensure("matcher") / "vocabulary.json").read_text())["things"]
-    names = [name for names in everyday.NAMES.values() for name in names]
-    assert len(names) == len(set(names))
-    assert not set(names) & set(known)
-
-
-def test_a_tag_is_a_synonym_only_where_it_means_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "data.json"
-    rows = [
-        '{"label": "dog", "hexcode": "1", "group": 3, "tags": ["animal", "puppy", "hound", "cat", "mutt"]}',
-        '{"label": "cat", "hexcode": "2", "group": 3, "tags": ["animal", "kitten", "bee", "hound"]}',
-        '{"label": "cow", "hexcode": "3", "group": 3, "tags": ["animal"]}',
-        '{"label": "flag", "hexcode": "4", "group": 9, "tags": ["mutt"]}',
-    ]
-    path.write_text(f"[{','.join(rows)}]")
-    listed = load_emojibase(path)
-    assert [c.label for c in listed] == ["dog", "cat", "cow"]
-    # "animal" and "hound" mean several of these, "cat" is a label; "puppy" and "bee" are everyday names.
-    assert [c.synonyms for c in listed] == [("mutt",), ("kitten",), ()]
-
-
-def test_the_bare_name_of_an_animal_is_never_its_face() -> None:
-    dog = Concept("dog face", "dog-face", "X", "animals-nature", ("pet",), ())
-    said = {caption([dog], [None], [None], None, random.Random(seed)) for seed in range(80)}
-    assert all("dog face" in words for words in said)
