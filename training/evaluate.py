@@ -51,7 +51,7 @@ def measure_matcher(bench: Bench) -> None:
     print(f"  numbers: {np.mean(right > wrong):.3f} score higher with the right one of two")
 
 
-def measure_painter(bench: Bench, seeds: int = 2) -> None:
+def measure_painter(bench: Bench, seeds: int) -> None:
     """Measure the painter. The effect of a word is measured against the same noise without the word."""
     prompts = held_out.all_prompts()
     words = bench.texts(prompts)
@@ -154,7 +154,7 @@ def measure_ceiling(bench: Bench, count: int = 400) -> None:
         )
 
 
-def measure_counts(bench: Bench, seeds: int = 2) -> None:
+def measure_counts(bench: Bench, seeds: int) -> None:
     """Measure how often two and three objects are counted as so many: as drawn and as painted."""
     prompts = [prompt for prompt, _, _ in held_out.COUNTED]
     numbers = [number for _, _, number in held_out.COUNTED]
@@ -275,15 +275,16 @@ def main() -> None:
     parser = work.parser(__doc__ or "")
     parser.add_argument("parts", nargs="*", help="which measurements; all by default")
     parser.add_argument("--shipped", action="store_true", help="measure what the package ships")
+    parser.add_argument("--seeds", type=int, default=2, help="images per prompt, for painter and counts")
     parser.add_argument("--sheet", type=Path, default=Path("contact-sheet.png"))
     args = parser.parse_args()
     work.start(args)
     bench = Bench(args.work, args.shipped)
     parts: dict[str, Callable[[], None]] = {
         "matcher": lambda: measure_matcher(bench),
-        "painter": lambda: measure_painter(bench),
+        "painter": lambda: measure_painter(bench, args.seeds),
         "ceiling": lambda: measure_ceiling(bench),
-        "counts": lambda: measure_counts(bench),
+        "counts": lambda: measure_counts(bench, args.seeds),
         "rewriting": lambda: measure_rewriting(bench),
         "quality": lambda: measure_quality(bench),
         "speed": lambda: measure_speed(bench),
