@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from magid_agents.errors import ConfigError
+
 OPENAI = "https://api.openai.com/v1"
 
 
@@ -87,8 +89,17 @@ class Remote(Section):
         return self.api_key_env or ("OPENAI_API_KEY" if self.is_openai else None)
 
     def key(self) -> SecretStr | None:
-        """The key, or None if the endpoint gets none or the variable is not set."""
-        value = os.environ.get(self.key_variable) if self.key_variable else None
+        """The key, or None if the endpoint gets none or the variable is not set.
+
+        Raises ConfigError if the key cannot be sent. Pasted keys often bring invisible characters along, and
+        the HTTP client would quote the whole key in its error.
+        """
+        value = os.environ.get(self.key_variable, "").strip() if self.key_variable else ""
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigError(
+                f"{self.key_variable} holds a character that no API key has, perhaps an invisible one that "
+                "was pasted with it; set it again"
+            )
         return SecretStr(value) if value else None
 
 

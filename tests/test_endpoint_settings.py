@@ -114,3 +114,22 @@ def test_keys_are_in_no_recorded_setting(monkeypatch: pytest.MonkeyPatch) -> Non
     for text in (repr(settings), settings.model_dump_json(), repr(key), str(Settings.model_json_schema())):
         assert KEY not in text
         assert "sk-mine" not in text
+
+
+@pytest.mark.parametrize("odd", ["\u00a0", "\u200b", "\u2026", "\n-", "\x7f"])
+def test_a_key_that_cannot_be_sent_is_said_without_it(monkeypatch: pytest.MonkeyPatch, odd: str) -> None:
+    """As pasted from a web page: the client's own error would quote the whole header."""
+    monkeypatch.setenv("MY_KEY", f"sk-mi{odd}ne")
+    with pytest.raises(ConfigError, match="MY_KEY holds a character that no API key has") as raised:
+        Chat(base_url="https://other.example/v1", api_key_env="MY_KEY").key()
+    assert "sk-mi" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("around", [" {} ", "{}\n", "{}\r\n", "\t{}"])
+def test_space_around_a_key_is_not_sent(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+    monkeypatch.setenv("MY_KEY", around.format("sk-mine"))
+    key = Chat(base_url="https://other.example/v1", api_key_env="MY_KEY").key()
+    assert key is not None
+    assert key.get_secret_value() == "sk-mine"
+    monkeypatch.setenv("MY_KEY", around.format(""))
+    assert Chat(base_url="https://other.example/v1", api_key_env="MY_KEY").key() is None

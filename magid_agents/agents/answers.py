@@ -55,9 +55,10 @@ def validate(raw: str, shape: type[Shape], check: Callable[[Shape], str | None])
     try:
         answer = shape.model_validate_json(raw)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in error.errors()[:3]
-        )
+        found = error.errors()[:3]
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'answer'}: {e['msg']}" for e in found)
+        if any(e["type"] == "json_invalid" and "EOF" in e["msg"] for e in found):
+            wrong += "; it ends too early, which max_tokens may have caused"
         return None, wrong
     problem = check(answer)
     return (None, problem) if problem else (answer, "")

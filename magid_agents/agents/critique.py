@@ -42,7 +42,7 @@ async def _ask_at_once(
         {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen},
         CritiqueAnswer,
         lambda found: _check_questions([q.question for q in found.questions]),
-        images=[candidate.sha256] if services.critic.vision else [],
+        images=_shown(services, candidate),
     )
     questions = tuple(Question(question=q.question, satisfied=q.answer) for q in answer.questions)
     return Critique(questions=questions, comment=answer.comment)
@@ -54,7 +54,9 @@ async def _ask_about_the_whole(
     """Ask whether the image may show what is wanted; the comment lists what is seen."""
     seen = await services.tag_image(step_ref(state, "look"), candidate.sha256)
     values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen}
-    probability = await _yes(services, step_ref(state, "critique/odds"), template, values)
+    probability = await _yes(
+        services, step_ref(state, "critique/odds"), template, values, _shown(services, candidate)
+    )
     return Critique.from_probability(state["moment"].description, probability, seen)
 
 
@@ -82,6 +84,10 @@ async def _ask_one_by_one(
 
     questions = await asyncio.gather(*(answer(i, q) for i, q in enumerate(asked.questions[:MAX_QUESTIONS])))
     return Critique(questions=tuple(questions))
+
+
+def _shown(services: Services, candidate: Candidate) -> list[str]:
+    return [candidate.sha256] if services.critic.vision else []
 
 
 def _check_questions(questions: Sequence[str]) -> str | None:

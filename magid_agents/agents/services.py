@@ -159,13 +159,15 @@ class Services:
             try:
                 given = await asked.token_probabilities(messages, (YES, NO), await self._pictures(images))
             except ContentRefused as error:
-                return Answer({YES: 0.0, NO: 0.0, TEXT: str(error)}, NOTHING_USED)
+                return Answer({YES: 0.0, NO: 0.0, REFUSED: str(error)}, NOTHING_USED)
             # NaN is not a probability, so it is no answer; JSON has no NaN either.
             shares = {word: p if 0 <= p <= 1 else 0.0 for word, p in given.probabilities.items()}
             said = {} if any(shares.values()) else {TEXT: given.text}
             return Answer({**shares, **said}, given.usage)
 
         answer = await self._ask(step, asked, request, compute)
+        if REFUSED in answer.value:
+            raise AnswerRefused(answer.value[REFUSED], "", [answer.key])
         probability = to_yes(answer.value)
         if probability is None:
             said = answer.value.get(TEXT, "")

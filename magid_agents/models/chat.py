@@ -121,7 +121,8 @@ class OpenAIChat:
         said = await self._completions.send(
             mode.messages(messages, schema), images, **limit, **mode.arguments(schema)
         )
-        return Reply(find_json(said.answer or said.text), said.usage)
+        # Unfinished reasoning may hold a draft, which is no answer: the text stays as it is, to be inspected.
+        return Reply(find_json(said.answer) if said.answer else said.text, said.usage)
 
     async def token_probabilities(
         self, messages: Sequence[Message], words: Sequence[str], images: Sequence[bytes] = ()

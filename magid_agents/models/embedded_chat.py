@@ -5,6 +5,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -104,7 +105,8 @@ class EmbeddedChat:
         self.identity = self._server.identity
         self.parameters = parameters(settings)
         self._open = ExitStack()
-        self._starting = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1)
+        self._start: Future[EmbeddedServer] | None = None
         self._chat: OpenAIChat | None = None
 
     async def complete(
@@ -131,11 +133,14 @@ class EmbeddedChat:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._thread.shutdown()  # a server that is still starting could not be ended
         self._open.close()
 
     async def _started(self) -> OpenAIChat:
-        async with self._starting:
-            if self._chat is None:
-                server = await asyncio.to_thread(self._open.enter_context, self._server)
-                self._chat = server.chat()
-            return self._chat
+        if self._start is None or (self._start.done() and self._start.exception()):
+            self._start = self._thread.submit(self._open.enter_context, self._server)
+        # A caller that is cancelled does not stop the start, which others wait for.
+        server = await asyncio.shield(asyncio.wrap_future(self._start))
+        if self._chat is None:
+            self._chat = server.chat()
+        return self._chat

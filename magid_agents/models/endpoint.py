@@ -118,7 +118,7 @@ class Endpoint:
             self._quiet_until = max(self._quiet_until, now + min(error.after, MAX_BACKOFF_S))
 
     def _pause(self, error: EndpointUnavailable, repeat: int) -> float:
-        if error.after is not None:
-            return min(error.after, MAX_BACKOFF_S)
         # Jitter keeps calls that failed together from retrying together. No answer depends on it.
-        return min(self._initial_backoff_s * 2**repeat, MAX_BACKOFF_S) * random.uniform(0.5, 1)
+        backoff = min(self._initial_backoff_s * 2**repeat, MAX_BACKOFF_S) * random.uniform(0.5, 1)
+        # Some servers state no wait at all, or a date that has passed by this machine's clock.
+        return max(backoff, min(error.after or 0.0, MAX_BACKOFF_S))

@@ -5,7 +5,7 @@ If an endpoint repeats the key in its message, the key is masked here, before th
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,8 @@ def translated(section: str, key: SecretStr | None = None) -> Iterator[None]:
             raise EndpointUnavailable(say(f"{status}: {message}"), after, status) from None
         raise RequestRejected(say(f"{status}: {message}"), refused_fields(error)) from None
     except (openai.OpenAIError, *MALFORMED) as error:
-        raise EndpointUnavailable(say(f"the answer is not what the API defines: {error!r}")) from None
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise EndpointUnavailable(say(f"the answer is not what the API defines: {what}")) from None
 
 
 def _timed_out(error: BaseException | None) -> bool:
@@ -136,7 +137,12 @@ def _validation_errors(error: "openai.APIStatusError") -> list[tuple[tuple[str, 
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds to wait, from Retry-After as a number or a date (RFC 9110, 10.2.3), or None."""
+    """Return the seconds to wait, or None.
+
+    Read from Retry-After, a number or a date (RFC 9110, 10.2.3), or from OpenAI's and Azure's retry-after-ms.
+    """
+    with suppress(ValueError):
+        return max(0.0, float(headers.get("retry-after-ms", "")) / 1000)
     if text := headers.get("retry-after"):
         try:
             return max(0.0, float(text))

@@ -15,7 +15,7 @@ from magid_agents.models.capabilities import ChatError
 
 TIMEOUT_S = 10
 OLLAMA_PORT = 11434
-NOT_READY = (502, 503, 504)
+NOT_READY = (408, 429, 502, 503, 504)
 KEY_REFUSED = (401, 403)
 # What llama.cpp reads from the model's file. `created` is left out: vLLM, SGLang and llama.cpp set it to the
 # time of the request, and for the others it is when the model was added.

@@ -50,6 +50,7 @@ def merge(parts: Sequence[Path], out: Path, *, inputs: Sequence[Path] = (), agai
         # 2. Write the results, which shows whether every record has one.
         counts = _merge_results(records, by_shard, target)
         # 3. Copy what the results refer to.
+        target.remove_derived()
         _images(directories, target)
         merge_journals([directory.journal for directory in directories], target.journal)
         # 4. Write the manifest last: it makes this a run.
@@ -138,9 +139,14 @@ def _merge_manifests(manifests: Sequence[Manifest], counts: Counts, parts: Seque
 
 
 def _images(parts: Sequence[RunDir], target: RunDir) -> None:
-    # Kept images first: if parts disagree about an image, a record may name it, and always in images/.
+    """Copy the parts' images; move those that an earlier merge put elsewhere.
+
+    If parts disagree about an image, a record may name it, and always in images/.
+    """
     for folder, part in itertools.product((KEPT, REJECTED), parts):
         for path in part.path.glob(f"{folder}/??/*.png"):
-            if target.image_path(path.stem).exists():  # the same image in two parts
-                continue
-            link_or_copy(path, target.path / image_name(path.stem, folder))
+            kept = any((other.path / image_name(path.stem)).exists() for other in parts)
+            if target.image_path(path.stem).exists():
+                target.place_image(path.stem, safe=kept)
+            else:
+                link_or_copy(path, target.path / image_name(path.stem, folder))

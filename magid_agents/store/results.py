@@ -178,15 +178,21 @@ class _ResultFile:
 
     def publish(self) -> None:
         """Replace the file by a copy of the new lines, followed by the remaining earlier ones."""
-        with atomic_write(self._path) as out:
-            with self._beside.open("rb") as new:
-                shutil.copyfileobj(new, out)
-            begin = out.tell()
-            if self.earlier.head is not None:
-                with self._path.open("rb") as before:
-                    before.seek(self.earlier.head.begin)
-                    shutil.copyfileobj(before, out)
-            self.earlier.close()  # Windows cannot replace an open file
+        rest = self.earlier.head.begin if self.earlier.head is not None else None
+        try:
+            with atomic_write(self._path) as out:
+                with self._beside.open("rb") as new:
+                    shutil.copyfileobj(new, out)
+                begin = out.tell()
+                if rest is not None:
+                    with self._path.open("rb") as before:
+                        before.seek(rest)
+                        shutil.copyfileobj(before, out)
+                self.earlier.close()  # Windows cannot replace an open file
+        except OSError:
+            if rest is not None:
+                self.earlier = ResultLines(self._path, rest)
+            raise
         self.earlier = ResultLines(self._path, begin)
 
     def finish(self) -> None:

@@ -123,7 +123,13 @@ class RunDir:
 
     def remove_results(self) -> None:
         """Remove the result files and what was made from them, all of which the journal can restore."""
-        for path in (self.dialogues, self.failures, self.report, self.evaluation):
+        for path in (self.dialogues, self.failures):
+            path.unlink(missing_ok=True)
+        self.remove_derived()
+
+    def remove_derived(self) -> None:
+        """Remove what was made from the result files."""
+        for path in (self.report, self.evaluation):
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
@@ -181,7 +187,11 @@ class RunDir:
         if not self.is_placed(sha256, safe=safe):
             with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                source.replace(target)
+                try:
+                    source.replace(target)
+                except FileNotFoundError:
+                    if not target.exists():  # otherwise another dialogue's thread has moved it
+                        raise
 
     def save_image(self, image: Image.Image, text: Mapping[str, str]) -> str:
         """Store an image with its PNG text chunks; return the SHA-256 of the file."""

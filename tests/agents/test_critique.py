@@ -175,3 +175,11 @@ def test_a_refused_critique_fails_its_image_and_not_its_dialogue(tmp_path: Path)
     world.vision_chat = Refusing(no_cat, vision=True)
     (lost,) = world.run()["dropped"]
     assert "1 of 1 questions got no answer" in lost["reason"]
+
+
+def test_a_critic_that_sees_is_shown_the_image_for_one_question_too(tmp_path: Path) -> None:
+    sets = {"critic.critique": "critic/yes_no"}
+    world = World(tmp_path, Script(moments((0, "a dog"))), lambda *_: 0.9, **sets)
+    world.vision_chat, world.tagger = FakeChat(lambda *_: "Yes", vision=True), None
+    assert world.run()["utterances"][0]["images"]
+    assert (world.vision_chat.calls, world.vision_chat.looked) == (1, 1)

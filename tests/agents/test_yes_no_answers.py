@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from magid_agents import config, prompts
-from magid_agents.agents.answers import InvalidAnswer
+from magid_agents.agents.answers import AnswerRefused, InvalidAnswer
 from magid_agents.agents.cost import Meter
 from magid_agents.agents.services import Services
+from magid_agents.errors import cause_of
 from magid_agents.models.capabilities import Capabilities
+from magid_agents.models.endpoint import ContentRefused
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.models.protocols import TokenProbabilities
 from magid_agents.prompts import Message
@@ -96,3 +98,16 @@ def test_either_word_is_an_answer(tmp_path: Path) -> None:
 def test_an_answer_in_another_manner_is_another_answer(tmp_path: Path, can: Capabilities) -> None:
     asked_alike = Moody(0.6, 0.4, Capabilities(json_mode="text", token_limit="max_tokens"))
     assert is_unsafe(tmp_path, Moody(0.3, 0.7), asked_alike, Moody(1.0, 0.0, can)) == [0.3, 0.3, 1.0]
+
+
+def test_a_refused_question_is_counted_as_refused_whether_it_is_asked_or_on_record(tmp_path: Path) -> None:
+    class Refusing(Moody):
+        async def token_probabilities(self, *_: object) -> TokenProbabilities:
+            self.calls += 1
+            raise ContentRefused("chat: 400: content_filter")
+
+    chat = Refusing(0.0, 0.0)
+    for answer in is_unsafe(tmp_path, chat, chat):
+        assert isinstance(answer, AnswerRefused)
+        assert (cause_of(answer), str(answer)) == ("content refused", "chat: 400: content_filter")
+    assert chat.calls == 1

@@ -207,3 +207,11 @@ def test_as_many_connections_are_open_at_once_as_calls_may_be_under_way() -> Non
     with serving(Api(always(ANIMAL), barrier=threading.Barrier(120, timeout=20))) as api:
         settings = Chat(model="m", base_url=api.url, concurrency=120, retries=0)
         assert len(use(OpenAIChat(settings, capabilities=KNOWN), many)) == 120
+
+
+@pytest.mark.parametrize("mode", ["json_object", "json_schema"])
+def test_a_draft_in_unfinished_thoughts_is_no_answer(mode: str) -> None:
+    """As when the token limit ends the answer while the model still thinks."""
+    thought = f"<think>It could be {ANIMAL}, but then again the"
+    with serving(Api(always(thought))) as api:
+        assert ask(client(api, Capabilities(json_mode=mode))).text == thought

@@ -2,7 +2,10 @@
 
 import asyncio
 import os
-from contextlib import aclosing
+import subprocess
+import sys
+from contextlib import ExitStack, aclosing
+from typing import Self
 
 import httpx
 import pytest
@@ -11,7 +14,9 @@ from pydantic import BaseModel
 from magid_agents.config import Chat
 from magid_agents.models.capabilities import ChatError
 from magid_agents.models.embedded_chat import EmbeddedChat, EmbeddedServer
+from magid_agents.models.endpoint import EndpointUnavailable
 from magid_agents.models.protocols import Reply, TokenProbabilities
+from magid_agents.models.server_process import ServerProcess
 from magid_agents.prompts import Message
 
 
@@ -72,3 +77,48 @@ def test_an_unknown_embedded_model_is_named_with_the_known_ones() -> None:
         ChatError, match=r"critic\.chat\.model=minilm is not an embedded chat model; choose from qwen"
     ):
         EmbeddedChat(Chat(model="minilm"), "critic.chat")
+
+
+class SlowServer:
+    """An EmbeddedServer whose process takes a moment to start, and is a stand-in that answers nothing."""
+
+    started: list[subprocess.Popen[str]]
+    identity, address = "slow", "http://127.0.0.1:9/v1"
+
+    def __init__(self, settings: Chat, section: str = "chat") -> None:
+        self.settings, self._section, self._open = settings, section, ExitStack()
+
+    def __enter__(self) -> Self:
+        address = "import sys, time; time.sleep(0.4); print('x://', flush=True); sys.stdin.read()"
+        process = self._open.enter_context(ServerProcess([sys.executable, "-c", address]))
+        self.started.append(process._process)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    chat = EmbeddedServer.chat
+
+
+def test_a_call_that_is_cancelled_while_the_server_starts_leaves_no_second_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("magid_agents.models.embedded_chat.EmbeddedServer", SlowServer)
+
+    hello = [Message("user", "Say hello.")]
+
+    async def give_up_at_first(then_again: bool) -> None:
+        SlowServer.started = []
+        with EmbeddedChat(Chat(retries=0)) as chat:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(chat.complete(hello, None, []), 0.1)
+            if then_again:
+                with pytest.raises(EndpointUnavailable):
+                    await chat.complete(hello, None, [])
+                await chat.aclose()
+                assert SlowServer.started[0].poll() is None
+        assert len(SlowServer.started) == 1
+        assert SlowServer.started[0].wait(timeout=10) is not None
+
+    for then_again in (False, True):
+        asyncio.run(give_up_at_first(then_again))

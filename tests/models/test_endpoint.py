@@ -1,6 +1,7 @@
 """How many calls at once, and how a failed one is tried again; on a scripted endpoint, without a wait."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -206,3 +207,22 @@ def test_a_cancelled_call_gives_its_place_back() -> None:
         return await asyncio.wait_for(endpoint.call(lambda: asyncio.sleep(0, "done")), 1)
 
     assert asyncio.run(main()) == "done"
+
+
+def test_a_server_that_states_no_wait_is_not_asked_again_at_once() -> None:
+    """Some round a wait down to 0 seconds, or give a date that has passed by this machine's clock."""
+
+    async def main() -> list[float]:
+        endpoint, begun = Endpoint(1, max_retries=2, initial_backoff_s=0.1), list[float]()
+
+        async def work() -> None:
+            begun.append(asyncio.get_running_loop().time())
+            if len(begun) < 3:
+                raise RateLimited("slow down", after=0.0)
+
+        await endpoint.call(work)
+        return [b - a for a, b in itertools.pairwise(begun)]
+
+    first, second = asyncio.run(main())
+    assert first >= 0.05 - 0.01
+    assert second >= 0.1 - 0.01

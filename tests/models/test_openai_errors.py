@@ -7,7 +7,7 @@ import pytest
 
 from magid_agents.errors import StopRun
 from magid_agents.models.endpoint import ContentRefused, EndpointUnusable, RequestRejected
-from magid_agents.models.openai_errors import translated
+from magid_agents.models.openai_errors import retry_after, translated
 from tests.servers.endpoint import Api, serving
 from tests.servers.refusals import Detail, Refusal
 
@@ -90,3 +90,19 @@ def test_what_the_endpoint_says_and_which_fields_it_names_are_kept(
     with pytest.raises(RequestRejected, match=f"^chat: {says}") as raised:
         ask(refusal)
     assert raised.value.fields == fields
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "2.5"}, 2.5),
+        ({"retry-after": "-1"}, 0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"retry-after-ms": "300", "retry-after": "1"}, 0.3),
+        ({"retry-after-ms": "?", "retry-after": "1"}, 1),
+    ],
+)
+def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds

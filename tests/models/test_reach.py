@@ -143,6 +143,11 @@ def test_a_server_that_is_not_there_is_said_with_its_setting() -> None:
         reach(Chat(model="m", base_url="http://127.0.0.1:9/v1"), "chat")
 
 
-def test_a_server_that_is_still_loading_is_not_taken_for_one_without_a_list() -> None:
-    with serving(Api(loading=True)) as api, pytest.raises(ChatError, match=r"is not ready \(503\)"):
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_server_that_is_not_ready_is_not_taken_for_one_without_a_list(status: int) -> None:
+    """The model's identity would lose its digest, and a resumed run all its answers."""
+    with (
+        serving(Api(not_ready=status)) as api,
+        pytest.raises(ChatError, match=rf"is not ready \({status}\)"),
+    ):
         reach(settings(api), "chat")

@@ -41,7 +41,7 @@ class Api:
     image_usage: dict[str, Any] | None = field(default_factory=dict)  # `usage` of an images answer
     personality: Personality = TAKES_EVERYTHING
     key: str | None = None  # any request without it is refused
-    loading: bool = False  # the model, so that nothing is answered yet
+    not_ready: int = 0  # status of every answer while the server loads its model or is busy
     barrier: threading.Barrier | None = None  # calls are answered only when so many are under way
     asked: list[dict[str, Any]] = field(default_factory=list)
     answered: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # model, and what it is paid for
@@ -122,8 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _let_in(self, right_kind: bool = True) -> bool:
         """Whether the request has the key and is of a kind that may ask; if not, refuse it."""
         key = self.api.key
-        if self.api.loading:
-            self._refuse(Refusal(503, "Loading model"))
+        if self.api.not_ready:
+            self._refuse(Refusal(self.api.not_ready, "Loading model"))
             return False
         if right_kind and (key is None or self.headers["Authorization"] == f"Bearer {key}"):
             return True

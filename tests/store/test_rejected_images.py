@@ -1,10 +1,13 @@
 """Where unsafe images go: apart from the dataset's, however a run is begun, resumed or merged."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from magid_agents.config import Settings
 from magid_agents.errors import MagidError
@@ -13,7 +16,7 @@ from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
 from magid_agents.reading import trace
 from magid_agents.runs.merge import merge
 from magid_agents.runs.shards import Shard
-from magid_agents.store.rundir import KEPT, REJECTED, RunDir
+from magid_agents.store.rundir import KEPT, REJECTED, RunDir, RunDirError
 from magid_agents.thresholds import Threshold
 from tests import fake_run
 
@@ -134,3 +137,51 @@ def test_parts_are_merged_with_their_rejected_images(tmp_path: Path) -> None:
     assert (
         fake_run.run(tmp_path, open_models=with_threshold(0.5), out=tmp_path / "merged").calls.computed == 0
     )
+
+
+@pytest.mark.parametrize("thresholds", [(0.5, 0.8), (0.8, 0.5)])
+def test_a_merge_again_moves_images_as_the_parts_did(tmp_path: Path, thresholds: tuple[float, float]) -> None:
+    fake_run.write_input(tmp_path / "in.jsonl", *THINGS)
+    parts, whole = [tmp_path / f"part{i}" for i in (1, 2)], RunDir(tmp_path / "merged")
+    for threshold in thresholds:
+        for i, part in enumerate(parts, 1):
+            fake_run.run(
+                tmp_path, open_models=with_threshold(threshold), out=part, shard=Shard(i, 2), update=True
+            )
+        merge(parts, whole.path, again=True)
+        assert all((whole.path / p).exists() for paths in illustrations(whole.path).values() for p in paths)
+        for folder in (KEPT, REJECTED):
+            assert images(whole.path, folder) == images(parts[0], folder) | images(parts[1], folder)
+        assert not whole.evaluation.exists()
+        whole.evaluation.write_text("{}")  # of the results that the next merge replaces
+
+
+def test_dialogues_that_place_the_same_image_at_once_do_not_fail(tmp_path: Path) -> None:
+    directory = RunDir(tmp_path)
+    digests = [directory.save_image(Image.new("RGB", (2, 2), (i, 0, 0)), {}) for i in range(40)]
+    both = threading.Barrier(2)
+
+    def place() -> None:
+        for digest in digests:
+            both.wait()
+            directory.place_image(digest, safe=False)
+
+    with ThreadPoolExecutor(2) as pool:
+        for job in [pool.submit(place) for _ in range(2)]:
+            job.result()
+    assert images(tmp_path, REJECTED) == set(digests)
+
+
+def test_an_image_that_is_nowhere_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = RunDir(tmp_path)
+    digest = directory.save_image(Image.new("RGB", (2, 2)), {})
+    gone = directory.image_path(digest)
+    moving = Path.replace
+
+    def vanish(self: Path, target: Path) -> Path:
+        gone.unlink()
+        return moving(self, target)
+
+    monkeypatch.setattr(Path, "replace", vanish)
+    with pytest.raises(RunDirError, match="cannot be written"):
+        directory.place_image(digest, safe=False)

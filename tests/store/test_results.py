@@ -1,10 +1,13 @@
 """The result files: what readers find at every moment of a run, and after any end of it."""
 
+import errno
 import json
+import os
 import resource
 import signal
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -137,3 +140,25 @@ def test_a_disk_too_full_to_keep_the_earlier_results_leaves_the_file_as_it_was(t
     with pytest.raises(RunDirError):
         fill_up(Results(directory), "abc", limit_bytes=int(2.5 * len(json.dumps(record("a")))))
     assert ids(directory.dialogues) == list("bcdefgh")
+
+
+def test_a_disk_too_full_to_publish_costs_no_earlier_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = write(tmp_path, "abcdefgh")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def interrupted() -> None:
+        with Results(directory) as results:
+            results.add(record("a"))
+            monkeypatch.setattr(os, "fsync", full)
+            with suppress(OSError):
+                results.publish()
+            monkeypatch.undo()
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        interrupted()
+    assert ids(directory.dialogues) == list("abcdefgh")
