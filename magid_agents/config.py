@@ -267,9 +267,17 @@ def load(profile: str = "embedded", preset: str = "default", overrides: Iterable
     if preset not in PRESETS:
         raise ConfigError(unknown("preset", preset, PRESETS))
     layers = _profile(profile), PRESETS[preset], from_environment(Settings), from_flags(overrides, Settings)
-    values = reduce(_lay_over, layers, _defaults())
+    return _validated(_with_painter(reduce(_lay_over, layers, _defaults())))
+
+
+def change(settings: Settings, overrides: Iterable[str]) -> Settings:
+    """Return the settings with `key.path=value` items over them. Raises ConfigError as `load` does."""
+    return _validated(_lay_over(settings.model_dump(), from_flags(overrides, Settings)))
+
+
+def _validated(values: Mapping[str, Any]) -> Settings:
     try:
-        return Settings.model_validate(_with_painter(values))
+        return Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigError(explain(error, Settings, "setting")) from error
 
@@ -318,7 +326,7 @@ def _table(folder: Path, name: str, what: str, section: Sequence[str] = ()) -> d
         known = sorted(p.stem for p in folder.glob("*.toml"))
         raise ConfigError(unknown(what, name, known, "or name a TOML or YAML file"))
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         table = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8: {error}") from error

@@ -172,9 +172,8 @@ def use(settings: Settings, name: str, folder: Path | None = None) -> Settings:
     if any(place.prompt_name(settings) == name for place in PLACES):
         return settings
     prompt = prompts.load(name, folder)
-    for place in PLACES:
-        if place.fits(prompt):
-            return place.choose(settings, name)
+    if place := _place_for(prompt):
+        return place.choose(settings, name)
     raise PromptError(f"{prompt.path}: fits no place in the loop with its variables and output")
 
 
@@ -218,13 +217,16 @@ def mistakes(settings: Settings, folder: Path | None = None) -> Iterator[PromptE
             for place in places if not _is_own(settings.graph) else ():
                 place.check(prompt)
             if not places:
-                _check_some_place(prompt)
+                _place_for(prompt)
         except PromptError as error:
             yield error
 
 
-def _check_some_place(prompt: Prompt) -> None:
-    """Raise the first place's PromptError if the prompt fits none of the places it may be meant for."""
+def _place_for(prompt: Prompt) -> Place | None:
+    """Return the first place in which a run could use the prompt, or None if there is none for its variables.
+
+    Raises the first place's PromptError if the prompt cannot be rendered in any that it fits.
+    """
     first_error = None
     for place in PLACES:
         if not place.fits(prompt):
@@ -234,6 +236,7 @@ def _check_some_place(prompt: Prompt) -> None:
         except PromptError as error:
             first_error = first_error or error
         else:
-            return
+            return place
     if first_error:
         raise first_error
+    return None

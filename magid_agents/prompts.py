@@ -128,9 +128,10 @@ class Prompt:
 def load(name: str, override: Path | None = None) -> Prompt:
     """Load the prompt of that name, from `override` if the file exists there, else the one that ships.
 
-    Raises PromptError if there is none, if its file cannot be used, or if `override` has it under its old
-    name.
+    Raises PromptError if there is none, if its file cannot be used, if `override` has it under its old name
+    or is no folder of prompts.
     """
+    _check_folder(override)
     for place in (override, folder("prompts")):
         if place is None:
             continue
@@ -144,8 +145,22 @@ def load(name: str, override: Path | None = None) -> Prompt:
 
 
 def names(override: Path | None = None) -> list[str]:
-    """List all prompts by name, both shipped and in `override`."""
+    """List all prompts by name, both shipped and in `override`. Raises PromptError if that is no folder."""
+    _check_folder(override)
     return sorted(_names_in(folder("prompts")) | own_names(override))
+
+
+def _check_folder(override: Path | None) -> None:
+    """Raise PromptError if the shipped prompts would silently be used in place of the user's own."""
+    if override is None:
+        return
+    if not override.is_dir():
+        raise PromptError(f"{override}: is not a folder of prompts; see magid init")
+    found, below = _names_in(override), override / "prompts"
+    if below.is_dir() and not found & _names_in(folder("prompts")):
+        raise PromptError(f"{override}: holds no prompt that a run uses; did you mean {below}?")
+    if not found:
+        raise PromptError(f"{override}: holds no prompt (*.md); see magid init")
 
 
 def own_names(override: Path | None) -> set[str]:
@@ -160,7 +175,7 @@ def _names_in(place: Path) -> set[str]:
 def parse(name: str, path: Path) -> Prompt:
     """Read and check one file. Raises PromptError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: cannot be read as UTF-8: {error}") from error
     return parse_text(name, path, text)

@@ -58,8 +58,10 @@ def show_prompt(
         return
     chosen = rendering.dialogue_of(where, dialogue)
     directory = where if where.is_dir() else None
-    if directory and profile is None and not overrides:
-        settings = rendering.settings_of(directory)
+    if directory and profile is None:
+        if preset != "default":
+            raise typer.BadParameter("a run has settings of its own; name a --profile", param_hint="--preset")
+        settings = config.change(rendering.settings_of(directory), overrides or [])
     else:
         settings = config.load(profile or "embedded", preset, overrides or [])
     found = asyncio.run(rendering.render_for(name, chosen, settings, folder, directory))

@@ -63,6 +63,9 @@ def run(
 
     if engine not in (known := ("local", "ray")):
         raise typer.BadParameter(errors.unknown("engine", engine, known), param_hint="--engine")
+    if engine != "ray" and (workers is not None or address is not None):
+        option = "--workers" if workers is not None else "--address"
+        raise typer.BadParameter("is for --engine ray", param_hint=option)
     if plan and engine == "ray":
         raise typer.BadParameter("plans what runs on this machine; leave out --engine", param_hint="--plan")
     if as_json and not plan:

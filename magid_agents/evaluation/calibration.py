@@ -83,6 +83,11 @@ def calibrate(check: str, paths: Sequence[Path], false_accepts: float = 0.05) ->
     by = NamedScorer(check, scorers.build(check, settings), settings.arguments)
     if not by.scorer.reads_text:
         raise ConfigError(f"{check}: its scorer compares an image with no text, so no pair can be mismatched")
+    if (used := manifests[0]["models"][f"scorers.{check}"]) != by.scorer.identity:
+        raise ConfigError(
+            f"{check}: {paths[0]} was judged by {used}, and its settings now name {by.scorer.identity}; run "
+            "it again with --update first"
+        )
     threshold = scorers.threshold(check, settings)
     scored = asyncio.run(score_halves(directories, by, settings.compare_to))
     return choose_threshold(

@@ -15,6 +15,7 @@ from magid_agents.evaluation.intervals import Array, Statistic, half_samples
 from magid_agents.evaluation.moments import Cluster
 
 MAX_ITEMS = 100  # of a Vendi score
+MAX_COMPARED = 5000  # images, each with each other
 HASH_PX = 8
 NEAR_BITS = 6  # of the 64 of a hash, up to which two images count as near-duplicates
 
@@ -34,7 +35,7 @@ def vendi_figure(what: str, clusters: Sequence[Cluster], vectors: Mapping[str, S
     """
     owner, items = _owned(what, clusters)
     size = min(MAX_ITEMS, len(items) // 2)
-    rows = np.array([vectors[item] for item in items], dtype=np.float64).reshape(len(items), -1)
+    rows = np.array([vectors[item] for item in items], dtype=np.float64)
     order = np.random.default_rng(0).permutation(len(items))
 
     def statistic(drawn: Array) -> Array:
@@ -45,10 +46,16 @@ def vendi_figure(what: str, clusters: Sequence[Cluster], vectors: Mapping[str, S
 
 
 def near_duplicates(clusters: Sequence[Cluster], hashes: Mapping[str, int]) -> Figure:
-    """Return the share of images that have a near-duplicate among the images of half the dialogues."""
+    """Return the share of images that have a near-duplicate among the images of half the dialogues.
+
+    Of more than MAX_COMPARED images, so many are compared that are drawn at random.
+    """
     owner, items = _owned("images", clusters)
+    if len(items) > MAX_COMPARED:
+        drawn = np.random.default_rng(0).permutation(len(items))[:MAX_COMPARED]
+        owner, items = owner[drawn], [items[i] for i in drawn]
     bits = np.array(
-        [[hashes[item] >> bit & 1 for bit in range(HASH_PX**2)] for item in items], dtype=np.int64
+        [[hashes[item] >> bit & 1 for bit in range(HASH_PX**2)] for item in items], dtype=np.float32
     )
     bits = bits.reshape(len(items), HASH_PX**2)
     distances = bits @ (1 - bits.T) + (1 - bits) @ bits.T

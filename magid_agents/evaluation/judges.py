@@ -44,7 +44,14 @@ def choose(
     if own is None:
         notes.append(f"the run has no scorer {MATCH} that could be built again, so its score is not reported")
     else:
-        found.append(NamedScorer(MATCH, scorers.build(MATCH, own), own.arguments))
+        built = scorers.build(MATCH, own)
+        if (used := manifest["models"].get(f"scorers.{MATCH}")) == built.identity:
+            found.append(NamedScorer(MATCH, built, own.arguments))
+        else:
+            notes.append(
+                f"the run's own {MATCH} was {used}, and its settings now name {built.identity}; its score is "
+                "not reported"
+            )
     if held_out is None and own is not None and (own.backend, own.model) == (OPEN_CLIP, MATCHER):
         held_out = OF_EMBEDDED
     if held_out is None:

@@ -33,7 +33,11 @@ def _head(writer: Writer, summary: Mapping[str, Any], terms: Terms) -> Mapping[s
     samples: Mapping[str, int] = summary["samples"]
     total = sum(samples.values())
     name = hub_name(terms.licence)
-    files = [{"split": split, "path": writer.data_files.format(split=split)} for split in samples]
+    files = [
+        {"split": split, "path": writer.data_files.format(split=split)}
+        for split, count in samples.items()
+        if count and split not in writer.empty
+    ]
     return {
         "license": name,
         **({"license_name": terms.licence} if name == "other" else {}),
@@ -41,7 +45,11 @@ def _head(writer: Writer, summary: Mapping[str, Any], terms: Terms) -> Mapping[s
         "source_datasets": ["extended"],
         "size_categories": [next((size for limit, size in SIZES.items() if total < limit), LARGEST)],
         "tags": ["synthetic", "dialogue", "image"],
-        **({"configs": [{"config_name": "default", "data_files": files}]} if writer.data_files else {}),
+        **(
+            {"configs": [{"config_name": "default", "data_files": files}]}
+            if writer.data_files and files
+            else {}
+        ),
     }
 
 

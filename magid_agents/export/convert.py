@@ -23,6 +23,7 @@ from magid_agents.store.rundir import RunDir
 
 TRAIN, TEST = "train", "test"
 SIGNED = "images_signed"
+EMPTY = "splits are empty, which load_dataset refuses: the card does not name them"
 RENAMED = "samples_renamed"  # another one had the same id
 MAX_SPEAKERS_TOLD = 20
 
@@ -67,6 +68,8 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
             report(summary.dialogues, total)
         if not summary.samples.total():
             raise ConfigError(_why_nothing(request, list(speakers)))
+        if empty := sum(not n or split in writer.empty for split, n in summary.samples.items()):
+            writer.notes[EMPTY] += empty
         summary.images, summary.notes = folder.image_count, writer.notes
         summary.rules += Counter({SIGNED: folder.signed_count})
         writer.finish()

@@ -57,9 +57,11 @@ class WebDatasetWriter(Writer):
         self._shards = {
             split: Shards(folder, f"data/{split}-{{}}{STATS}", _create_shard, LIMITS) for split in splits
         }
+        self.empty = set(splits)  # until a sample with an image comes
 
     def write(self, sample: Sample, split: str) -> None:
         for image, row in image_rows.image_rows(sample, split):
+            self.empty.discard(split)
             file = self.folder.use_image(sample.run, image.sha256)
             if shard := self._shards[split].add(file.stat().st_size):
                 text = sample.record.utterances[row["utterance"]].text

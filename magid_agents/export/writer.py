@@ -60,6 +60,7 @@ class Writer(ABC):
 
     def __init__(self, folder: OutputFolder, splits: Sequence[str]) -> None:
         self.folder, self.splits = folder, splits
+        self.empty = set[str]()  # splits whose files hold nothing, even if they have samples
         self.notes = Counter[str]()  # what a known reader would refuse or change, by what it is
 
     @abstractmethod

@@ -36,11 +36,12 @@ class KeyMapping:
     text: str = "text"
     id: str = "id"
     source: str = "source"
+    required: frozenset[str] = frozenset()  # of id and source, those that the user named
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse `key=their.key` pairs, divided by commas. Raises ConfigError for anything else."""
-        known = [field.name for field in fields(cls)]
+        known = [field.name for field in fields(cls) if field.name != "required"]
         found: dict[str, str] = {}
         for pair in text.split(","):
             ours, equals, theirs = (part.strip() for part in pair.partition("="))
@@ -51,7 +52,7 @@ class KeyMapping:
             if ours in found:
                 raise ConfigError(f"--map: {ours} is given twice; give each key once")
             found[ours] = theirs
-        return cls(**found)
+        return cls(**found, required=frozenset(found[key] for key in ("id", "source") if key in found))
 
     @property
     def columns(self) -> set[str]:
@@ -76,9 +77,12 @@ def make_reader(mapping: KeyMapping) -> Reader:
                 yield line, fault
 
     def check(file: BufferedReader, path: Path) -> None:
-        column = mapping.utterances.partition(".")[0]
-        if parquet_rows.is_parquet(file.peek()) and column not in (names := parquet_rows.columns(file, path)):
-            raise FormatError(f"{printable(str(path))}: {unknown('column', column, names)}")
+        if not parquet_rows.is_parquet(file.peek()):
+            return
+        names = parquet_rows.columns(file, path)
+        for key in (mapping.utterances, *sorted(mapping.required)):
+            if (column := key.partition(".")[0]) not in names:
+                raise FormatError(f"{printable(str(path))}: {unknown('column', column, names)}")
 
     return Reader(lambda _: False, read, check)
 
@@ -97,7 +101,7 @@ def parse(record: Any, place: RecordLocation, mapping: KeyMapping) -> Dialogue:
         if not isinstance(text, str):
             raise RecordError(f"{mapping.text!r} of {what} must be a string")
         said.append((str(speaker), text))
-    own, source = (_optional(record, key) for key in (mapping.id, mapping.source))
+    own, source = (_optional(record, key, key in mapping.required) for key in (mapping.id, mapping.source))
     return dialogue_from_turns(said, place, own_id=own, source=source)
 
 
@@ -114,9 +118,13 @@ def _look_up(value: Any, key: str, what: str) -> Any:
     return value
 
 
-def _optional(record: Any, key: str) -> str | None:
+def _optional(record: Any, key: str, required: bool) -> str | None:
     try:
         found = _look_up(record, key, "the record")
     except RecordError:
+        if required:
+            raise
         return None
+    if isinstance(found, float) and found.is_integer():  # as a column of whole numbers with gaps is stored
+        found = int(found)
     return str(found) if isinstance(found, str | int) and found != "" else None

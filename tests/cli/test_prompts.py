@@ -4,6 +4,10 @@ import json
 import shlex
 from pathlib import Path
 
+import pytest
+
+from magid_agents.config import load
+from magid_agents.prompt_places import use
 from tests.cli.command import magid
 from tests.fake_run import run, write_input
 
@@ -76,3 +80,40 @@ def test_init_prints_the_next_command(tmp_path: Path) -> None:
     again = magid("init", str(folder))
     assert again.returncode == 2
     assert "exists already" in again.stderr
+
+
+def test_a_folder_that_holds_no_prompts_is_not_silently_replaced_by_those_that_ship(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    magid("init", str(tmp_path / "mine"))
+    wrong = {
+        tmp_path / "nowhere": "is not a folder of prompts",
+        tmp_path / "empty": "holds no prompt",
+        tmp_path / "mine": f"did you mean {tmp_path / 'mine' / 'prompts'}?",
+    }
+    for folder, says in wrong.items():
+        for command in (["check"], ["show", "scanner/yes_no"]):
+            done = magid("prompts", *command, "--prompts", str(folder))
+            assert done.returncode == 2
+            (line,) = done.stderr.splitlines()
+            assert says in line
+    assert magid("prompts", "check", "--prompts", str(tmp_path / "mine" / "prompts")).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["prompt_writer/rewrite", "prompt_writer/rewrite_choices"])
+def test_either_rewriting_prompt_has_its_place_whichever_the_settings_name(name: str) -> None:
+    for other in ("rewrite", "rewrite_choices"):
+        settings = load(overrides=[f"writer.rewrite=prompt_writer/{other}"])
+        assert use(settings, name).writer.rewrite == name
+
+
+def test_settings_may_be_changed_for_a_look_at_a_run(tmp_path: Path) -> None:
+    run(tmp_path, "dog", sets=["scanner.max_images=1"])
+    told = [
+        json.loads(
+            magid("prompts", "show", "scanner/zero_shot", str(tmp_path / "out"), "--json", *more).stdout
+        )
+        for more in ([], ["--set", "scanner.max_images=5"], ["--set", "seed=3"])
+    ]
+    assert [one[0]["values"]["max_images"] for one in told] == [1, 5, 1]
+    refused = magid("prompts", "show", "scanner/zero_shot", str(tmp_path / "out"), "--preset", "paper")
+    assert refused.returncode == 2

@@ -125,3 +125,9 @@ def test_a_mistyped_check_is_named(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     with pytest.raises(ConfigError, match=r"Unknown check 'image_match'.*image_text_match"):
         calibrate("image_match", [tmp_path / "out"])
+
+
+def test_a_scorer_that_the_run_did_not_use_is_not_calibrated_for_it(tmp_path: Path) -> None:
+    run(tmp_path, "dog")
+    with pytest.raises(ConfigError, match=r"was judged by fake-scorer, and its settings now name matcher@"):
+        calibrate("image_text_match", [tmp_path / "out"])

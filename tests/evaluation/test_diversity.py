@@ -1,5 +1,6 @@
 """Diversity at equal n, and near-duplicates."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from magid_agents.evaluation import diversity
 from magid_agents.evaluation.diversity import difference_hash, near_duplicates, vendi, vendi_figure
 from magid_agents.evaluation.moments import Cluster
 from tests.evaluation.made import dialogue, digest, kept
@@ -82,3 +84,17 @@ def test_the_hash_sees_the_picture_and_not_its_size_or_brightness(tmp_path: Path
     )
     assert first == brighter == larger
     assert (first ^ other_hash).bit_count() > 15
+
+
+def test_of_no_image_nothing_is_known() -> None:
+    nothing = [[dialogue("d0")], [dialogue("d1")]]
+    for figure in (vendi_figure("images", nothing, {}), near_duplicates(nothing, {})):
+        assert (math.isnan(figure.interval.estimate), figure.values) == (True, 0)
+
+
+def test_of_many_images_a_part_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = clusters(40)
+    hashes = {digest(f"d{i}0"): 0 for i in range(40)}
+    monkeypatch.setattr(diversity, "MAX_COMPARED", 20)
+    figure = near_duplicates(found, hashes)
+    assert (figure.values, figure.interval.estimate) == (20, 1)

@@ -126,3 +126,20 @@ def test_a_mistyped_held_out_scorer_is_named(named: str, tmp_path: Path) -> None
     run(tmp_path, "dog", sets=["scorers.image_text_match=null"])
     with pytest.raises(ConfigError, match=f"--held-out {named}"):
         choose(read_manifest(RunDir(tmp_path / "out")), named)
+
+
+def test_a_run_that_kept_no_image_is_measured_by_the_rest(tmp_path: Path) -> None:
+    run(tmp_path, "fog", "silence")
+    found = measure(tmp_path / "out", judges())
+    assert found.images == 0
+    assert estimates(found)["images per dialogue"] == 0
+
+
+def test_a_scorer_that_the_run_did_not_use_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    """As of a run with scorers of one's own, whose settings still name the shipped one."""
+    run(tmp_path, "dog")
+    manifest = read_manifest(RunDir(tmp_path / "out"))
+    assert manifest["models"]["scorers.image_text_match"] == "fake-scorer"
+    chosen = choose(manifest, None)
+    assert [by.name for by in chosen.scorers] == ["held_out"]
+    assert any("own image_text_match was fake-scorer" in note for note in chosen.notes)

@@ -78,8 +78,8 @@ SETS = ["scanner.max_images=9", "scanner.min_gap=1"]
 def measure(
     folder: Path, prompts: Sequence[str], dialogues: Sequence[LabelledDialogue], chat: FakeChat, task: Task
 ) -> list[Measured]:
-    settings = config.load(overrides=SETS)
-    with open_evaluator(settings, folder / "out", folder, fakes(chat, FakePainter())) as evaluator:
+    settings, own = config.load(overrides=SETS), folder if any(folder.rglob("*.md")) else None
+    with open_evaluator(settings, folder / "out", own, fakes(chat, FakePainter())) as evaluator:
         return [scanner.measure(evaluator, prompt, dialogues, task) for prompt in prompts]
 
 

@@ -80,3 +80,26 @@ def test_a_column_that_is_not_there_is_told_with_the_nearest(tmp_path: Path) -> 
     pq.write_table(pa.Table.from_pylist([RECORD]), tmp_path / "x.parquet")
     with pytest.raises(MagidError, match=r"Unknown column 'turn'\. Did you mean 'turns'\?"):
         read(tmp_path / "x.parquet", "utterances=turn")
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+@pytest.mark.parametrize("mapping", ["id=uuid", "source=file"])
+def test_a_key_that_was_named_must_be_there(tmp_path: Path, parquet: bool, mapping: str) -> None:
+    """Otherwise every dialogue would silently get another id, and with it another seed and split."""
+    mapping, key = f"utterances=turns,speaker=role,text=content,{mapping}", mapping.partition("=")[2]
+    if parquet:
+        pq.write_table(pa.Table.from_pylist([RECORD]), tmp_path / "x.parquet")
+        with pytest.raises(MagidError, match=f"Unknown column '{key}'"):
+            list(read(tmp_path / "x.parquet", mapping))
+    else:
+        assert faults(outcome(tmp_path / "x", json.dumps(RECORD), mapping)) == [
+            (1, f"the record has no {key!r}")
+        ]
+
+
+def test_a_whole_number_that_is_stored_as_a_float_is_an_id(tmp_path: Path) -> None:
+    mapping = "utterances=turns,speaker=role,text=content,id=n"
+    records = [{"turns": RECORD["turns"], "n": n} for n in (7.0, 8.5)]
+    found = ids(outcome(tmp_path / "x.jsonl", "\n".join(map(json.dumps, records)), mapping))
+    assert found[0] == "7"
+    assert found[1].startswith("x:")

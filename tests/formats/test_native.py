@@ -140,3 +140,12 @@ def test_the_examples_read_as_dialogues() -> None:
     records = list(read(path))
     assert len(records) >= 8
     assert all(isinstance(r, Dialogue) for r in records)
+
+
+def test_a_dialogue_without_id_or_source_gets_them_from_its_content_and_file(tmp_path: Path) -> None:
+    said = {"utterances": [{"speaker": "A", "text": "Hi"}]}
+    records = outcome(tmp_path / "mine.jsonl", "\n".join(map(json.dumps, (said, said, {"id": "x", **said}))))
+    assert all(isinstance(record, Dialogue) and record.source == "mine.jsonl" for record in records)
+    first, second, third = ids(records)
+    assert first.startswith("mine:")
+    assert (second, third) == (f"{first}~2", "x")
