@@ -7,8 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-_TAG = re.compile(r"<(?=[!?A-Za-z]|\s*[/|])")  # leaves arrows, hearts and comparisons alone
-_SUSPICIOUS = re.compile(rf"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]|{_TAG.pattern}")
+# Leaves arrows, hearts and comparisons alone. DeepSeek's control tokens have a full-width bar, Mistral's
+# stand in brackets.
+_TAG = re.compile(r"<(?=[!?A-Za-z]|\s*[/|\uff5c])")
+_BRACKET = re.compile(r"\[(?=/?(?:INST|SYSTEM_PROMPT|(?:AVAILABLE_)?TOOLS|TOOL_(?:CALLS|RESULTS))\])")
+_SUSPICIOUS = re.compile(rf"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]|{_TAG.pattern}|{_BRACKET.pattern}")
 
 
 def encodable(text: str) -> str:
@@ -56,4 +59,5 @@ def as_data(value: Any) -> Any:
 
 
 def _line_without_tags(text: str) -> str:
-    return _TAG.sub("&lt;", " ".join(filter(None, map(str.strip, text.splitlines()))))
+    line = " ".join(filter(None, map(str.strip, text.splitlines())))
+    return _BRACKET.sub("&#91;", _TAG.sub("&lt;", line))

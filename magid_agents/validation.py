@@ -40,6 +40,8 @@ def types_at(path: Sequence[str], model: type[BaseModel]) -> list[Any]:
 def _sentences(error: ValidationError, model: type[BaseModel], kind: str) -> Iterator[str]:
     for one in error.errors(include_url=False, include_context=False, include_input=False):
         path, why = [str(part) for part in one["loc"]], one["msg"].removeprefix("Value error, ")
+        if path and len(types_at(path[:-1], model)) > 1 and not types_at(path, model):
+            del path[-1]  # pydantic's name for one of several types, which is no part of the setting's
         if one["type"] == "extra_forbidden":
             above = "".join(f"{part}." for part in path[:-1])
             fields = _fields(types_at(path[:-1], model))

@@ -59,6 +59,10 @@ def test_a_whole_table_may_stand_in_one_variable(monkeypatch: pytest.MonkeyPatch
         ("MAGID_CHAT__MODLE", "Unknown setting 'chat.modle'. Did you mean 'chat.model'?"),
         ("MAGID_CHAT", "Setting 'chat' cannot be used: "),
         ("MAGID_SEED", "Setting 'seed' cannot be used: "),
+        (
+            "MAGID_CONCURRENCY",
+            "Setting 'concurrency' cannot be used: Input should be 'auto'. Setting 'concurrency' cannot be ",
+        ),
     ],
 )
 def test_a_mistake_in_the_environment_is_one_line(

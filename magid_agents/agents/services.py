@@ -37,6 +37,7 @@ from magid_agents.models.endpoint import ContentRefused, RequestRejected
 from magid_agents.models.images import INLINE_MAX_PIXELS, is_blank
 from magid_agents.models.painters.errors import PainterError, PromptRefused, PromptTooLong
 from magid_agents.models.preload import Preload
+from magid_agents.models.progress import note
 from magid_agents.models.protocols import IMAGES, ChatModel, ImageTagger, Painter, Probed, Probing, Scorer
 from magid_agents.models.structured import json_schema
 from magid_agents.prompts import Message, Prompt, PromptError
@@ -233,6 +234,11 @@ class Services:
         Raises ChatError or PainterError if one cannot be used with these settings, EndpointDown if it does
         not answer.
         """
+        if self.settings.critic.critique in self.prompts and not self.can_critique:
+            note(
+                "critic.critique is not asked, and scores alone decide: the critic neither sees an image nor "
+                "is told what is in it; see critic.chat, or set critic.critique=null"
+            )
         for model in (self.chat, self.vision_chat, self.safety_chat, self.painter):
             if isinstance(model, Probing):
                 await self._adopt(model)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from magid_agents.dialogue import Decisions
 from magid_agents.errors import ConfigError
 from magid_agents.reading import trace
-from magid_agents.reading.records import Record, count_lines, read_lines
+from magid_agents.reading.records import Record, StoredIllustration, count_lines, read_lines
 from magid_agents.reading.trace import DialogueTrace
 from magid_agents.store.results import Counts, Failure
 from magid_agents.store.rundir import RunDir, RunDirError
@@ -117,4 +117,12 @@ class Run:
                 "to_pandas needs pandas, which is not installed: pip install pandas; rows() gives the same "
                 "without it"
             ) from error
-        return pandas.DataFrame(list(self.rows()))
+        rows = list(self.rows())
+        return pandas.DataFrame(rows, columns=None if rows else self._columns())
+
+    def _columns(self) -> list[str]:
+        """Return the names that rows would have, of a run without images."""
+        fields = [name for name in StoredIllustration.model_fields if name != "scores"]
+        checks = trace.read_manifest(self._directory)["thresholds"]
+        own = ("dialogue", "utterance", "speaker", "text")
+        return [*own, *fields, "file", *(f"scores.{check}" for check in checks)]

@@ -16,17 +16,20 @@ from functools import partial
 
 import psutil
 
-from magid_agents.config import Chat, PainterSettings, ScorerSettings, Settings
-from magid_agents.errors import MagidError
+from magid_agents import prompts
+from magid_agents.config import Chat, ConfigError, PainterSettings, ScorerSettings, Settings
+from magid_agents.errors import MagidError, first_line
 from magid_agents.models import painters, scorers, weights
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.gpu_memory import Gpu, list_gpus, shortage
 from magid_agents.models.painters import pipeline
 from magid_agents.models.reach import reach
+from magid_agents.models.tagger import MATCHER
 from magid_agents.prompt_places import mistakes
 from magid_agents.remote import Remote
 from magid_agents.runs.graph_loader import load
+from magid_agents.schemas import Questions
 
 PACKAGES = {
     "torch": "torch",
@@ -60,6 +63,7 @@ def examine(settings: Settings, fetch: str = "magid models fetch") -> Iterator[C
     yield _tried(painters.SETTING, partial(_backend, settings.painter))
     for check, scorer in settings.scorers.items():
         yield _tried(f"scorers.{check}", partial(_threshold, check, scorer))
+    yield _tried("critic.critique", partial(_critique, settings))
     yield _tried("graph", lambda: load(settings.graph).identity)
     wrong = list(mistakes(settings))
     yield Check("prompts", not wrong, "; ".join(map(str, wrong)) or "every file right")
@@ -72,6 +76,21 @@ def _backend(painter: PainterSettings) -> str:
 
 def _threshold(check: str, scorer: ScorerSettings) -> str:
     return f"{scorer.model}, threshold {scorers.threshold(check, scorer).value:g}"
+
+
+def _critique(settings: Settings) -> str:
+    name = settings.critic.critique
+    if name is None:
+        return "none; scores alone decide"
+    if (settings.critic.chat or settings.chat).vision:
+        return f"{name}, by a model that sees"
+    match = settings.scorers.get("image_text_match")
+    if match is None or match.model != MATCHER or prompts.load(name).schema is Questions:
+        raise ConfigError(
+            f"{name} cannot be asked: the critic does not see; set critic.chat to a model that does, or "
+            "critic.critique=null"
+        )
+    return f"{name}, by a model that is told what the matcher sees"
 
 
 def _machine() -> Check:
@@ -91,12 +110,26 @@ def _packages() -> Iterator[Check]:
 
 def _device(settings: Settings, gpus: Sequence[Gpu]) -> Check:
     wanted = settings.painter.device
+    if unknown := _unknown_device(wanted):
+        return Check("painter.device", False, f"{wanted}: {unknown}; set painter.device=auto")
     if wanted.startswith("cuda") and not gpus:
         return Check("painter.device", False, f"{wanted}, but there is no CUDA GPU; set painter.device=auto")
     if problem := shortage(settings, gpus):
         return Check("painter.device", False, f"{wanted}: {problem}")
     seen = [f"{gpu.name} ({gpu.free_gb:.0f} of {gpu.total_gb:.0f} GB free)" for gpu in gpus]
     return Check("painter.device", True, f"{wanted}; GPUs: {', '.join(seen) or 'none'}")
+
+
+def _unknown_device(wanted: str) -> str:
+    """Return why torch knows no device of these names, or ""."""
+    import torch
+
+    for name in wanted.split(",") if wanted != "auto" else []:
+        try:
+            torch.device(name.strip())
+        except RuntimeError as error:
+            return first_line(error)
+    return ""
 
 
 def _weights(settings: Settings) -> Iterator[Check]:

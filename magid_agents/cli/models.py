@@ -55,8 +55,10 @@ def fetch_models(
 
         for place, identity in fetch_models(config.load(profile, preset, overrides or [])):
             typer.echo(f"{place}: {identity}")
-        if not names:
+        if not names and not everything:
             return
+    elif preset != "default" or overrides:
+        raise typer.BadParameter("belong to the settings of a --profile", param_hint="--preset, --set")
     wanted = list(weights.manifest()) if everything else names or []
     if not wanted:
         raise typer.BadParameter("name the weights to fetch, or give --all or --profile")

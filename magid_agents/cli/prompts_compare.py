@@ -60,7 +60,15 @@ def compare_prompts(
         raise typer.BadParameter(f"name two prompts or more, as in {agent}=a,b", param_hint="AGENT=A,B")
     settings, folder = config.load(profile, preset, overrides or []), out or Path("runs") / f"compare-{agent}"
     for name in names:  # before anything is paid for
-        prompt_places.load(place.choose(settings, name), prompts)
+        if name not in prompt_places.load(place.choose(settings, name), prompts):
+            raise config.ConfigError(
+                f"{place.setting}: no prompt is used there with these settings, so none can be compared; see "
+                "critic.critique, scanner.prompt, budget.attempts and safety.policy"
+            )
+    if labels is not None and inputs:
+        raise typer.BadParameter("takes the place of dialogue files; leave them out", param_hint="--labels")
+    if labels is None and task != "whole":
+        raise typer.BadParameter("is for --labels", param_hint="--task")
     if labels is not None:
         if place.name != "scanner":
             raise typer.BadParameter("are for scanner prompts; give INPUT instead", param_hint="--labels")

@@ -54,6 +54,8 @@ def improve_prompt(
     from magid_agents.runs import session
 
     place, settings = prompt_places.place_called(agent), config.load(profile, preset, overrides or [])
+    if place.name != "scanner" and task != "whole":
+        raise typer.BadParameter("is for the scanner", param_hint="--task")
     items: list[object] = []
     if place.name == "scanner":
         for path in inputs:

@@ -10,6 +10,8 @@ from magid_agents.errors import ConfigError, MagidError, first_line
 PREFIX = "hub:"  # of --to, before OWNER/NAME
 FORMAT = "parquet"  # what the Hub's viewer and load_dataset read
 REFUSED = (401, 403)
+# What an earlier push may have left: the card would name its shards, and an image may have become unsafe.
+REPLACED = ["data/train-*.parquet", "data/test-*.parquet", "images.parquet", "images/??/*.png"]
 
 
 class PushError(MagidError):
@@ -27,7 +29,8 @@ def parse_repository(to: str) -> str:
 def push(folder: Path, repository: str) -> str:
     """Upload a complete export and return the commit's address.
 
-    Files that the Hub has already are not sent again. A repository that is not there is created, and private.
+    Files that the Hub has already are not sent again; samples and images of an earlier push are removed. A
+    repository that is not there is created, and private.
 
     Raises PushError if the Hub cannot be reached, or refuses the token or the files.
     """
@@ -47,6 +50,7 @@ def push(folder: Path, repository: str) -> str:
             repo_id=repository,
             repo_type="dataset",
             commit_message="Dialogues with images, by magid export",
+            delete_patterns=REPLACED,
         )
     except LocalTokenNotFoundError as error:
         raise PushError(f"{PREFIX}{repository}: {_no_token(again)}") from error

@@ -1,5 +1,6 @@
 """Check whether painter and scorers fit in the free GPU memory; a chat server may have taken most."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ PAINTER_GB = {
     "qwen-image": 58,
     "sd-turbo": 5,
 }
+# What is left of that in a smaller number format; text encoder or autoencoder keep theirs.
+QUANTISED = {"float8": 0.6, "int8": 0.6, "int4": 0.4}
 SCORER_GB = 2  # CLIP L/14 in float32, the largest of the published scorers
 SCORERS_ON_GPU = ("open_clip", "laion", "pick")
 
@@ -45,6 +48,7 @@ def needed_gb(settings: Settings) -> int:
     """Return how much memory painter and scorers need on one GPU, as far as their models are known."""
     local = settings.painter.backend == "diffusers"
     painter = PAINTER_GB.get(settings.painter.preset or "", 0) if local else 0
+    painter = math.ceil(painter * QUANTISED.get(settings.painter.quantise or "", 1))
     known = weights.manifest()  # the embedded models are small
     large = [
         scorer

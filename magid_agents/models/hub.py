@@ -35,11 +35,14 @@ def fetched(model: str, *, weights: bool = True) -> Path:
 
     patterns = ["*.json", "*.txt", *([WEIGHTS] if weights else [])]
     try:
-        return Path(snapshot_download(model, allow_patterns=patterns))
+        found = Path(snapshot_download(model, allow_patterns=patterns))
     except (OSError, ValueError) as error:
         raise ScorerError(
             f"model {model} cannot be fetched: {first_line(error)}; name a hub id or a local folder"
         ) from error
+    if weights and not (found / WEIGHTS).exists():
+        raise ScorerError(f"model {model}: the repository has no {WEIGHTS}; name one that has")
+    return found
 
 
 def identity(model: str, folder: Path) -> str:

@@ -29,7 +29,7 @@ from magid_agents.store.rundir import RunDir
 from magid_agents.text import encodable
 from magid_agents.thresholds import Threshold
 
-VERSION = 4  # of the tables below; an index of another version is rebuilt
+VERSION = 5  # of the tables below; an index of another version is rebuilt
 FAILED, UNDER_WAY = 1 << 40, 1 << 41  # positions from which those dialogues stand
 PROGRESS_EVERY = 500  # dialogues
 TABLES = """
@@ -38,7 +38,7 @@ CREATE TABLE dialogues (
     position INTEGER PRIMARY KEY, id TEXT UNIQUE, status TEXT, stage TEXT, cause TEXT, error TEXT,
     first_text TEXT, moments INTEGER, accepted INTEGER, dropped INTEGER, attempts INTEGER, nearest REAL,
     calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL, waited_s REAL, served_s REAL, text INTEGER,
-    begin INTEGER, fate BLOB, keys BLOB);
+    begin INTEGER, fate BLOB, keys BLOB, whole_cost REAL, whole_served_s REAL);
 CREATE TABLE moments (
     position INTEGER, number INTEGER, utterance INTEGER, description TEXT, outcome TEXT, attempts INTEGER,
     sha256 TEXT, prompt TEXT, reason TEXT, nearest REAL, PRIMARY KEY (position, number)) WITHOUT ROWID;
@@ -333,7 +333,7 @@ class _Builder:
         text = self._db.execute("INSERT INTO texts (text) VALUES (?)", (words,)).lastrowid
         fate = _digest((row[2], row[5], kept))  # status and error
         keys = _digest([call[:2] for call in calls])
-        values = (*row, *made, *totals, text, begin, fate, keys)
+        values = (*row, *made, *totals, text, begin, fate, keys, *_whole(calls))
         self._db.execute(f"INSERT OR REPLACE INTO dialogues VALUES ({', '.join('?' * len(values))})", values)
 
 
@@ -365,6 +365,12 @@ def _spent(calls: Iterable[tuple[str, str, bool, str, float, float]]) -> dict[st
             for i, amount in enumerate((1, tokens, used.get("cost", 0.0), waited_s, served_s), 1):
                 sums[i] += amount
     return found
+
+
+def _whole(calls: Iterable[tuple[str, str, bool, str, float, float]]) -> tuple[float, float]:
+    """Return what all calls cost and how long they were served, in this run or in one that it reused."""
+    made = [(_parse(usage).get("cost", 0.0), served_s) for _, _, _, usage, _, served_s in calls]
+    return sum(cost for cost, _ in made), sum(served_s for _, served_s in made)
 
 
 def _parse(text: str | bytes) -> Any:

@@ -276,10 +276,15 @@ class Queries:
             yield DecidedMoment._make(row)
 
     def outcomes(self) -> Iterator[tuple[str, tuple[float, ...]]]:
-        """Yield each dialogue that has ended and its OUTCOMES."""
+        """Yield each dialogue that has ended and its OUTCOMES.
+
+        Seconds and cost are of all its calls, reused ones too: otherwise the first of several runs that share
+        their answers would always look the slowest.
+        """
         for name, *values in self._db.execute(
             "SELECT d.id, d.accepted, COALESCE(SUM(m.outcome = 'accepted' AND m.attempts > 1), 0), d.dropped,"
-            " d.status = 'failed', d.served_s, d.cost FROM dialogues d LEFT JOIN moments m USING (position)"
+            " d.status = 'failed', d.whole_served_s, d.whole_cost"
+            " FROM dialogues d LEFT JOIN moments m USING (position)"
             " WHERE d.status <> 'under_way' GROUP BY d.position"
         ):
             yield name, tuple(values)

@@ -1,16 +1,20 @@
 """The critique: who is asked what, what becomes of the answers, and what of answers that do not come."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from magid_agents.config import Settings
+from magid_agents.models.build import Models
 from magid_agents.models.endpoint import ContentRefused
-from magid_agents.models.fakes import FakeChat
+from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer, FakeTagger
 from magid_agents.models.protocols import Reply, TokenProbabilities
 from magid_agents.prompts import Message
+from tests import fake_run
 from tests.world import Script, World, moments
 
 QUESTIONS = {"critic.critique": "critic/questions"}
@@ -55,6 +59,20 @@ def test_a_critique_needs_eyes(tmp_path: Path) -> None:
     world.tagger = None
     world.run()
     assert world.chat.calls == 2  # the scan and the prompt
+
+
+@pytest.mark.parametrize(("tagger", "said"), [(None, True), (FakeTagger(), False)])
+def test_a_critique_that_cannot_be_asked_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tagger: FakeTagger | None, said: bool
+) -> None:
+    @contextmanager
+    def open_models(_: Settings) -> Iterator[Models]:
+        scorers = {name: FakeScorer(fake_run.match) for name in ("image_text_match", "unsafe")}
+        yield Models(FakeChat(fake_run.script), FakePainter(), scorers, fake_run.THRESHOLDS, tagger)
+
+    fake_run.run(tmp_path, "dog", open_models=open_models)
+    told = capsys.readouterr().err
+    assert ("critic.critique is not asked, and scores alone decide" in told) == said
 
 
 def test_questions_are_answered_one_by_one_and_the_rewriter_hears_which_failed(tmp_path: Path) -> None:

@@ -159,6 +159,9 @@ def test_the_table_is_a_data_frame_where_pandas_is_installed(
         frame = run.to_pandas()
         assert list(frame["dialogue"]) == ["dog", "cake"]
         assert list(frame.columns) == list(next(run.rows()))
+        columns = set(frame.columns)
+        run.path.joinpath("dialogues.jsonl").write_text("")
+        assert (len(run.to_pandas()), set(run.to_pandas().columns)) == (0, columns)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(magid.MagidError, match="pandas, which is not installed: pip install pandas"):
         run.to_pandas()

@@ -134,3 +134,25 @@ def test_an_embedded_second_model_is_looked_for() -> None:
 def test_the_machine_is_told_where_there_is_no_sysconf(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sysconf")  # as on Windows
     assert " GiB memory" in check(load(), "machine").says
+
+
+@pytest.mark.parametrize(
+    ("sets", "ok"),
+    [
+        ([], True),
+        (["critic.critique=null"], True),
+        (["critic.critique=critic/questions"], False),
+        (["scorers.image_text_match.model=ViT-B-32-quickgelu:openai"], False),
+    ],
+)
+def test_a_critique_that_cannot_be_asked_is_told(sets: list[str], ok: bool) -> None:
+    found = check(load(overrides=sets), "critic.critique")
+    assert found.ok == ok
+    assert ok or "the critic does not see" in found.says
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu,tpuu"])
+def test_a_device_that_is_none_is_told(device: str) -> None:
+    found = check(load(overrides=[f"painter.device={device}"]), "painter.device")
+    assert not found.ok
+    assert found.says.endswith("set painter.device=auto")

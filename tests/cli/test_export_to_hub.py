@@ -52,6 +52,16 @@ def test_the_folder_is_pushed_whole_to_a_private_repository(run: Path) -> None:
         assert hub.files == files(run.parent / "set")
 
 
+def test_what_an_earlier_push_left_is_replaced(run: Path) -> None:
+    """Else the card's pattern would name old shards, and an image that has become unsafe would stay."""
+    old = {"data/train-00007.parquet": b"1", "images/ab/cd.png": b"2", "images.parquet": b"3"}
+    others = {".gitattributes": b"4", "LICENSE": b"5", "images/chart.svg": b"6"}
+    with serving(NAME) as hub:
+        hub.files |= old | others
+        assert push(run, hub).returncode == 0
+        assert hub.files == files(run.parent / "set") | others
+
+
 @pytest.mark.parametrize(
     ("token", "says"),
     [

@@ -32,6 +32,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 
 def options(folder: Path, api: Api) -> list[object]:
     labels = write_labels(folder / "labels.jsonl", DIALOGUES)
+    write_prompt(folder, "other", "dog")
     sets = [f"chat.base_url={api.url}", "chat.model=m", "scanner.max_images=9", "scanner.min_gap=1"]
     settings = [word for one in sets for word in ("--set", one)]
     return ["--labels", labels, "--out", folder / "out", "--prompts", folder, *settings]
@@ -87,3 +88,18 @@ def test_without_labels_an_input_is_needed(
 ) -> None:
     assert command(monkeypatch, "scanner=scanner/yes_no,scanner/few_shot") == 2
     assert "give dialogue files, or --labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["answer=critic/answer,critic/typo", "in.jsonl"], "critic.answer: no prompt is used there"),
+        (["scanner=scanner/yes_no,scanner/few_shot", "in.jsonl", "--labels", "l.jsonl"], "--labels"),
+        (["scanner=scanner/yes_no,scanner/few_shot", "in.jsonl", "--task", "causal"], "is for --labels"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    assert command(monkeypatch, *words) == 2
+    assert says in capsys.readouterr().err

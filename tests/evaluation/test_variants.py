@@ -1,9 +1,11 @@
 """Variants of a prompt on the same dialogues: what differs is paired, what does not is free."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from magid_agents.evaluation import variants
 from magid_agents.evaluation.scanner import Measured, Prediction, Task
 from magid_agents.evaluation.variants import ACCEPTED_SHARE, AGAIN
 from magid_agents.models.fakes import FakeChat, FakePainter
+from magid_agents.models.protocols import Reply
 from magid_agents.prompts import Message
 from magid_agents.runs.session import RunRequest
 from tests.fake_run import SETS, fakes, script, write_input
@@ -131,3 +134,23 @@ def test_a_variants_directory_is_one_folder(tmp_path: Path, name: str) -> None:
         open_models=fakes(FakeChat(obeys), FakePainter()),
     )
     assert all(path.parent == tmp_path / "out" for path in made.values())
+
+
+def test_answers_that_are_shared_cost_every_variant_the_same(tmp_path: Path) -> None:
+    class Slow(FakeChat):
+        async def complete(self, *asked: Any) -> Reply:
+            await asyncio.sleep(0.02)
+            return await super().complete(*asked)
+
+    same = [write_prompt(tmp_path, name, "Go.") for name in ("one", "two")]
+    made = variants.run_variants(
+        request(tmp_path),
+        prompt_places.place_called("write"),
+        same,
+        noise_floor=False,
+        open_models=fakes(Slow(script), FakePainter()),
+    )
+    found, _ = variants.compare_runs(made)
+    seconds = [found[name].figures["seconds"].estimate for name in same]
+    assert seconds[0] > 0.02
+    assert seconds[1] == pytest.approx(seconds[0])

@@ -47,3 +47,11 @@ def test_the_embedded_models_fit_any_gpu() -> None:
 def test_what_a_painter_needs_is_what_the_documentation_says() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \| [^|]+ \| \d+ \| \d+ \| (\d+) GB ", DOCS.read_text(), re.MULTILINE)
     assert {preset: int(gb) for preset, gb in rows} == PAINTER_GB
+
+
+def test_fewer_bits_need_less() -> None:
+    sizes = [
+        needed_gb(load("local", overrides=["painter.preset=qwen-image", f"painter.quantise={bits}"]))
+        for bits in ("null", "int8", "int4")
+    ]
+    assert sizes[0] > sizes[1] > sizes[2] > 0

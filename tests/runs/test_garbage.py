@@ -34,3 +34,14 @@ def test_is_restored_after_a_failure() -> None:
     with pytest.raises(ValueError), garbage.relaxed_gc():
         raise ValueError
     assert gc.get_threshold() == (700, 10, 10)
+
+
+def test_runs_that_overlap_share_the_pace_and_the_last_one_restores_it() -> None:
+    gc.set_threshold(700, 10, 10)
+    first, second = garbage.relaxed_gc(), garbage.relaxed_gc()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert gc.get_threshold() == (garbage.YOUNG, 10, 10)
+    second.__exit__(None, None, None)
+    assert gc.get_threshold() == (700, 10, 10)

@@ -59,7 +59,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"error": f"no such address: {self.path}"}, status=404)
 
     def do_GET(self) -> None:
-        self._answer({"error": "nothing is read here"}, status=404)
+        repository = self.repository
+        if self.path.partition("?")[0] == f"/api/datasets/{repository.name}/tree/main":
+            listed = [
+                {"type": "file", "path": n, "size": len(f), "oid": "0"} for n, f in repository.files.items()
+            ]
+            self._answer(listed)
+        else:
+            self._answer({"error": "nothing else is read here"}, status=404)
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -83,13 +90,15 @@ class _Handler(BaseHTTPRequestHandler):
                 repository.commits.append(value["summary"])
             elif operation["key"] == "file":
                 repository.files[value["path"]] = base64.b64decode(value["content"])
+            elif operation["key"] == "deletedFile":
+                del repository.files[value["path"]]
             else:
                 assert operation["key"] == "lfsFile"
                 repository.files[value["path"]] = repository.objects[value["oid"]]
         commit = f"{repository.url}/datasets/{repository.name}/commit/{len(repository.commits):040x}"
         self._answer({"success": True, "commitUrl": commit, "commitOid": commit.rpartition("/")[2]})
 
-    def _answer(self, content: dict[str, Any], status: int = 200) -> None:
+    def _answer(self, content: object, status: int = 200) -> None:
         body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

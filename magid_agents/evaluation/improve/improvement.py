@@ -35,6 +35,9 @@ from magid_agents.runs import session
 from magid_agents.runs.session import ModelsFactory
 
 MIN_DIALOGUES = 8
+# Instructions that stand, and each proposal that looks better, are judged on every dialogue that serves to
+# choose: the budget should pay for so many of them.
+VALID_PASSES = 5
 CHARS_PER_TOKEN = 4  # of English
 DEFAULT_BUDGET = Budget(evaluations=200, proposals=10)
 GOALS = {
@@ -105,7 +108,7 @@ def improve(
     settings = _settings_for(request)
     name = place.prompt_name(settings)
     assert name is not None
-    train, valid, held_out = split(request.items)
+    train, valid, held_out = split(request.items, request.budget.evaluations // VALID_PASSES)
     opener = open_models or (build.open_chat if scans else build.open_models)
     with open_evaluator(settings, request.out, request.prompts, opener) as evaluator:
         objective, figure = _objective(request, evaluator)
@@ -150,11 +153,11 @@ def _check_measured(figure: str, judged: Judged) -> None:
         )
 
 
-def split(items: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+def split(items: Sequence[Any], most: int) -> tuple[list[Any], list[Any], list[Any]]:
     """Return a quarter to try proposals on, a quarter to choose between them, and the held-out half.
 
-    Dialogues are ordered by a hash of their ids, so the order of the file does not matter. Raises ConfigError
-    if there are too few.
+    If a quarter is more than `most`, proposals are tried on what it is more. Dialogues are ordered by a hash
+    of their ids, so the order of the file does not matter. Raises ConfigError if there are too few.
     """
     if len(items) < MIN_DIALOGUES:
         raise ConfigError(
@@ -163,7 +166,8 @@ def split(items: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         )
     ordered = sorted(items, key=_hash)
     quarter = len(items) // 4
-    return ordered[:quarter], ordered[quarter : 2 * quarter], ordered[2 * quarter :]
+    tried = max(quarter, 2 * quarter - max(most, MIN_DIALOGUES // 4))
+    return ordered[:tried], ordered[tried : 2 * quarter], ordered[2 * quarter :]
 
 
 def _hash(item: Any) -> str:

@@ -53,7 +53,8 @@ def as_dict(found: Improvement) -> dict[str, Any]:
 def verdict(found: Improvement) -> str:
     """Return in one sentence what came of it."""
     if found.difference is None:
-        return "nothing is promoted: no proposal did better in the search"
+        why = "no proposal did better in the search" if found.proposals else "no proposal was made"
+        return f"nothing is promoted: {why}"
     told = (
         f"{found.figure} {_shown(found.difference, '+.3f')} on {found.baseline.clusters} held-out dialogues"
     )

@@ -23,7 +23,7 @@ from magid_agents.models.endpoint import (
     EndpointUnavailable,
     RequestRejected,
 )
-from magid_agents.models.images import INLINE_MAX_PIXELS
+from magid_agents.models.images import INLINE_MAX_PIXELS, to_rgb
 from magid_agents.models.openai_errors import translated
 from magid_agents.models.painters.errors import PainterError, PromptRefused
 from magid_agents.models.painters.request_variant import (
@@ -80,9 +80,11 @@ class ImagesEndpointPainter:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """The settings that reach the server, by name. A field it does not support decides nothing."""
-        unknown = {OPTIONAL[field] for field in self._optional(SEED) if field not in self.variant.fields}
-        names = ("steps", "guidance", "width", "height", "negative_prompt")
-        return {name: getattr(self.settings, name) for name in names if name not in unknown}
+        fields, names = self.variant.fields, ("steps", "guidance", "width", "height", "negative_prompt")
+        unknown = {OPTIONAL.get(field) for field in self._optional(SEED) if field not in fields}
+        own = {field: value for field, value in self.settings.arguments.items() if field in fields}
+        known = {name: getattr(self.settings, name) for name in names if name not in unknown}
+        return known | ({"arguments": own} if own else {})
 
     @property
     def reproducible(self) -> bool:
@@ -157,7 +159,7 @@ class ImagesEndpointPainter:
         except ContentRefused as error:
             raise PainterError(f"the endpoint refuses even a harmless prompt: {error}") from error
         except RequestRejected as error:
-            raise settings_rejected(error) from error
+            raise settings_rejected(error, self.variant.fields) from error
         return {IMAGES: 1, **painted.usage}
 
     async def _paint(self, prompt: str, seed: int, fields: Fields) -> PaintedImage:
@@ -207,12 +209,13 @@ class ImagesEndpointPainter:
             "num_inference_steps": settings.steps,
             "guidance_scale": settings.guidance,
         }
-        return values | ({"negative_prompt": settings.negative_prompt} if settings.negative_prompt else {})
+        negative = {"negative_prompt": settings.negative_prompt} if settings.negative_prompt else {}
+        return values | negative | settings.arguments
 
 
 def _decode(data: str) -> Image.Image:
     """Return the image of a base64 text. Raises OSError or ValueError if it holds none."""
-    return Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+    return to_rgb(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
 def _usage(answer: "ImagesResponse") -> dict[str, float]:

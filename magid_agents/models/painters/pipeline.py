@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from magid_agents.config import PainterSettings
-from magid_agents.errors import first_line
+from magid_agents.errors import MagidError, first_line
 from magid_agents.models import weights
 from magid_agents.models.digests import folder_identity
 from magid_agents.models.painters.errors import PainterError
@@ -66,8 +66,13 @@ def load(settings: PainterSettings, folder: Path, device: str) -> Any:
         pipe.set_progress_bar_config(disable=True)
         pipe = pipe.to(device)
         _tune(pipe, settings)
-    except (OSError, ValueError, ImportError, AttributeError) as error:
-        raise PainterError(f"painter.model={settings.model} cannot be loaded: {first_line(error)}") from error
+    except MagidError:
+        raise
+    except Exception as error:  # torch raises RuntimeError or AssertionError for devices and for memory
+        raise PainterError(
+            f"painter.model={settings.model} cannot be loaded: {first_line(error)}; see painter.device, "
+            "painter.dtype, painter.quantise and painter.attention"
+        ) from error
     known = inspect.signature(pipe.__call__).parameters
     for name in arguments(settings):
         if name not in known:

@@ -27,6 +27,7 @@ OPTIONAL: Mapping[str, str | None] = {
     "guidance_scale": "guidance",
     "negative_prompt": "negative_prompt",
 }
+ARGUMENTS = "arguments"  # the setting that holds any other field
 REQUIRED: Mapping[str, str] = {
     "size": "width and painter.height",
     "width": "width",
@@ -84,15 +85,20 @@ async def _accepted(send: Send, fields: Fields) -> tuple[Fields, Image.Image]:
                 untried.insert(0, variant)
                 untried = [tuple(f for f in one if f not in unknown) for one in untried]
             elif _named(error, (*REQUIRED, *variant)):
-                raise settings_rejected(error) from error
+                raise settings_rejected(error, variant) from error
             untried = list(dict.fromkeys(untried))
     assert first is not None
-    raise settings_rejected(first) from first
+    raise settings_rejected(first, fields) from first
 
 
-def settings_rejected(error: RequestRejected) -> PainterError:
-    """Return the error for a rejection that is not about the prompt; it names the settings to change."""
-    named = (REQUIRED.get(field) or OPTIONAL.get(field) for field in _named(error, (*REQUIRED, *OPTIONAL)))
+def settings_rejected(error: RequestRejected, fields: Fields = ()) -> PainterError:
+    """Return the error for a rejection that is not about the prompt; it names the settings to change.
+
+    Args:
+        fields: further fields of the request, which painter.arguments named.
+    """
+    asked = dict.fromkeys((*REQUIRED, *OPTIONAL, *fields))
+    named = (REQUIRED.get(field) or OPTIONAL.get(field, ARGUMENTS) for field in _named(error, tuple(asked)))
     settings = " and ".join(f"painter.{name}" for name in dict.fromkeys(filter(None, named)))
     return PainterError(f"{error}; change {settings or 'painter.model, painter.width or painter.height'}")
 
@@ -106,7 +112,7 @@ def is_same(one: Image.Image, other: Image.Image) -> bool:
 def _unknown_fields(error: RequestRejected, variant: Fields) -> Fields:
     """Return the fields to leave out: those called unknown, or with a value that no setting can change."""
     unknown = UNKNOWN.search(str(error)) is not None
-    return tuple(field for field in _named(error, variant) if unknown or OPTIONAL[field] is None)
+    return tuple(f for f in _named(error, variant) if unknown or OPTIONAL.get(f, ARGUMENTS) is None)
 
 
 def _named(error: RequestRejected, fields: Sequence[str]) -> Fields:

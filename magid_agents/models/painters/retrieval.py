@@ -26,6 +26,7 @@ from magid_agents.models.scorers import open_clip
 from magid_agents.resources import cache_folder
 
 BATCH = 32
+UPRIGHT = "upright, on white"  # how images are read, which decides what they show
 
 
 class RetrievalPainter:
@@ -49,7 +50,7 @@ class RetrievalPainter:
         except ScorerError as error:
             raise PainterError(f"painter: {error}") from error
         encoder = open_clip.identity(settings.model)
-        self._digest = hashlib.sha256("\n".join([encoder, *images]).encode()).hexdigest()[:16]
+        self._digest = hashlib.sha256("\n".join([UPRIGHT, encoder, *images]).encode()).hexdigest()[:16]
         self.identity = f"retrieval@{self._digest}+{encoder}"
         self._index = Lazy(self._read)
         self._ranked: Batcher[str, np.ndarray] = Batcher([self._rank], BATCH)

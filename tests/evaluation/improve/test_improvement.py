@@ -81,7 +81,7 @@ def test_the_better_proposal_is_promoted_and_the_worse_is_not(tmp_path: Path, en
     assert found.difference.low > 0.3
     # The author reads what was missed on dialogues of the search only.
     assert "missed: an image was shared after message 3 (probability 0.15)" in author.read[0]
-    held_out = {one.dialogue.id for one in split(dialogues())[2]}
+    held_out = {one.dialogue.id for one in split(dialogues(), 40)[2]}
     told = " ".join(author.read)
     assert not any(f"we made {name.removeprefix('d')} cakes" in told for name in held_out)
     # The result is a file beside the prompt, which is as it was.
@@ -104,7 +104,7 @@ def test_a_worse_proposal_alone_promotes_nothing(tmp_path: Path, endpoint: Api) 
 
 
 def test_what_is_better_only_where_it_was_chosen_is_not_promoted(tmp_path: Path, endpoint: Api) -> None:
-    held_out = [one.dialogue.id for one in split(dialogues())[2]]
+    held_out = [one.dialogue.id for one in split(dialogues(), 40)[2]]
     items = dialogues(lambda i: "grew" if f"d{i}" in held_out[1:] else "made")
     found = improve(tmp_path, endpoint, Author(BETTER), items)
     assert [p.search_score for p in found.proposals if p.text == BETTER] == [1.0]
@@ -238,7 +238,23 @@ def test_a_figure_that_the_prompt_cannot_have_is_said(tmp_path: Path, endpoint: 
 
 def test_halves_do_not_depend_on_the_order() -> None:
     items = dialogues()
-    train, valid, held_out = split(items)
+    train, valid, held_out = split(items, 40)
     ids = [one.dialogue.id for part in (train, valid, held_out) for one in part]
     assert sorted(ids) == sorted(one.dialogue.id for one in items)
-    assert split(items[::-1]) == (train, valid, held_out)
+    assert split(items[::-1], 40) == (train, valid, held_out)
+
+
+def test_many_dialogues_leave_the_budget_for_proposals(tmp_path: Path, endpoint: Api) -> None:
+    """Those that serve to choose are judged first: a quarter of many would use up the whole budget."""
+    endpoint.answer = Author(BETTER)
+    wanted = replace(request(tmp_path, endpoint, dialogues()), budget=Budget(evaluations=12, proposals=2))
+    found = improvement.improve(wanted)
+    assert found.search_dialogues == (10, 2)
+    assert [p.text for p in found.proposals] == [BETTER]
+    assert found.promoted
+
+
+def test_a_search_that_made_no_proposal_says_so(tmp_path: Path, endpoint: Api) -> None:
+    endpoint.answer = Author(BETTER)
+    wanted = replace(request(tmp_path, endpoint, dialogues()), budget=Budget(evaluations=2, proposals=2))
+    assert report.verdict(improvement.improve(wanted)) == "nothing is promoted: no proposal was made"

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from magid_agents.config import PainterSettings
+from magid_agents.errors import StopRun
 from magid_agents.models.painters import pipeline
 from magid_agents.models.painters.diffusers import DiffusersPainter
 from magid_agents.models.painters.errors import PainterError, PromptTooLong
@@ -280,3 +281,18 @@ print(painter.identity, asyncio.run(painter.paint("a dog", 1)).image.size)
         env={**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
     )
     assert done.stdout.strip() == f"tiny/sd@{commit} (16, 16)", done.stderr
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA out of memory"), AssertionError("not compiled with CUDA")]
+)
+def test_whatever_keeps_the_pipeline_from_loading_stops_the_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, "_built", fail)
+    with pytest.raises(PainterError, match=rf"cannot be loaded: {error}; see painter\.device") as caught:
+        paint(painter(folder), ("a dog", 1))
+    assert isinstance(caught.value, StopRun)

@@ -276,3 +276,26 @@ def test_an_image_of_one_colour_is_blank() -> None:
     assert is_blank(image)
     image.putpixel((3, 3), (0, 90, 10))
     assert not is_blank(image)
+
+
+def test_further_arguments_are_sent_and_decide_the_image() -> None:
+    with serving(Api()) as api:
+        tool = painter(api, arguments={"quality": "low"})
+        paint(tool, 1)
+    assert [asked["quality"] for asked in api.asked] == ["low"] * 3
+    assert tool.parameters["arguments"] == {"quality": "low"}
+    assert tool.probe_request["quality"] == "low"
+    with serving(Api(refused=image_vendors.taciturn(("model", "prompt", "n", "size", "seed")))) as api:
+        tool = painter(api, arguments={"quality": "low"})
+        paint(tool, 1)
+    assert "quality" not in api.asked[-1]
+    assert "arguments" not in tool.parameters
+
+
+def test_an_argument_of_a_wrong_value_is_named() -> None:
+    refusal = Refusal(400, "Invalid value: 'lowest'", more={"param": "quality"})
+    with (
+        serving(Api(refused=lambda body: refusal if "quality" in body else None)) as api,
+        pytest.raises(PainterError, match=r"Invalid value: 'lowest'; change painter\.arguments$"),
+    ):
+        probe(painter(api, arguments={"quality": "lowest"}))

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from magid_agents.config import ConfigError, ScorerSettings
 from magid_agents.models import scorers
+from magid_agents.models.hub import ScorerError, fetched
 
 
 def test_an_unknown_backend_is_named_with_the_known_ones() -> None:
@@ -81,3 +82,13 @@ def test_the_threshold_of_safety_is_a_probability_that_some_images_exceed(value:
 def test_another_check_of_safety_rules_out_too() -> None:
     threshold = scorers.threshold("nudity", ScorerSettings(backend="nsfw", model="yahoo-open-nsfw"))
     assert (threshold.lower_is_better, threshold.blocking) == (True, True)
+
+
+def test_a_hub_repository_without_weights_is_said_when_it_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path))
+    with pytest.raises(ScorerError, match=r"some/model: the repository has no model\.safetensors"):
+        fetched("some/model")
+    assert fetched("some/model", weights=False) == tmp_path
