@@ -110,10 +110,12 @@ def measure_painter(bench: Bench, seeds: int) -> None:
 
 
 def measure_ceiling(bench: Bench, count: int = 400) -> None:
-    """Measure what a perfect painter would reach on the plain nouns.
+    """Measure what a perfect painter would reach on the plain nouns, by this matcher.
 
     Scenes are composed, then measured as drawn and after passing through the painter's autoencoder.
     """
+    names = list(held_out.PLACE_WORDS)
+    place_texts = bench.texts(list(held_out.PLACE_WORDS.values()))
     label_of = {c.label: i for i, c in enumerate(bench.concepts)}
     common = [label_of[label] for _, label in held_out.NOUNS]
     sprites, grounds = build_scenes.load_sprites(bench.work, bench.concepts), backgrounds.Bank()
@@ -152,6 +154,20 @@ def measure_ceiling(bench: Bench, count: int = 400) -> None:
         print(
             f"ceiling, {name}: {shares[0]:.3f} of {count} as drawn, {shares[1]:.3f} through the autoencoder"
         )
+    rng, placed = random.Random(12), sampler("place")
+    made = [placed.scene(rng, rng.choice(common))[0] for _ in range(count)]
+    made = [scene for scene in made if scene.ground in names]
+    drawn, own = [build_scenes.draw(s, sprites, grounds) for s in made], [s.ground for s in made]
+    shares = [
+        float(np.mean([names[i] == o for i, o in zip(guess, own, strict=True)]))
+        for guess in (
+            (bench.images(change(drawn)) @ place_texts.T).argmax(1).tolist() for change in (list, through)
+        )
+    ]
+    print(
+        f"ceiling, place named right: {shares[0]:.3f} of {len(made)} as drawn, {shares[1]:.3f} through the "
+        "autoencoder"
+    )
 
 
 def measure_counts(bench: Bench, seeds: int) -> None:

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from magid_agents.models import weights
 from training import augment, backgrounds, broken, concepts, scenes, sources, work
-from training.captions import COLOURS, PLACES
+from training.captions import COLOURS, NUMBERS, PLACES, countable, plural
 from training.text import TextEncoder
 
 SIDE = 128
@@ -224,7 +224,7 @@ def main() -> None:
             save()
     save()
     export(model_config("minilm"), ema.values, scale.detach(), args.work / "matcher")
-    write_vocabulary([c.label for c in listed], args.work / "matcher")
+    write_vocabulary(listed, args.work / "matcher")
 
 
 def match_loss(
@@ -275,9 +275,19 @@ def export(model: dict[str, Any], values: dict[str, torch.Tensor], scale: torch.
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2))
 
 
-def write_vocabulary(labels: list[str], folder: Path) -> None:
+def write_vocabulary(listed: list[concepts.Concept], folder: Path) -> None:
     """Write the words that the matcher has learned, for the tagger."""
-    words = {"things": labels, "colours": list(COLOURS), "places": [w[0] for w in PLACES.values()]}
+    words = {
+        "things": [c.label for c in listed],
+        "several": [
+            f"{NUMBERS[count][0]} {plural(c.label)}"
+            for count in (2, 3)
+            for c in listed
+            if c.group in concepts.THINGS and countable(c.label)
+        ],
+        "colours": list(COLOURS),
+        "places": [w[0] for w in PLACES.values()],
+    }
     (folder / "vocabulary.json").write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n")
 
 

@@ -40,7 +40,7 @@ class MatcherTagger:
         self._batched: Batcher[Path, list[tuple[str, float]]] = Batcher([self._look], open_clip.BATCH)
 
     async def tag_image(self, image: Path) -> list[tuple[str, float]]:
-        """Return (word, cosine) pairs: the best-fitting things first, then the best-fitting places."""
+        """Return (word, cosine) pairs: the best-fitting things first, or several equal ones, then places."""
         return await self._batched(image)
 
     def _load(self) -> dict[str, _Words]:
@@ -55,8 +55,14 @@ class MatcherTagger:
         seen = self._matcher().encode_images([open_rgb(path) for path in batch])
         vocabulary = self._vocabulary()
         things = _top(seen, vocabulary["things"], THINGS)
+        # An image of two dogs looks less like "dog" than like "two dogs".
+        several = _top(seen, vocabulary["several"], THINGS)
         places = _top(seen, vocabulary["places"], PLACES)
-        return [a + b for a, b in zip(things, places, strict=True)]
+        return [max(a, b, key=_best) + c for a, b, c in zip(things, several, places, strict=True)]
+
+
+def _best(seen: list[tuple[str, float]]) -> float:
+    return seen[0][1]
 
 
 def _top(seen: torch.Tensor, vocabulary: _Words, count: int) -> list[list[tuple[str, float]]]:

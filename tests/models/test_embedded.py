@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from magid_agents.config import ScorerSettings
 from magid_agents.models import embedded, scorers
@@ -67,3 +67,21 @@ def test_the_observer_names_the_place_it_sees(tmp_path: Path) -> None:
     assert len(seen) == 8
     assert "on the beach" in [word for word, _ in seen[-2:]]
     assert seen[0][1] >= seen[5][1]
+
+
+def test_the_observer_names_several_equal_things_as_such(tmp_path: Path) -> None:
+    one = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(one).ellipse((12, 12, 52, 52), fill=(214, 40, 40))
+    two = Image.new("RGB", (64, 64), "white")
+    for x in (2, 34):
+        ImageDraw.Draw(two).ellipse((x, 17, x + 28, 45), fill=(214, 40, 40))
+    one.save(tmp_path / "one.png")
+    two.save(tmp_path / "two.png")
+    tagger = MatcherTagger()
+
+    async def main() -> list[list[tuple[str, float]]]:
+        return list(await asyncio.gather(*(tagger.tag_image(tmp_path / f"{n}.png") for n in ("one", "two"))))
+
+    of_one, of_two = asyncio.run(main())
+    assert not any(word.startswith(("two ", "three ")) for word, _ in of_one)
+    assert all(word.startswith(("two ", "three ")) for word, _ in of_two[:6])
