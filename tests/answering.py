@@ -53,7 +53,7 @@ class AnsweringEndpoint(_Painting, ImagesEndpointPainter):
 
     def __init__(self, settings: config.PainterSettings) -> None:
         super().__init__(settings)
-        self.adopt({"fields": list(OPTIONAL), "reproducible": True})
+        self.adopt({"fields": [*OPTIONAL, *settings.arguments], "reproducible": True})
 
 
 PAINTERS: Mapping[str, Callable[[config.PainterSettings], Painter]] = {

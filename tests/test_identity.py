@@ -345,7 +345,7 @@ def test_what_a_pipeline_is_called_with_is_in_the_key(
 
 def test_what_an_images_endpoint_is_sent_is_in_the_key_and_its_probe() -> None:
     settings = config.PainterSettings(backend="images_endpoint", model="m", negative_prompt="blur")
-    sent = {"steps", "guidance", "width", "height", "negative_prompt"}
+    sent = {"steps", "guidance", "width", "height", "negative_prompt", "arguments"}
     assert decided(settings, "painter", lambda s: _key(AnsweringEndpoint(s))) == {"model", *sent}
     assert decided(settings, "painter", lambda s: AnsweringEndpoint(s).probe_request) == {"base_url", *sent}
 

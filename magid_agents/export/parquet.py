@@ -24,7 +24,7 @@ FEATURES: dict[str, Any] = {
 IMAGE_FEATURES = {"file": TEXT, **image_rows.FEATURES}
 COLUMNS = {
     "id": "id of the sample",
-    "source": "the file that the dialogue was read from",
+    "source": "the file that the dialogue was read from, or what its record says of it",
     "assistant": "the speaker who has the role of the assistant",
     "messages": "the dialogue as turns of user and assistant; a part of type image stands for the next image",
     "images": "the images of `messages`, in order",

@@ -12,7 +12,7 @@ UNKNOWN = "?"  # an id that only a valid dialogue gets
 def parse(record: Any, place: RecordLocation) -> Dialogue:
     if not isinstance(record, dict):
         raise RecordError("the record must be an object")
-    dialogue = validate_dialogue({"id": UNKNOWN, "source": place.source, **record})
+    dialogue = validate_dialogue({"id": UNKNOWN, **record})
     if "id" in record:
         return dialogue
     own = content_id(place.file, ((u.speaker, u.text) for u in dialogue.utterances))

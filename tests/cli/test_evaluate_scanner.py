@@ -38,6 +38,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 
 def words(folder: Path, api: Api, *prompts: str) -> list[object]:
     labels = write_labels(folder / "labels.jsonl", DIALOGUES)
+    write_prompt(folder, "other", "other")
     named = [word for prompt in prompts for word in ("--prompt", prompt)]
     sets = [f"chat.base_url={api.url}", "chat.model=m", "scanner.max_images=9", "scanner.min_gap=1"]
     settings = [word for one in sets for word in ("--set", one)]

@@ -142,10 +142,10 @@ def test_the_examples_read_as_dialogues() -> None:
     assert all(isinstance(r, Dialogue) for r in records)
 
 
-def test_a_dialogue_without_id_or_source_gets_them_from_its_content_and_file(tmp_path: Path) -> None:
+def test_a_dialogue_without_id_gets_one_from_its_content(tmp_path: Path) -> None:
     said = {"utterances": [{"speaker": "A", "text": "Hi"}]}
     records = outcome(tmp_path / "mine.jsonl", "\n".join(map(json.dumps, (said, said, {"id": "x", **said}))))
-    assert all(isinstance(record, Dialogue) and record.source == "mine.jsonl" for record in records)
+    assert all(isinstance(record, Dialogue) and record.source == "" for record in records)
     first, second, third = ids(records)
     assert first.startswith("mine:")
     assert (second, third) == (f"{first}~2", "x")
