@@ -159,7 +159,7 @@ def test_a_merge_again_moves_images_as_the_parts_did(tmp_path: Path, thresholds:
 def test_dialogues_that_place_the_same_image_at_once_do_not_fail(tmp_path: Path) -> None:
     directory = RunDir(tmp_path)
     digests = [directory.save_image(Image.new("RGB", (2, 2), (i, 0, 0)), {}) for i in range(40)]
-    both = threading.Barrier(2)
+    both = threading.Barrier(2, timeout=20)
 
     def place() -> None:
         for digest in digests:
