@@ -37,6 +37,7 @@ from magid_agents.schemas import (
 )
 
 Values = Mapping[str, Any]
+WITHOUT_CRITIQUE = {"no_qa", "retrieval"}  # graphs that ask for none, whatever critic.critique is
 SOURCES = {  # where the value of each variable comes from
     "utterances": "the dialogue; if the prompt asks about one utterance, only up to that one",
     "utterance": "index of the utterance that is asked about, the first 0",

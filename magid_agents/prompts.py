@@ -156,10 +156,11 @@ def _check_folder(override: Path | None) -> None:
         return
     if not override.is_dir():
         raise PromptError(f"{override}: is not a folder of prompts; see magid init")
-    found, below = _names_in(override), override / "prompts"
-    if below.is_dir() and not found & _names_in(folder("prompts")):
+    if any((override / f"{name}.md").is_file() for name in _names_in(folder("prompts"))):
+        return
+    if (below := override / "prompts").is_dir():
         raise PromptError(f"{override}: holds no prompt that a run uses; did you mean {below}?")
-    if not found:
+    if not _names_in(override):
         raise PromptError(f"{override}: holds no prompt (*.md); see magid init")
 
 

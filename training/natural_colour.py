@@ -1,4 +1,4 @@
-"""The colour by which a person would name a drawing as it is: a banana is yellow, an elephant gray."""
+"""The colour by which a person would name a drawing as it is: a frog is green, an elephant gray."""
 
 import numpy as np
 from PIL import Image

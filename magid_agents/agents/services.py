@@ -40,6 +40,7 @@ from magid_agents.models.preload import Preload
 from magid_agents.models.progress import note
 from magid_agents.models.protocols import IMAGES, ChatModel, ImageTagger, Painter, Probed, Probing, Scorer
 from magid_agents.models.structured import json_schema
+from magid_agents.prompt_places import WITHOUT_CRITIQUE
 from magid_agents.prompts import Message, Prompt, PromptError
 from magid_agents.schemas import Questions
 from magid_agents.store import call_state
@@ -234,7 +235,8 @@ class Services:
         Raises ChatError or PainterError if one cannot be used with these settings, EndpointDown if it does
         not answer.
         """
-        if self.settings.critic.critique in self.prompts and not self.can_critique:
+        asked = self.settings.critic.critique in self.prompts
+        if asked and self.settings.graph not in WITHOUT_CRITIQUE and not self.can_critique:
             note(
                 "critic.critique is not asked, and scores alone decide: the critic neither sees an image nor "
                 "is told what is in it; see critic.chat, or set critic.critique=null"

@@ -20,13 +20,13 @@ from magid_agents import prompts
 from magid_agents.config import Chat, ConfigError, PainterSettings, ScorerSettings, Settings
 from magid_agents.errors import MagidError, first_line
 from magid_agents.models import painters, scorers, weights
+from magid_agents.models.build import embedded_match
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.gpu_memory import Gpu, list_gpus, shortage
 from magid_agents.models.painters import pipeline
 from magid_agents.models.reach import reach
-from magid_agents.models.tagger import MATCHER
-from magid_agents.prompt_places import mistakes
+from magid_agents.prompt_places import WITHOUT_CRITIQUE, mistakes
 from magid_agents.remote import Remote
 from magid_agents.runs.graph_loader import load
 from magid_agents.schemas import Questions
@@ -80,12 +80,11 @@ def _threshold(check: str, scorer: ScorerSettings) -> str:
 
 def _critique(settings: Settings) -> str:
     name = settings.critic.critique
-    if name is None:
+    if name is None or settings.graph in WITHOUT_CRITIQUE:
         return "none; scores alone decide"
     if (settings.critic.chat or settings.chat).vision:
         return f"{name}, by a model that sees"
-    match = settings.scorers.get("image_text_match")
-    if match is None or match.model != MATCHER or prompts.load(name).schema is Questions:
+    if not embedded_match(settings.scorers) or prompts.load(name).schema is Questions:
         raise ConfigError(
             f"{name} cannot be asked: the critic does not see; set critic.chat to a model that does, or "
             "critic.critique=null"

@@ -100,7 +100,7 @@ def assemble(settings: Settings, own: OwnModels, opener: Opener) -> Models:
     vision_chat, policy = settings.critic.chat, settings.safety.policy
     sees = (vision_chat or own.chat or settings.chat).vision
     told = settings.critic.critique is not None and not sees
-    match = checks.get("image_text_match")
+    match = embedded_match(checks)
     return Models(
         chat=own.chat or opener.chat(settings.chat, "chat"),
         vision_chat=opener.chat(vision_chat, "critic.chat") if vision_chat else None,
@@ -108,8 +108,14 @@ def assemble(settings: Settings, own: OwnModels, opener: Opener) -> Models:
         painter=own.painter or opener.painter(settings.painter),
         scorers={check: opener.scorer(check, scorer) for check, scorer in checks.items()} | dict(own.scorers),
         thresholds=thresholds,
-        tagger=opener.tagger(match.device) if told and match and match.model == MATCHER else None,
+        tagger=opener.tagger(match.device) if told and match else None,
     )
+
+
+def embedded_match(checks: Mapping[str, ScorerSettings]) -> ScorerSettings | None:
+    """Return the match scorer if it is the embedded matcher, which can also tell what it sees."""
+    match = checks.get("image_text_match")
+    return match if match and match.model == MATCHER else None
 
 
 def _check_backends(settings: Settings) -> None:

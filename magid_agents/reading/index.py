@@ -327,13 +327,13 @@ class _Builder:
         spent = _spent(calls)
         self._db.executemany(
             "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(position, agent, *sums) for agent, sums in spent.items()],
+            [(position, agent, *sums[:6]) for agent, sums in spent.items()],
         )
-        totals = [sum(sums) for sums in zip(*spent.values(), strict=True)] or [0] * 6
+        totals = [sum(sums) for sums in zip(*spent.values(), strict=True)] or [0] * 8
         text = self._db.execute("INSERT INTO texts (text) VALUES (?)", (words,)).lastrowid
         fate = _digest((row[2], row[5], kept))  # status and error
         keys = _digest([call[:2] for call in calls])
-        values = (*row, *made, *totals, text, begin, fate, keys, *_whole(calls))
+        values = (*row, *made, *totals[:6], text, begin, fate, keys, *totals[6:])
         self._db.execute(f"INSERT OR REPLACE INTO dialogues VALUES ({', '.join('?' * len(values))})", values)
 
 
@@ -354,23 +354,23 @@ def _changes(manifest: Mapping[str, Any]) -> int:
 
 
 def _spent(calls: Iterable[tuple[str, str, bool, str, float, float]]) -> dict[str, list[float]]:
-    """Return by agent the calls, those that were computed, and their tokens, cost, waiting and service."""
+    """Return by agent the calls, those that were computed, and their tokens, cost, waiting and service.
+
+    The last two are cost and service of all calls, reused ones too.
+    """
     found = dict[str, list[float]]()
     for step, _, computed, usage, waited_s, served_s in calls:
-        sums = found.setdefault(_agent_of(step), [0, 0, 0, 0.0, 0.0, 0.0])
+        sums = found.setdefault(_agent_of(step), [0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0])
+        used = _parse(usage)
+        cost = used.get("cost", 0.0)
         sums[0] += 1
+        sums[6] += cost
+        sums[7] += served_s
         if computed:
-            used = _parse(usage)
             tokens = used.get("input_tokens", 0) + used.get("output_tokens", 0)
-            for i, amount in enumerate((1, tokens, used.get("cost", 0.0), waited_s, served_s), 1):
+            for i, amount in enumerate((1, tokens, cost, waited_s, served_s), 1):
                 sums[i] += amount
     return found
-
-
-def _whole(calls: Iterable[tuple[str, str, bool, str, float, float]]) -> tuple[float, float]:
-    """Return what all calls cost and how long they were served, in this run or in one that it reused."""
-    made = [(_parse(usage).get("cost", 0.0), served_s) for _, _, _, usage, _, served_s in calls]
-    return sum(cost for cost, _ in made), sum(served_s for _, served_s in made)
 
 
 def _parse(text: str | bytes) -> Any:

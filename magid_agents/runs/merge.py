@@ -145,7 +145,7 @@ def _images(parts: Sequence[RunDir], target: RunDir) -> None:
     """
     for folder, part in itertools.product((KEPT, REJECTED), parts):
         for path in part.path.glob(f"{folder}/??/*.png"):
-            kept = any((other.path / image_name(path.stem)).exists() for other in parts)
+            kept = folder == KEPT or any((other.path / image_name(path.stem)).exists() for other in parts)
             if target.image_path(path.stem).exists():
                 target.place_image(path.stem, safe=kept)
             else:

@@ -142,6 +142,7 @@ def test_the_machine_is_told_where_there_is_no_sysconf(monkeypatch: pytest.Monke
         ([], True),
         (["critic.critique=null"], True),
         (["critic.critique=critic/questions"], False),
+        (["critic.critique=critic/questions", "graph=no_qa"], True),
         (["scorers.image_text_match.model=ViT-B-32-quickgelu:openai"], False),
     ],
 )
