@@ -5,6 +5,7 @@ Works on (n, 3, h, w) float tensors in 0..1. The hue hardly changes, because cap
 
 import io
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,6 +78,18 @@ def jpeg(image: torch.Tensor, quality: int) -> torch.Tensor:
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     back = np.asarray(Image.open(buffer)).astype(np.float32) / 255
     return torch.from_numpy(back).permute(2, 0, 1).to(image.device)
+
+
+@torch.no_grad()
+def reconstruct(x: torch.Tensor, autoencoder: Any, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Pass a share of the images through an autoencoder of 64 x 64 pixels."""
+    chosen = torch.rand(len(x), generator=generator) < share
+    if chosen.any():
+        small = F.interpolate(x[chosen], size=64, mode="area") * 2 - 1
+        back = autoencoder.decode(autoencoder.encode(small).latent_dist.mean).sample.float()
+        back = (back / 2 + 0.5).clamp(0, 1)
+        x[chosen] = F.interpolate(back, size=x.shape[-1], mode="bilinear", align_corners=False)
+    return x
 
 
 def augment(x: torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor:

@@ -81,7 +81,7 @@ def blend(image: Image.Image, other: Image.Image, rng: random.Random) -> Image.I
 
 
 def misdraw(scene: Scene, draw: Callable[[Scene], Image.Image], rng: random.Random) -> Image.Image:
-    """Draw the scene with its two objects merged into one, or with one object half there.
+    """Draw the scene with its two objects merged, one object half there, or a blob beside the only one.
 
     These are the faults of a small painter, made from drawings and without a painter.
     """
@@ -91,9 +91,30 @@ def misdraw(scene: Scene, draw: Callable[[Scene], Image.Image], rng: random.Rand
         near = [replace(o, x=x + (o.x - x) * 0.3, y=y + (o.y - y) * 0.3, size=o.size * 1.2) for o in objects]
         first, second = (draw(replace(scene, objects=(o,))) for o in near)
         return blend(first, second, rng)
+    if len(objects) == 1 and rng.random() < 0.35:
+        return with_blob(scene, draw, rng)
     missing = rng.choice(objects)
     without = replace(scene, objects=tuple(o for o in objects if o is not missing))
     return blend(draw(scene), draw(without), rng)
+
+
+def with_blob(scene: Scene, draw: Callable[[Scene], Image.Image], rng: random.Random) -> Image.Image:
+    """Draw the only object smaller, and beside it another one of it, torn beyond recognition."""
+    left = rng.random() < 0.5
+    whole, torn = (
+        replace(scene.objects[0], x=x, y=rng.uniform(0.45, 0.6), size=rng.uniform(0.42, 0.58))
+        for x in ((0.27, 0.74) if left else (0.74, 0.27))
+    )
+    alone, both = (draw(replace(scene, objects=objects)) for objects in ((whole,), (whole, torn)))
+    ruined = smear(smear(both, rng), rng).filter(ImageFilter.GaussianBlur(both.width * 0.02))
+    side = np.zeros((both.height, both.width), np.float32)
+    half = both.width // 2
+    side[:, half:] = 1 if left else 0
+    side[:, :half] = 0 if left else 1
+    share = np.asarray(Image.fromarray(side).resize((32, 32)).resize(both.size, Image.Resampling.BICUBIC))
+    a, b = (np.asarray(i).astype(np.float32) for i in (alone, ruined))
+    mixed = a + (b - a) * np.clip(share, 0, 1)[..., None]
+    return Image.fromarray(mixed.astype(np.uint8))
 
 
 class HalfFormed:

@@ -89,6 +89,8 @@ DETAILS = {
     "objects": ("new", "old", "nice", "favorite", "shiny", "fancy", "antique", "expensive"),
 }
 
+TRIMS = ("stripes", "spots", "dots", "details", "flowers", "buttons", "edges", "patches", "accents", "trim")
+
 
 def noun(concept: Concept, rng: random.Random) -> str:
     """Return a name for the concept: its label, an everyday name, a kind of it, or a tag of it alone."""
@@ -139,17 +141,23 @@ def several(count: int, concept: Concept, colour: str | None, rng: random.Random
     return " ".join(w for w in words if w)
 
 
+def trim(rng: random.Random) -> str:
+    return f"with {rng.choice(list(COLOURS))} {rng.choice(TRIMS)}"
+
+
 def caption(
     concepts: list[Concept],
     colours: list[str | None],
     sizes: list[str | None],
     place: str | None,
     rng: random.Random,
+    addition: str = "",
 ) -> str:
     """Return one caption of a scene of one object, two, or several equal ones.
 
     Args:
         place: a key of PLACES, a colour or None.
+        addition: follows the noun of a single object, as "with blue stripes".
     """
     names = [phrase(c, k, s, rng) for c, k, s in zip(concepts, colours, sizes, strict=True)]
     equal = len(names) > 1 and len(set(concepts)) == len(set(colours)) == 1
@@ -159,6 +167,7 @@ def caption(
         x, a = names[0], with_article(names[0])
         if colours[0] and rng.random() < 0.15:
             x = a = f"{with_article(noun(concepts[0], rng))} in {colours[0]}"
+        x, a = (f"{words} {addition}".strip() for words in (x, a))
     else:
         x = rng.choice(("{} and {}", "{}, {}", "{} with {}", "{} next to {}")).format(*names)
         a = rng.choice(("{} and {}", "{} with {}", "{} next to {}", "{} beside {}")).format(

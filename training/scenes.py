@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from training import backgrounds
-from training.captions import COLOURS, PLACES, caption, countable
+from training.captions import COLOURS, PLACES, caption, countable, trim
 from training.concepts import THINGS, Concept
 from training.natural_colour import natural_colour
 
@@ -122,6 +122,7 @@ class Sampler:
         shares: sampling weights of the kinds: plain, colour, place, pair, mixed, count.
         jitter: 0 to 1, how much size and position of objects vary within one kind of scene.
         natural: how often a caption names the colour of objects that are drawn in their own.
+        trims: how often a caption gives a single object stripes or the like, which no drawing shows.
     """
 
     def __init__(
@@ -131,9 +132,10 @@ class Sampler:
         shares: Mapping[str, float],
         jitter: float = 1.0,
         natural: float = 0.0,
+        trims: float = 0.0,
     ) -> None:
         self.concepts, self.sprites, self.shares, self.jitter = concepts, sprites, shares, jitter
-        self.natural = natural
+        self.natural, self.trims = natural, trims
         self.things = [i for i, c in enumerate(concepts) if c.group in THINGS]
 
     def scene(self, rng: random.Random, concept: int | None = None) -> tuple[Scene, str]:
@@ -166,10 +168,11 @@ class Sampler:
         ]
         named = [self.concepts[o.concept] for o in scene.objects]
         own = self.natural > 0 and rng.random() < self.natural
-        colours = [o.colour or (self._own_colour(o) if own else None) for o in scene.objects]
-        return caption(named, colours, sizes, place, rng)
+        colours = [o.colour or (self.natural_colour(o) if own else None) for o in scene.objects]
+        trimmed = alone and self.trims > 0 and rng.random() < self.trims
+        return caption(named, colours, sizes, place, rng, trim(rng) if trimmed else "")
 
-    def _own_colour(self, item: Placed) -> str | None:
+    def natural_colour(self, item: Placed) -> str | None:
         """Return the colour of the drawing itself, unless the label names one."""
         if set(self.concepts[item.concept].label.split()) & COLOURS.keys():
             return None

@@ -3,7 +3,8 @@
 `python -m training.train_matcher` resumes from matcher.pt and writes matcher/ (config and safetensors).
 Loss: symmetric InfoNCE over the batch (CLIP, Radford et al. 2021, section 2.3), in which siblings (one
 object in two colours, places or numbers, or beside two others) are each other's hard negatives and misdrawn
-scenes (broken.py) are negatives of every caption, plus cross-entropy over all concept labels, which gives
+scenes (broken.py) are negatives of every caption, false captions of siblings (altered.py) are negatives of
+their images, plus cross-entropy over all concept labels, which gives
 every single-object image 1,420 negatives per step.
 """
 
@@ -18,12 +19,14 @@ import numpy as np
 import open_clip
 import torch
 import torch.nn.functional as F
+from diffusers import AutoencoderKL
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader, IterableDataset
 
 from magid_agents.models import weights
 from training import augment, backgrounds, broken, concepts, scenes, sources, work
+from training.altered import alter
 from training.captions import COLOURS, NUMBERS, PLACES, countable, plural
 from training.text import TextEncoder
 
@@ -42,9 +45,15 @@ STYLES = {
     "fluent-flat-ink": 0.9,
     "emojione-ink": 0.9,
 }
-SCENE_SHARES = {"colour": 0.25, "place": 0.2, "pair": 0.25, "mixed": 0.15, "count": 0.15}
+SCENE_SHARES = {"colour": 0.25, "place": 0.3, "pair": 0.2, "mixed": 0.13, "count": 0.12}
 # How often a caption names an object's own colour: a dog that is drawn brown is a brown dog.
 NATURAL = 0.2
+# How often a caption mentions stripes or the like, which no drawing shows.
+TRIMS = 0.06
+# False captions of each sibling.
+ALTERED = 2
+# The share of a batch that passes through the painter's autoencoder, as everything it paints does.
+RECONSTRUCTED = 0.3
 # Of a batch's images, how many are misdrawn too: so many plain ones and so many siblings.
 MISDRAWN = 12
 
@@ -97,8 +106,8 @@ class Batches(IterableDataset[dict[str, Any]]):
         listed = concepts.load(self.folder / "concepts.json")
         sprites = scenes.Sprites(self.folder, self.styles)
         grounds = backgrounds.Bank()
-        plain = scenes.Sampler(listed, sprites, {"plain": 1.0}, natural=NATURAL)
-        mixed = scenes.Sampler(listed, sprites, SCENE_SHARES, natural=NATURAL)
+        plain = scenes.Sampler(listed, sprites, {"plain": 1.0}, natural=NATURAL, trims=TRIMS)
+        mixed = scenes.Sampler(listed, sprites, SCENE_SHARES, natural=NATURAL, trims=TRIMS)
 
         def draw(scene: scenes.Scene) -> Image.Image:
             return scenes.draw(scene, sprites, grounds)
@@ -114,9 +123,11 @@ class Batches(IterableDataset[dict[str, Any]]):
             pixels = np.stack([np.asarray(image) for image in images])
             # Whatever its colour or place, a scene has a single true label only if it has a single object.
             labels = [s.objects[0].concept if len(s.objects) == 1 else -1 for s, _ in pairs]
+            altered = [alter(s, mixed, rng) for s, _ in pairs[BATCH // 2 :] for _ in range(ALTERED)]
             yield {
                 "pixels": torch.from_numpy(pixels),
                 "captions": [c for _, c in pairs],
+                "altered": altered,
                 "labels": torch.tensor(labels),
             }
 
@@ -175,6 +186,7 @@ def main() -> None:
     listed = concepts.load(args.work / "concepts.json")
     labels = text.pooled([c.label for c in listed]).to(device)
     batches = Batches(args.work, f"{args.seed}/{step}", STYLES)
+    autoencoder = AutoencoderKL.from_pretrained(args.work / "autoencoder").to(device)
     stream = iter(DataLoader(batches, batch_size=None, num_workers=1))
     generator = torch.Generator().manual_seed(args.seed + step)
     before = step
@@ -197,16 +209,19 @@ def main() -> None:
             group["lr"] = args.lr * group["rate"] * warm * (0.51 + 0.5 * math.cos(math.pi * spent))
         batch = next(stream)
         x = batch["pixels"].to(device).permute(0, 3, 1, 2).float().div(255)
+        with work.half(device):
+            x = augment.reconstruct(x, autoencoder, RECONSTRUCTED, generator)
         x = normalise(augment.augment(x, args.side, generator))
-        words = text.pooled(batch["captions"]).to(device)
+        words = text.pooled([*batch["captions"], *batch["altered"]]).to(device)
         with work.half(device):
             images = tower["visual"](x.contiguous(memory_format=torch.channels_last))
         images = F.normalize(images.float(), dim=-1)
-        captions = F.normalize(tower["proj"](words), dim=-1)
+        wordings = F.normalize(tower["proj"](words), dim=-1)
+        captions, altered = wordings[:BATCH], wordings[BATCH:].view(-1, ALTERED, wordings.shape[1])
         names = F.normalize(tower["proj"](labels), dim=-1)
         named = batch["labels"].to(device)
-        whole, misdrawn = images[: len(captions)], images[len(captions) :]
-        loss, right = match_loss(scale.exp(), whole, captions, names, named, misdrawn)
+        whole, misdrawn = images[:BATCH], images[BATCH:]
+        loss, right = match_loss(scale.exp(), whole, captions, names, named, misdrawn, altered)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
@@ -234,6 +249,7 @@ def match_loss(
     names: torch.Tensor,
     labels: torch.Tensor,
     misdrawn: torch.Tensor | None = None,
+    altered: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss of a batch of unit vectors, and the share of images whose concept is named rightly.
 
@@ -241,10 +257,15 @@ def match_loss(
         names: vectors of all concept labels.
         labels: index of each image's concept; -1 if it has several.
         misdrawn: vectors of further images, which no caption should choose.
+        altered: (m, k, dimensions), vectors of k false captions for each of the last m images.
     """
     logits = scale * images @ captions.T
     target = torch.arange(len(logits), device=logits.device)
     choices = logits.T if misdrawn is None else torch.cat([logits.T, scale * captions @ misdrawn.T], 1)
+    if altered is not None:
+        false = torch.full((len(images), altered.shape[1]), -torch.inf, device=logits.device)
+        false[-len(altered) :] = scale * torch.einsum("md,mkd->mk", images[-len(altered) :], altered)
+        logits = torch.cat([logits, false], 1)
     contrast = (F.cross_entropy(logits, target) + F.cross_entropy(choices, target)) / 2
     over_names = scale * images @ names.T
     naming = F.cross_entropy(over_names, labels, ignore_index=-1)

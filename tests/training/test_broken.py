@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from training.broken import blend, misdraw
+from training.broken import blend, misdraw, with_blob
 from training.scenes import Placed, Scene
 
 INKS = {0: (200, 30, 30), 1: (30, 60, 200)}
@@ -47,8 +47,29 @@ def test_a_blend_replaces_about_half_of_the_difference(seed: int) -> None:
 def test_a_single_object_is_half_there(seed: int) -> None:
     scene = Scene((placed(0, 0.5, 0.8),), "white", 0)
     there, whole = ink(misdraw(scene, draw, random.Random(seed)), 0), ink(draw(scene), 0)
-    assert 0.2 < there.sum() / whole.sum() < 0.7
-    assert not (there & ~whole).any()
+    if (there & ~whole).sum() < 20:  # otherwise a blob is beside it
+        assert 0.2 < there.sum() / whole.sum() < 0.7
+
+
+@settings(deadline=None)
+@given(seeds)
+def test_a_blob_lies_beside_an_object_that_is_whole(seed: int) -> None:
+    scene = Scene((placed(0, 0.5, 0.8),), "white", 0)
+    image = with_blob(scene, draw, random.Random(seed))
+    halves = np.split(np.asarray(image), 2, axis=1)
+    discs = [ink(Image.fromarray(half), 0).sum() for half in halves]
+    # Discs of 0.42 to 0.58 of the canvas, less what a soft seam takes.
+    assert any(0.8 * np.pi * 27**2 < disc < 1.05 * np.pi * 37**2 for disc in discs)
+    assert all((half.min(2) < 235).sum() > 100 for half in halves)
+
+
+def test_a_single_object_is_half_there_or_has_a_blob_beside_it() -> None:
+    scene = Scene((placed(0, 0.5, 0.8),), "white", 0)
+    blobs = sum(
+        bool((ink(misdraw(scene, draw, random.Random(seed)), 0) & ~ink(draw(scene), 0)).any())
+        for seed in range(30)
+    )
+    assert 4 < blobs < 18
 
 
 def test_of_two_objects_one_is_half_there_or_they_merge() -> None:

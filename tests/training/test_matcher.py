@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from magid_agents.models import weights
-from training import train_matcher
+from training import augment, train_matcher
 from training.scenes import Placed, Scene
 
 
@@ -23,6 +23,33 @@ def test_a_caption_should_not_choose_a_misdrawn_image() -> None:
 
     unlike = F.normalize(torch.eye(8)[5:6], dim=-1)
     assert loss(None) < loss(unlike) < loss(vectors[:1]) < loss(vectors)
+
+
+def test_an_image_should_not_choose_a_false_caption_of_its_own() -> None:
+    vectors, labels, scale = torch.eye(4, 8), torch.arange(4), torch.tensor(10.0)
+
+    def loss(altered: torch.Tensor | None) -> float:
+        found = train_matcher.match_loss(scale, vectors, vectors, vectors, labels, None, altered)[0]
+        return float(found)
+
+    unlike = torch.eye(8)[4:8].view(2, 2, 8)
+    own = torch.stack([vectors[2:3], vectors[3:4]])
+    other = torch.stack([vectors[0:1], vectors[1:2]])
+    # Those of the last images; a caption that is false of one image may be true of another.
+    assert loss(None) < loss(unlike) < loss(own)
+    assert loss(other) < loss(own)
+
+
+def test_some_images_pass_through_the_autoencoder() -> None:
+    from training.train_autoencoder import build
+
+    x = torch.rand(40, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    found = augment.reconstruct(x.clone(), build(), 0.5, torch.Generator().manual_seed(1))
+    same = [torch.equal(a, b) for a, b in zip(x, found, strict=True)]
+    assert 8 < sum(same) < 32
+    assert found.shape == x.shape
+    assert found.min() >= 0
+    assert found.max() <= 1
 
 
 def scene(*concepts: int) -> Scene:

@@ -9,38 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.training.drawn import CONCEPTS
 from training import backgrounds, everyday, kinds, scenes
 from training.captions import COLOURS, NUMBERS, PLACES, caption, countable, plural
 from training.concepts import Concept, slug_of
 
-CONCEPTS = [
-    Concept("dog", "dog", "1F415", "animals-nature", ("animal", "pet"), ()),
-    Concept("red apple", "red-apple", "1F34E", "food-drink", ("fruit", "diet"), ()),
-    Concept("nurse", "nurse", "X", "people", ("care",), ()),
-]
-
 SHARES = dict.fromkeys(("plain", "colour", "place", "pair", "mixed", "count"), 1.0)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two styles of three discs; the second style lacks the nurse."""
-    folder = tmp_path_factory.mktemp("sprites")
-    rows, cols = np.mgrid[0:128, 0:128]
-    disc = ((rows - 64) ** 2 + (cols - 64) ** 2 < 50**2)[..., None]
-    pictures = [
-        np.where(disc, np.array([*c, 255]), 0).astype(np.uint8)
-        for c in ((200, 120, 60), (220, 30, 30), (90, 90, 200))
-    ]
-    for style, index in (("one", [0, 1, 2]), ("two", [0, 1, -1])):
-        np.save(folder / f"sprites-{style}.npy", np.stack(pictures[: 3 if style == "one" else 2]))
-        np.save(folder / f"sprites-{style}-index.npy", np.array(index))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def sprites(folder: Path) -> scenes.Sprites:
-    return scenes.Sprites(folder, {"one": 1.0, "two": 1.0})
 
 
 @pytest.fixture(scope="module")
