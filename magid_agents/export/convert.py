@@ -42,6 +42,7 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
     make_writer = _load_writer(request)
     policy = (request.policy or Policy()) if make_writer.has_roles else None
     splits = (TRAIN,) if request.split is None else (TRAIN, TEST)
+    signer = ImageSigner(request.credentials) if request.credentials else None
     identity = request.identity(runs, policy)
     if (done := Summary.read(request.out)) and done.request == identity:
         return done
@@ -54,7 +55,6 @@ def export(request: ExportRequest, report: Report = lambda *_: None) -> Summary:
     )
     total = sum(count_lines(run.dialogues) for run in runs)
     seen, speakers = Seen(), dict[str, None]()
-    signer = ImageSigner(request.credentials) if request.credentials else None
     with create_folder(request.out, identity, signer) as folder:
         writer = make_writer(folder, splits)
         for run, record in _records(runs):

@@ -116,13 +116,17 @@ def create_folder(
         request: all that decides what the folder holds, as JSON values.
         signer: signs copies of generated images, which then take their place.
 
-    Raises ConfigError if the path is taken or another export writes to it, and RunDirError if it cannot be
-    written.
+    Raises ConfigError if the path is taken, `PATH.partial` is not an export's or another export writes to
+    it, and RunDirError if it cannot be written.
     """
+    path = path.absolute()  # "." has no name
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ConfigError(f"--out {path}: already exists; remove it or choose another --out")
+    if path == Path.cwd() or not path.name:
+        raise ConfigError(f"--out {path}: the export cannot take this folder's place; choose a new one")
     partial = path.with_name(f"{path.name}.partial")
     with writing(path):
+        _refuse_unknown(partial)
         partial.mkdir(parents=True, exist_ok=True)
         lock = _lock(partial)
         try:
@@ -154,6 +158,17 @@ def _lock(partial: Path) -> FileLock:
     return lock
 
 
+def _refuse_unknown(partial: Path) -> None:
+    """Raise ConfigError if there is such a path and no export left it."""
+    if partial.is_dir() and (partial / REQUEST).exists():
+        return
+    if partial.exists() and not (
+        partial.is_dir()
+        and all(p.name == LOCK or p.name.startswith(f"{REQUEST}.") for p in partial.iterdir())
+    ):
+        raise ConfigError(f"{partial}: was not left by an export; move it away or choose another --out")
+
+
 def _resume(partial: Path, request: str) -> None:
     """Keep what the same request has left, without files that were being written, and nothing else."""
     recorded = partial / REQUEST
@@ -164,6 +179,6 @@ def _resume(partial: Path, request: str) -> None:
     for left in partial.iterdir():
         if left.is_dir():
             shutil.rmtree(left)
-        elif left.name != LOCK:
+        elif left.name not in (LOCK, REQUEST):  # without its request, a folder is not an export's
             left.unlink()
     write_atomically(recorded, request)

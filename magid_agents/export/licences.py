@@ -83,8 +83,10 @@ def hub_name(licence: str | None) -> str:
 
 def url_of(licence: str) -> str:
     """Return where a licence can be read if SPDX knows it, or else its name."""
-    known = licence.lower() in _RANKS and " " not in licence
-    return f"https://spdx.org/licenses/{licence}.html" if known else licence
+    rank = _RANKS.get(licence.lower())
+    if rank is None or " " in licence:
+        return licence
+    return f"https://spdx.org/licenses/{KNOWN[rank].name}.html"
 
 
 def of_model(identity: str) -> str | None:

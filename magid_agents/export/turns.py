@@ -15,7 +15,11 @@ from magid_agents.reading.records import IllustratedUtterance, StoredIllustratio
 LAST, BOTH = "last", "both"  # as the assistant: who speaks last; each speaker in turn
 OPENING = "(start of the conversation)"  # the user's turn before an assistant who speaks first
 # What trainers replace by an image, a video or a sound, and the control tokens of chat templates.
-_TOKEN = re.compile(r"<(image|video|audio|\|\w+\|)>", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"\[(/?INST)\]|<(image|video|audio|/?s|bos|eos|pad|unk|image_soft_token|(?:start|end)_of_(?:turn|image)"
+    r"|\|[^<>|\s]+\||\uff5c[^<>\uff5c]+\uff5c)>",
+    re.IGNORECASE,
+)
 
 
 class Role(StrEnum):
@@ -109,8 +113,8 @@ def to_conversations(
 
 
 def neutralise(text: str) -> tuple[str, int]:
-    """Return the text with its media and control tokens in square brackets, and their number."""
-    return _TOKEN.subn(r"[\1]", text)
+    """Return the text with its media and control tokens in other brackets, and their number."""
+    return _TOKEN.subn(lambda found: f"({found[1]})" if found[1] else f"[{found[2]}]", text)
 
 
 def _assistants(said: Sequence[IllustratedUtterance], assistant: str) -> list[str]:

@@ -48,6 +48,7 @@ def test_licences_are_stated_in_the_card(run: Path, tmp_path: Path) -> None:
         (("--to", "jsonl", "--assistant", "A"), "has no roles"),
         (("--to", "jsonl", "--assistant-images", "kep"), "Did you mean 'keep'?"),
         (("--to", "jsonl", "--c2pa", "chain.pem"), "give both, a certificate and its private key"),
+        (("--to", "jsonl", "--c2pa", ".", "--c2pa-key", "."), "cannot be read (Is a directory)"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(

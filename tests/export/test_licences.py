@@ -44,6 +44,7 @@ def test_the_most_demanding_one_binds(
 def test_licences_have_the_names_of_the_hub_and_spdx() -> None:
     names = [hub_name(licence) for licence in ("Apache-2.0", "Own terms", None)]
     assert names == ["apache-2.0", "other", "unknown"]
+    assert url_of("cc-by-4.0") == "https://spdx.org/licenses/CC-BY-4.0.html"
     assert url_of("MIT") == "https://spdx.org/licenses/MIT.html"
     assert url_of("CreativeML Open RAIL++-M") == "CreativeML Open RAIL++-M"
     assert len({licence.hub for licence in KNOWN}) == len(KNOWN)

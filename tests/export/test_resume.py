@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from magid_agents.errors import ConfigError
-from magid_agents.export import interleaved, parquet, webdataset
+from magid_agents.export import folder, interleaved, parquet, webdataset
 from magid_agents.export.convert import export
 from magid_agents.export.request import ExportRequest
 from magid_agents.export.shards import Limits
+from magid_agents.export.turns import Policy
 from tests.export.described import every_format, write
 from tests.export.samples import DIALOGUES, write_records
 
@@ -132,3 +133,43 @@ def test_the_same_export_again_changes_nothing(empty_run: Path, tmp_path: Path, 
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("*")} == before
     with pytest.raises(ConfigError, match="already exists"):
         write(empty_run, tmp_path / "set", to, split=0.5)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_that_no_export_left_is_refused_and_kept(
+    empty_run: Path, tmp_path: Path, fails: bool
+) -> None:
+    write_records(empty_run, DIALOGUES)
+    thesis = tmp_path / "set.partial" / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("precious")
+    speaker = "Nobody" if fails else "last"
+    request = ExportRequest([empty_run], "sharegpt", tmp_path / "set", policy=Policy(assistant=speaker))
+    with pytest.raises(ConfigError, match=r"set\.partial: was not left by an export; move it away"):
+        export(request)
+    assert thesis.read_text() == "precious"
+
+
+def test_an_export_that_was_killed_while_it_began_anew_is_begun_again(
+    empty_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(empty_run, DIALOGUES)
+    with pytest.raises(KeyboardInterrupt):
+        export(ExportRequest([empty_run], "jsonl", tmp_path / "set"), stop_after(HALF))
+    other = ExportRequest([empty_run], "parquet", tmp_path / "set")
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "write_atomically", lambda *_: stop_after(0)(0, 0))
+        with pytest.raises(KeyboardInterrupt):
+            export(other)
+    export(other)
+    assert not (tmp_path / "set.partial").exists()
+
+
+def test_the_current_folder_is_no_place_for_an_export(
+    empty_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(empty_run, DIALOGUES)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ConfigError, match="cannot take this folder's place"):
+        export(ExportRequest([empty_run], "jsonl", Path()))

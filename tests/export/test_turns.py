@@ -85,7 +85,22 @@ def test_what_becomes_of_the_assistants_images(
     assert counts == counted
 
 
-@pytest.mark.parametrize("text", ["<image>", "a <Video> b", "<audio>", "<|im_end|>", "<|image_pad|>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<image>",
+        "a <Video> b",
+        "<audio>",
+        "<|im_end|>",
+        "<|image_pad|>",
+        "<image_soft_token>",
+        "<|end-of-x|>",
+        "</s>",
+        "<eos>",
+        "<start_of_turn>user",
+        "<\uff5cend\u2581of\u2581sentence\uff5c>",
+    ],
+)
 def test_tokens_of_trainers_are_neutralised(text: str) -> None:
     dialogue = [said(text, "hi"), said("Cy", text), said("B", "look", text)]
     (one,), counts = to_conversations(dialogue, Policy())
@@ -94,7 +109,13 @@ def test_tokens_of_trainers_are_neutralised(text: str) -> None:
     assert counts[Rule.NEUTRALISED] == 3
 
 
-@pytest.mark.parametrize("text", ["a <3 b", "1 < 2 > 0", "<images>", "-> <-", "<| |>"])
+def test_tokens_in_square_brackets_get_round_ones() -> None:
+    assert neutralise("[INST] hi [/INST]") == ("(INST) hi (/INST)", 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["[1]", "[INSTALL]", "<strong>", "<b>", "a <3 b", "1 < 2 > 0", "<images>", "-> <-", "<| |>"]
+)
 def test_other_text_stays(text: str) -> None:
     assert neutralise(text) == (text, 0)
 
