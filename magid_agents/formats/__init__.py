@@ -7,6 +7,7 @@ a reader is used only when it is named, never detected from a file's content.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -75,14 +76,20 @@ def _read(path: Path, name: str, seen: Seen) -> Iterator[Dialogue | BadRecord]:
         for line, record in reader.read(file, path):
             any_record = True
             if isinstance(record, RecordError):
-                yield BadRecord(path, line, record.reason, record.fix)
+                yield _bad(path, line, record, seen)
             elif dialogue := _with_unique_id(record, path, seen):
                 yield dialogue
             else:
                 reason = f"duplicate id {printable(repr(record.id[:80]))}"
-                yield BadRecord(path, line, reason, "give every dialogue its own id")
+                yield _bad(path, line, RecordError(reason, "give every dialogue its own id"), seen)
     if not any_record:
-        yield BadRecord(path, 1, "the file contains no dialogue", "leave it out")
+        yield _bad(path, 1, RecordError("the file contains no dialogue", "leave it out"), seen)
+
+
+def _bad(path: Path, line: int, error: RecordError, seen: Seen) -> BadRecord:
+    """Return the record with an id of its own: several may begin at one line, or files share a name."""
+    bad = BadRecord(path, line, error.reason, error.fix)
+    return replace(bad, number=seen.count(bad.id))
 
 
 def _with_unique_id(dialogue: Dialogue, path: Path, seen: Seen) -> Dialogue | None:

@@ -16,6 +16,7 @@ from magid_agents.formats.records import (
     RecordLocation,
     dialogue_from_turns,
     get_field,
+    own_id,
 )
 from magid_agents.text import printable
 
@@ -96,11 +97,12 @@ def parse(record: Any, place: RecordLocation, mapping: KeyMapping) -> Dialogue:
             said.append((SPEAKERS[number % len(SPEAKERS)], utterance))
             continue
         speaker, text = _look_up(utterance, mapping.speaker, what), _look_up(utterance, mapping.text, what)
-        if not isinstance(speaker, str | int):
-            raise RecordError(f"{mapping.speaker!r} of {what} must be a string or a number")
+        name = own_id(speaker) if isinstance(speaker, float) else speaker
+        if not isinstance(name, str | int):
+            raise RecordError(f"{mapping.speaker!r} of {what} must be a string or a whole number")
         if not isinstance(text, str):
             raise RecordError(f"{mapping.text!r} of {what} must be a string")
-        said.append((str(speaker), text))
+        said.append((str(name), text))
     own, source = (_optional(record, key, key in mapping.required) for key in (mapping.id, mapping.source))
     return dialogue_from_turns(said, place, own_id=own, source=source)
 
@@ -125,6 +127,7 @@ def _optional(record: Any, key: str, required: bool) -> str | None:
         if required:
             raise
         return None
-    if isinstance(found, float) and found.is_integer():  # as a column of whole numbers with gaps is stored
-        found = int(found)
-    return str(found) if isinstance(found, str | int) and found != "" else None
+    value = own_id(found)
+    if value is None and required:
+        raise RecordError(f"{key!r} of the record must be a string or a whole number")
+    return value

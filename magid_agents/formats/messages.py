@@ -9,7 +9,7 @@ from typing import Any
 
 from magid_agents.dialogue import Dialogue
 from magid_agents.formats.json_records import reader
-from magid_agents.formats.records import RecordError, RecordLocation, dialogue_from_turns, get_field
+from magid_agents.formats.records import RecordError, RecordLocation, dialogue_from_turns, get_field, own_id
 
 _UNSPOKEN = {"system", "developer", "tool", "function", "function_call", "observation"}
 
@@ -28,11 +28,11 @@ def _parse(record: Any, place: RecordLocation, messages: str, role: str, content
         speaker = get_field(message, role, str, f"message {i}")
         if speaker not in _UNSPOKEN:
             turns.append((speaker, _text(message.get(content), f"message {i}")))
-    own, source = record.get("id"), record.get("source")
+    source = record.get("source")
     return dialogue_from_turns(
         turns,
         place,
-        own_id=str(own) if isinstance(own, str | int) and own != "" else None,
+        own_id=own_id(record.get("id")),
         source=source if isinstance(source, str) else None,
     )
 

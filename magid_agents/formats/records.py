@@ -46,11 +46,13 @@ class BadRecord:
     line: int  # 1-based; where the record begins, or the line that is not UTF-8
     reason: str
     fix: str = "correct or remove this record"
+    number: int = 1  # of those at this line, in all files of this name
 
     @property
     def id(self) -> str:
-        """File name and line, independent of the file's folder."""
-        return f"{encodable(self.file.name)}:{self.line}"
+        """File name and line, independent of the file's folder, and `~2` and so on for further ones."""
+        line = f"{encodable(self.file.name)}:{self.line}"
+        return line if self.number == 1 else f"{line}~{self.number}"
 
     def __str__(self) -> str:
         return f"{printable(str(self.file))}:{self.line}: {self.reason}; {self.fix}"
@@ -97,6 +99,16 @@ def validate_dialogue(record: Mapping[str, Any]) -> Dialogue:
             f"half a surrogate pair, \\u{ord(error.object[error.start]):04x}, in its text"
         ) from error
     return dialogue
+
+
+def own_id(value: object) -> str | None:
+    """Return the id in a record, a string or a whole number; None if it is neither.
+
+    A column of whole numbers with gaps is stored as floats.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, str | int) and value != "" else None
 
 
 def parse_dialogue(value: object) -> Dialogue:

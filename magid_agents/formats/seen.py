@@ -16,7 +16,7 @@ class Seen:
     def __init__(self) -> None:
         self._table = array("Q", [0]) * 1024
         self._count = 0
-        self._repeats: Counter[str] = Counter()  # by generated id; equal dialogues only
+        self._repeats: Counter[str] = Counter()  # by generated id of equal dialogues, and place
 
     def __len__(self) -> int:
         return self._count
@@ -43,6 +43,14 @@ class Seen:
             numbered = f"{generated_id}~{self._repeats[generated_id] + 1}"
             if self.add(numbered):
                 return numbered
+
+    def count(self, unreadable_id: str) -> int:
+        """Return how often an unreadable record's id was counted, now included; apart from those added."""
+        place = f"\0{unreadable_id}"
+        if self.add(place):
+            return 1
+        self._repeats[place] += 1
+        return self._repeats[place] + 1
 
 
 def _put(table: "array[int]", value: int) -> bool:

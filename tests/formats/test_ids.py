@@ -71,3 +71,14 @@ def test_a_broken_record_is_known_by_file_name_and_line_wherever_the_file_lies(t
     _, broken = outcome(tmp_path / "chat.jsonl", chat("Hi") + "{\n")
     assert isinstance(broken, BadRecord)
     assert broken.id == "chat.jsonl:2"
+
+
+def test_broken_records_of_one_line_or_of_files_of_one_name_have_ids_of_their_own(tmp_path: Path) -> None:
+    seen = Seen()
+    found = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "in.json"
+        path.write_text('[{"messages": [{"role": "a", "content": "Hi"}]}, {"messages": 1}, {"messages": 2}]')
+        found += [r.id for r in read(path, seen=seen) if isinstance(r, BadRecord)]
+    assert found == ["in.json:1", "in.json:1~2", "in.json:1~3", "in.json:1~4"]

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from magid_agents.dialogue import Dialogue
 from magid_agents.errors import MagidError
 from magid_agents.formats import read
 from tests.formats.helpers import faults, ids, outcome, turns
@@ -50,7 +51,10 @@ def test_a_number_is_a_speakers_name(tmp_path: Path) -> None:
         ('{"turns": "Hi"}', "'turns' of the record must be a list"),
         ('{"turns": [{"role": "A"}]}', "utterance 1 has no 'content'"),
         ('{"turns": [{"role": "A", "content": 1}]}', "'content' of utterance 1 must be a string"),
-        ('{"turns": [{"role": [], "content": "a"}]}', "'role' of utterance 1 must be a string or a number"),
+        (
+            '{"turns": [{"role": [], "content": "a"}]}',
+            "'role' of utterance 1 must be a string or a whole number",
+        ),
         ('{"turns": ["a", 1]}', "utterance 2 must be an object"),
         ("[1]", "the record must be an object"),
     ],
@@ -100,6 +104,26 @@ def test_a_key_that_was_named_must_be_there(tmp_path: Path, parquet: bool, mappi
 def test_a_whole_number_that_is_stored_as_a_float_is_an_id(tmp_path: Path) -> None:
     mapping = "utterances=turns,speaker=role,text=content,id=n"
     records = [{"turns": RECORD["turns"], "n": n} for n in (7.0, 8.5)]
-    found = ids(outcome(tmp_path / "x.jsonl", "\n".join(map(json.dumps, records)), mapping))
-    assert found[0] == "7"
-    assert found[1].startswith("x:")
+    found = outcome(tmp_path / "x.jsonl", "\n".join(map(json.dumps, records)), mapping)
+    assert ids(found) == ["7"]
+    assert faults(found) == [(2, "'n' of the record must be a string or a whole number")]
+
+
+@pytest.mark.parametrize("value", [{"$oid": "65a"}, None, "", 1.5, ["a"]])
+def test_an_id_that_was_named_must_be_one(tmp_path: Path, value: object) -> None:
+    record = json.dumps({**RECORD, "_id": value})
+    found = outcome(tmp_path / "x.jsonl", record, "utterances=turns,speaker=role,text=content,id=_id")
+    assert faults(found) == [(1, "'_id' of the record must be a string or a whole number")]
+    assert ids(outcome(tmp_path / "x.jsonl", record, "utterances=turns,speaker=role,text=content"))
+
+
+def test_a_speaker_may_be_a_whole_number_that_is_stored_as_a_float(tmp_path: Path) -> None:
+    turns = [{"role": 1.0, "content": "Hi"}, {"role": 2.5, "content": "Ho"}]
+    found = outcome(
+        tmp_path / "x.jsonl",
+        "\n".join(json.dumps({"turns": turns[:n]}) for n in (1, 2)),
+        "utterances=turns,speaker=role,text=content",
+    )
+    (read,) = (one for one in found if isinstance(one, Dialogue))
+    assert [u.speaker for u in read.utterances] == ["1"]
+    assert faults(found) == [(2, "'role' of utterance 2 must be a string or a whole number")]
