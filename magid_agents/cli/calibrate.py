@@ -35,8 +35,8 @@ def calibrate(
     typer.echo(f"{check}: {found.scorer}")
     typer.echo(
         f"threshold {as_text(found.threshold, DIGITS)} for {false_accepts:g} false accepts, found on "
-        f"{found.threshold.clusters} dialogues; the run's is {found.current:g}"
+        f"{found.dialogues[0]} dialogues; the run's is {found.current:g}"
     )
     cells = {f.name: [as_text(f.interval, DIGITS), f"{f.values}"] for f in found.figures}
-    print_figures([f"on {found.figures[0].interval.clusters} other dialogues", "", "of"], cells)
+    print_figures([f"on {found.dialogues[1]} other dialogues", "", "of"], cells)
     typer.echo(f"--set {found.setting}")

@@ -98,7 +98,7 @@ def run(
         else:
             result = session.run(request, report)
     print_summary(result, out)
-    _report(out, changed=bool(result.calls.computed or result.calls.reused))
+    _report(out)
     if not result.counts.failed:
         return 0
     print_failures(RunDir(out))
@@ -119,15 +119,15 @@ def _keep_stdin(inputs: list[Path], out: Path, *, replace: bool) -> list[Path]:
     return [kept if path == STDIN else path for path in inputs]
 
 
-def _report(out: Path, *, changed: bool) -> None:
-    """Write the report, unless nothing has changed since it was; a run does not fail for want of one."""
+def _report(out: Path) -> None:
+    """Write the report, which a run that changes results removes; a run does not fail for want of one."""
     from magid_agents.errors import MagidError, first_line
     from magid_agents.store.rundir import RunDir
     from magid_agents.viewer.report import write_report
 
     directory = RunDir(out)
     try:
-        path = write_report(directory) if changed or not directory.report.exists() else directory.report
+        path = directory.report if directory.report.exists() else write_report(directory)
     except (MagidError, OSError) as error:
         typer.echo(f"magid: there is no report: {first_line(error)}", err=True)
         return

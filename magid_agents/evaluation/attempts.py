@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from magid_agents.agents.verdict import best, decide
 from magid_agents.dialogue import Candidate, Decision
-from magid_agents.evaluation.figures import Figure, mean_figure
+from magid_agents.evaluation.figures import Figure, mean_figure, rate_figure
 from magid_agents.evaluation.moments import Cluster, EndedDialogue, JudgedMoment, best_candidate
 from magid_agents.evaluation.scoring import NamedScorer, Pair, Scores
 from magid_agents.thresholds import Threshold
@@ -20,7 +20,7 @@ from magid_agents.thresholds import Threshold
 def acceptance(clusters: Sequence[Cluster]) -> list[Figure]:
     """Return the share of attempts that were accepted: of the first ones, of the second ones, and so on."""
     return [
-        mean_figure(f"accepted at attempt {number}", clusters, _accepted_at(number))
+        rate_figure(f"accepted at attempt {number}", clusters, _accepted_at(number))
         for number in range(1, _most_attempts(clusters) + 1)
     ]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from magid_agents.config import ConfigError, ScorerSettings
 from magid_agents.errors import unknown
-from magid_agents.evaluation.figures import Figure, mean_figure_of
+from magid_agents.evaluation.figures import Figure, rate_figure_of
 from magid_agents.evaluation.intervals import Array, Interval, Statistic, bootstrap
 from magid_agents.evaluation.moments import JudgedMoment, clusters_of, read_dialogues
 from magid_agents.evaluation.scoring import NamedScorer, Pair, measuring
@@ -47,6 +47,7 @@ class Calibration:
     threshold: Interval
     current: float  # threshold of the first run
     figures: Sequence[Figure]  # on the other half
+    dialogues: tuple[int, int]  # that it was found on and judged on
     roc: Sequence[tuple[float, float]]  # false and true accepts on the other half, threshold by threshold
 
     @property
@@ -64,6 +65,7 @@ class Calibration:
             "threshold": self.threshold.as_dict(),
             "current": self.current,
             "setting": self.setting,
+            "dialogues": list(self.dialogues),
             "figures": [figure.as_dict() for figure in self.figures],
             "roc": [list(point) for point in self.roc],
         }
@@ -184,7 +186,7 @@ def choose_threshold(
             ]
             for cluster in judged
         ]
-        return mean_figure_of(name, lists)
+        return rate_figure_of(name, lists)
 
     now = sign * current
     own, other = _flat(judged, sign, mismatched=False), _flat(judged, sign, mismatched=True)
@@ -197,7 +199,15 @@ def choose_threshold(
         accepted("matched pairs accepted by the run's threshold", now, mismatched=False),
     ]
     return Calibration(
-        check, scorer, lower_is_better, false_accepts, limit, current, figures, _roc(own[1], other[1])
+        check,
+        scorer,
+        lower_is_better,
+        false_accepts,
+        limit,
+        current,
+        figures,
+        (sizes[0], sizes[1]),
+        _roc(own[1], other[1]),
     )
 
 

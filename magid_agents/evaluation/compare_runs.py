@@ -137,7 +137,11 @@ async def compare(
     """Compare two run directories with these judges. Raises what `compare_runs` raises."""
     left, right = (read_dialogues(directory) for directory in directories)
     others = {dialogue.id: dialogue for dialogue in right}
-    both = [Sides(dialogue, others[dialogue.id]) for dialogue in left if dialogue.id in others]
+    alike = [Sides(dialogue, others[dialogue.id]) for dialogue in left if dialogue.id in others]
+    both = [sides for sides in alike if _same_dialogue(*sides)]
+    notes = list(chosen.notes)
+    if differing := len(alike) - len(both):
+        notes.append(f"{differing} dialogues have another text under the same id, and are left out")
     if not both:
         raise ConfigError(
             f"{directories[0].path} and {directories[1].path}: no dialogue has ended in both; compare runs "
@@ -166,8 +170,13 @@ async def compare(
         margin,
         {name: [f for f in figures if f.values] for name, figures in sections.items()},
         [flip for sides in both for flip in _flips(sides)],
-        chosen.notes,
+        notes,
     )
+
+
+def _same_dialogue(left: EndedDialogue, right: EndedDialogue) -> bool:
+    """Return whether both say the same; what a failed one says is not recorded."""
+    return left.failed or right.failed or left.said == right.said
 
 
 Score = Callable[[int, JudgedMoment], float]  # of the image of a side, 0 the left

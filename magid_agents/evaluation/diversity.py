@@ -4,18 +4,21 @@ The Vendi score (Friedman and Dieng 2023, definition 3.1) is the effective numbe
 all are equal, n if no two are alike. It grows with n, so two runs compare only at equal n.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from magid_agents.evaluation.figures import Figure
-from magid_agents.evaluation.intervals import Array, Statistic, half_samples
+from magid_agents.evaluation.intervals import Array, Interval, half_samples, halves
 from magid_agents.evaluation.moments import Cluster
 
-MAX_ITEMS = 100  # of a Vendi score
-MAX_COMPARED = 5000  # images, each with each other
+# How many items are compared: two runs share at least the smallest number, if both reach it.
+VENDI_ITEMS = 10, 100
+DUPLICATE_ITEMS = 10, 100, 1000
+MAX_PARTS = 20  # of each half of the dialogues, over which a figure is averaged
 HASH_PX = 8
 NEAR_BITS = 6  # of the 64 of a hash, up to which two images count as near-duplicates
 
@@ -27,52 +30,74 @@ def vendi(vectors: Array) -> float:
     return float(np.exp(-(share * np.log(share)).sum()))
 
 
-def vendi_figure(what: str, clusters: Sequence[Cluster], vectors: Mapping[str, Sequence[float]]) -> Figure:
-    """Return the Vendi score of as many items as half the dialogues have, up to MAX_ITEMS.
+def vendi_figures(
+    what: str, clusters: Sequence[Cluster], vectors: Mapping[str, Sequence[float]]
+) -> list[Figure]:
+    """Return the Vendi score at each number of items that halves of the dialogues have.
 
     Args:
         what: images or descriptions; both belong to the images that were kept.
     """
-    owner, items = _owned(what, clusters)
-    size = min(MAX_ITEMS, len(items) // 2)
-    rows = np.array([vectors[item] for item in items], dtype=np.float64)
-    order = np.random.default_rng(0).permutation(len(items))
-
-    def statistic(drawn: Array) -> Array:
-        chosen = [order[one[owner[order]] > 0][:size] for one in drawn]
-        return np.array([vendi(rows[few]) if size and len(few) == size else np.nan for few in chosen])
-
-    return Figure(f"Vendi score of {size} {what}", half_samples(statistic, len(clusters)), len(items))
+    drawing = _Drawing(what, clusters)
+    rows = np.array([vectors[item] for item in drawing.items], dtype=np.float64)
+    return [
+        Figure(f"Vendi score of {n} {what}", drawing.mean(lambda few: vendi(rows[few]), n), len(rows))
+        for n in drawing.sizes(VENDI_ITEMS)
+    ]
 
 
-def near_duplicates(clusters: Sequence[Cluster], hashes: Mapping[str, int]) -> Figure:
-    """Return the share of images that have a near-duplicate among the images of half the dialogues.
-
-    Of more than MAX_COMPARED images, so many are compared that are drawn at random.
-    """
-    owner, items = _owned("images", clusters)
-    if len(items) > MAX_COMPARED:
-        drawn = np.random.default_rng(0).permutation(len(items))[:MAX_COMPARED]
-        owner, items = owner[drawn], [items[i] for i in drawn]
+def near_duplicates(clusters: Sequence[Cluster], hashes: Mapping[str, int]) -> list[Figure]:
+    """Return the share of images with a near-duplicate, at each number that halves of the dialogues have."""
+    drawing = _Drawing("images", clusters)
     bits = np.array(
-        [[hashes[item] >> bit & 1 for bit in range(HASH_PX**2)] for item in items], dtype=np.float32
-    )
-    bits = bits.reshape(len(items), HASH_PX**2)
-    distances = bits @ (1 - bits.T) + (1 - bits) @ bits.T
-    near = (distances <= NEAR_BITS) & ~np.eye(len(items), dtype=bool)
-    return Figure(
-        "images with a near-duplicate", half_samples(_share_near(near, owner), len(clusters)), len(items)
+        [[hashes[item] >> bit & 1 for bit in range(HASH_PX**2)] for item in drawing.items], dtype=np.float32
     )
 
+    def share_near(few: np.ndarray) -> float:
+        own = bits[few]
+        distances = own @ (1 - own.T) + (1 - own) @ own.T
+        np.fill_diagonal(distances, np.inf)
+        return float((distances.min(axis=1) <= NEAR_BITS).mean())
 
-def _share_near(near: np.ndarray, owner: np.ndarray) -> Statistic:
-    def statistic(drawn: Array) -> Array:
-        weight = drawn[:, owner]
-        alike = (weight @ near > 0) * weight
-        count = weight.sum(axis=1)
-        return np.divide(alike.sum(axis=1), count, out=np.full(len(drawn), np.nan), where=count > 0)
+    return [
+        Figure(f"near-duplicates among {n} images", drawing.mean(share_near, n), len(bits))
+        for n in drawing.sizes(DUPLICATE_ITEMS)
+    ]
 
-    return statistic
+
+class _Drawing:
+    """The items of all dialogues, drawn by random halves of these."""
+
+    def __init__(self, what: str, clusters: Sequence[Cluster]) -> None:
+        found = [
+            (number, (moment.image or "") if what == "images" else moment.description)
+            for number, cluster in enumerate(clusters)
+            for dialogue in cluster
+            for moment in dialogue.kept
+        ]
+        self.items = [item for _, item in found]
+        self._owner = np.array([number for number, _ in found], dtype=np.int64)
+        self._clusters = len(clusters)
+
+    def sizes(self, wanted: Sequence[int]) -> list[int]:
+        """Return those numbers of items that 95 % of the halves have; else the number that these have."""
+        held = np.bincount(self._owner, minlength=self._clusters)
+        most = int(np.quantile(halves(self._clusters) @ held, 0.05)) if self.items else 0
+        return [n for n in wanted if n <= most] or ([most] if most > 1 else [])
+
+    def mean(self, statistic: Callable[[np.ndarray], float], size: int) -> Interval:
+        """Return the statistic of so many items, given their places: its mean over parts of each half."""
+
+        def of_halves(drawn: Array) -> Array:
+            random = np.random.default_rng(0)
+            figures = []
+            for one in drawn:
+                held = random.permutation(np.flatnonzero(one[self._owner]))
+                parts = (held[at : at + size] for at in range(0, len(held) - size + 1, size))
+                figures.append([statistic(few) for few in islice(parts, MAX_PARTS)])
+            return np.array([np.mean(of_one) if of_one else np.nan for of_one in figures])
+
+        return half_samples(of_halves, self._clusters)
 
 
 def difference_hash(path: Path) -> int:
@@ -82,14 +107,3 @@ def difference_hash(path: Path) -> int:
     pixels = np.asarray(small, dtype=np.int64)
     brighter = (pixels[:, :-1] > pixels[:, 1:]).ravel()
     return sum(1 << place for place in np.flatnonzero(brighter).tolist())
-
-
-def _owned(what: str, clusters: Sequence[Cluster]) -> tuple[np.ndarray, list[str]]:
-    """Return the cluster of each item, and the items."""
-    found = [
-        (number, (moment.image or "") if what == "images" else moment.description)
-        for number, cluster in enumerate(clusters)
-        for dialogue in cluster
-        for moment in dialogue.kept
-    ]
-    return np.array([number for number, _ in found], dtype=np.int64), [item for _, item in found]

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from magid_agents.dialogue import Attempt
-from magid_agents.evaluation.figures import Figure, mean_figure
+from magid_agents.evaluation.figures import Figure, rate_figure
 from magid_agents.evaluation.moments import Cluster, EndedDialogue, JudgedMoment
 
 MIN_MOMENTS = 5  # that a word must occur in
 MAX_WORDS = 10
-UNPAINTED, UNWRITTEN = "not painted", "no prompt written"
+UNPAINTED, UNWRITTEN, NOTHING_TO_SHOW = "not painted", "no prompt written", "nothing to show"
 NO_SUBJECT = frozenset(
     [
         "a",
@@ -75,7 +75,7 @@ def drops_by_check(clusters: Sequence[Cluster]) -> list[Figure]:
             for m in dialogue.moments:
                 yield float(not m.image and (reason is None or reason in _reasons(m)))
 
-        return mean_figure("dropped" if reason is None else f"dropped by {reason}", clusters, values)
+        return rate_figure("dropped" if reason is None else f"dropped by {reason}", clusters, values)
 
     return [share(None), *(share(reason) for reason, _ in reasons.most_common())]
 
@@ -92,7 +92,7 @@ def drops_by_subject(clusters: Sequence[Cluster]) -> list[Figure]:
         def values(dialogue: EndedDialogue) -> Iterator[float]:
             return (float(not m.image) for m in dialogue.moments if word in words[m.key])
 
-        return mean_figure(f"dropped if it shows {word!r}", clusters, values)
+        return rate_figure(f"dropped if it shows {word!r}", clusters, values)
 
     found = sorted(map(share, sorted(frequent)), key=lambda f: -f.interval.estimate)
     return [figure for figure in found if figure.interval.estimate > 0][:MAX_WORDS]
@@ -100,6 +100,8 @@ def drops_by_subject(clusters: Sequence[Cluster]) -> list[Figure]:
 
 def _reasons(moment: JudgedMoment) -> list[str]:
     """Return the checks that the last attempt failed, or what else kept the moment without an image."""
+    if not moment.description:
+        return [NOTHING_TO_SHOW]
     if not moment.attempts:
         return [UNWRITTEN]
     last: Attempt = moment.attempts[-1]

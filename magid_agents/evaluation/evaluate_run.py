@@ -49,10 +49,15 @@ def evaluate_run(path: Path, held_out: str | None = None, best_of: Path | None =
         best_of: a run over the same dialogues that rewrote nothing and painted more candidates.
 
     Raises RunDirError if a directory holds no run or one is being written, ConfigError for a held-out scorer
-    that the run was gated by and for a `best_of` without a common moment, and what building a scorer raises.
+    that a run was gated by and for a `best_of` of other scorers or without a common moment, and what
+    building a scorer raises.
     """
     directory = RunDir(path)
-    evaluation = asyncio.run(evaluate(directory, judges.choose(read_manifest(directory), held_out), best_of))
+    manifests = [read_manifest(directory), *([read_manifest(RunDir(best_of))] if best_of else [])]
+    if best_of and _scorers(manifests[0]) != _scorers(manifests[1]):
+        raise ConfigError(f"--best-of {best_of}: was judged by other scorers than {path}; use the same")
+    chosen = judges.choose(manifests[0], held_out, manifests[1:])
+    evaluation = asyncio.run(evaluate(directory, chosen, best_of))
     write_atomically(directory.evaluation, json.dumps(evaluation.as_dict(), indent=2) + "\n")
     return evaluation
 
@@ -83,6 +88,10 @@ async def evaluate(directory: RunDir, chosen: Judges, best_of: Path | None = Non
     known = {name: [f for f in figures if f.values] for name, figures in sections.items()}
     identities = {by.name: by.scorer.identity for by in chosen.scorers}
     return Evaluation(len(dialogues), len(kept), identities, known, chosen.notes)
+
+
+def _scorers(manifest: Mapping[str, Any]) -> dict[str, str]:
+    return {place: name for place, name in manifest["models"].items() if place.startswith("scorers.")}
 
 
 Control = Mapping[tuple[str, int], attempts.Contest]
@@ -131,8 +140,11 @@ async def _diversity(
     images = [moment.image or "" for moment in kept]
     if chosen.embedder is not None:
         vectors = await measurer.embed_images(chosen.embedder, images)
-        yield diversity.vendi_figure("images", clusters, vectors)
+        for figure in diversity.vendi_figures("images", clusters, vectors):
+            yield figure
         texts = await measurer.embed_texts(chosen.embedder, [moment.description for moment in kept])
-        yield diversity.vendi_figure("descriptions", clusters, texts)
+        for figure in diversity.vendi_figures("descriptions", clusters, texts):
+            yield figure
     hashes = {image: diversity.difference_hash(measurer.find(image)) for image in images}
-    yield diversity.near_duplicates(clusters, hashes)
+    for figure in diversity.near_duplicates(clusters, hashes):
+        yield figure

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from magid_agents.evaluation.intervals import Interval, Statistic, bootstrap, mean, mean_of_sums
+from magid_agents.evaluation.intervals import Interval, Statistic, bootstrap, mean, mean_of_sums, rate
 from magid_agents.evaluation.moments import Cluster, EndedDialogue
 
 
@@ -35,6 +35,17 @@ def mean_figure_of(name: str, values: Sequence[Sequence[float]]) -> Figure:
     """Return the mean of all values, given those of each cluster. NaN is left out."""
     known = [[value for value in of_one if not math.isnan(value)] for of_one in values]
     return figure(name, mean(known), len(known), sum(map(len, known)))
+
+
+def rate_figure(name: str, clusters: Sequence[Cluster], values: Values) -> Figure:
+    """Return the share of ones among the zeros and ones of all dialogues."""
+    return rate_figure_of(name, [[v for d in cluster for v in values(d)] for cluster in clusters])
+
+
+def rate_figure_of(name: str, values: Sequence[Sequence[float]]) -> Figure:
+    """Return the share of ones, given the zeros and ones of each cluster."""
+    known = [of_one for of_one in values if of_one]
+    return Figure(name, rate(known), sum(map(len, known)))
 
 
 def ratio_figure(name: str, clusters: Sequence[Cluster], numerator: Amount, denominator: Amount) -> Figure:

@@ -8,7 +8,7 @@ same dialogues are compared on the same draws, and any figure has an interval, a
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -25,6 +25,8 @@ LEVEL, POWER = 0.95, 0.8
 MAX_UNDEFINED = 0.5  # share of draws without the figure, beyond which there is no interval
 DRAWS_AT_ONCE = 256
 HALVES = 999  # for figures that are costly to compute
+# With fewer dialogues, not even differences that all have one sign are significant: 1/2 ** 4 is above 5 %.
+MIN_EQUIVALENT = 5
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Interval:
     """A figure with its percentile bootstrap interval; NaN where there is none.
 
     `detectable` is the smallest true difference from a fixed value that a sample like this would have found
-    at this level with 80 % power: (z(level) + z(power)) times the standard error (Miller, section 4.1).
+    at this level with 80 % power: (z(level) + z(power)) times the standard error (Miller, section 4.1). It
+    is NaN if the sample shows no variation, of which it then says nothing.
     """
 
     estimate: float
@@ -88,7 +91,26 @@ def bootstrap(
     if len(defined) < (1 - MAX_UNDEFINED) * resamples:
         return Interval(estimate, math.nan, math.nan, math.nan, clusters, level)
     low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
-    return Interval(estimate, float(low), float(high), float(defined.std(ddof=1)), clusters, level)
+    return Interval(estimate, float(low), float(high), _spread(defined), clusters, level)
+
+
+def rate(values: Sequence[Sequence[float]], *, level: float = LEVEL) -> Interval:
+    """Return a rate with its interval, given the zeros and ones of each dialogue.
+
+    A rate of 0 or 1 has Wilson's interval, since every bootstrap draw is the same. Its trials are the
+    dialogues that have values, as if what one of them gives were always the same.
+    """
+    found = bootstrap(mean(values), len(values), level=level)
+    if found.estimate not in (0, 1):
+        return found
+    low, high = wilson(int(found.estimate) * len(values), len(values), level)
+    return replace(found, low=low, high=high)
+
+
+def halves(clusters: int, resamples: int = HALVES, seed: int = 0) -> Array:
+    """Return random halves of so many dialogues, as how often each is drawn: 0 or 1."""
+    ranks = np.argsort(np.random.default_rng(seed).random((resamples, clusters)), axis=1)
+    return (ranks < clusters // 2).astype(np.float64)
 
 
 def half_samples(
@@ -106,16 +128,17 @@ def half_samples(
     """
     if clusters < 4:
         return Interval(math.nan, math.nan, math.nan, math.nan, clusters, level)
-    random = np.random.default_rng(seed)
-    ranks = np.argsort(random.random((resamples, clusters)), axis=1)
-    figures = statistic((ranks < clusters // 2).astype(np.float64))
+    figures = statistic(halves(clusters, resamples, seed))
     defined = figures[~np.isnan(figures)]
     if len(defined) < (1 - MAX_UNDEFINED) * resamples:
         return Interval(math.nan, math.nan, math.nan, math.nan, clusters, level)
     low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
-    return Interval(
-        float(defined.mean()), float(low), float(high), float(defined.std(ddof=1)), clusters, level
-    )
+    return Interval(float(defined.mean()), float(low), float(high), _spread(defined), clusters, level)
+
+
+def _spread(draws: Array) -> float:
+    """Return the standard error; NaN if all draws are equal."""
+    return float(draws.std(ddof=1)) if np.ptp(draws) > 0 else math.nan
 
 
 def difference(left: Statistic, right: Statistic) -> Statistic:
@@ -217,8 +240,11 @@ def is_equivalent(
     """Return whether a difference is shown to be smaller than the margin, in either direction.
 
     Two one-sided tests at `alpha` each (Schuirmann 1987): the interval of level 1 - 2 alpha lies within the
-    margin. False also if that is not known, so False does not mean that there is a difference.
+    margin. False also if that is not known, as of fewer dialogues than MIN_EQUIVALENT, so False does not
+    mean that there is a difference.
     """
+    if clusters < MIN_EQUIVALENT:
+        return False
     found = bootstrap(statistic, clusters, level=1 - 2 * alpha, seed=seed)
     return -margin < found.low and found.high < margin
 

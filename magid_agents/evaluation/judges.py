@@ -15,6 +15,7 @@ from magid_agents.models.tagger import MATCHER
 MATCH, HELD_OUT = "image_text_match", "held_out"
 OPEN_CLIP = "open_clip"
 OF_EMBEDDED = f"{OPEN_CLIP}:held-out-matcher"
+NAME_ONE = "name one that the run was not gated by, --held-out BACKEND:MODEL"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ def choose(
         others: manifests of runs that it is compared with, which must not have chosen by the held-out scorer.
         held_out: BACKEND:MODEL of the held-out scorer; None takes the one that ships, if it fits.
 
-    Raises ConfigError for a scorer that the run chose its images by, and what building a scorer raises.
+    Raises ConfigError for a scorer that is named and that a run chose its images by, and what building a
+    scorer raises.
     """
     settings = manifest["settings"]["scorers"].get(MATCH)
     own = ScorerSettings.model_validate(settings) if settings else None
@@ -52,12 +54,21 @@ def choose(
                 f"the run's own {MATCH} was {used}, and its settings now name {built.identity}; its score is "
                 "not reported"
             )
-    if held_out is None and own is not None and (own.backend, own.model) == (OPEN_CLIP, MATCHER):
-        held_out = OF_EMBEDDED
-    if held_out is None:
-        notes.append("no held-out scorer: name one that the run was not gated by, --held-out BACKEND:MODEL")
-    else:
-        found.append(NamedScorer(HELD_OUT, _held_out([manifest, *others], held_out)))
+    notes += [
+        f"another run's {MATCH} is {theirs}; here both are scored by the first run's"
+        for theirs in {other["models"].get(f"scorers.{MATCH}") for other in others}
+        if theirs not in (None, manifest["models"].get(f"scorers.{MATCH}"))
+    ]
+    ships_one = own is not None and (own.backend, own.model) == (OPEN_CLIP, MATCHER)
+    try:
+        if named := held_out or (OF_EMBEDDED if ships_one else None):
+            found.append(NamedScorer(HELD_OUT, _held_out([manifest, *others], named)))
+        else:
+            notes.append(f"no held-out scorer: {NAME_ONE}")
+    except ConfigError as error:
+        if held_out is not None:
+            raise
+        notes.append(f"no held-out scorer ({error}): {NAME_ONE}")
     sees = own is not None and own.backend == OPEN_CLIP
     embedder = MatcherEmbedder(own.model, own.device) if own is not None and sees else None
     if embedder is None:
@@ -79,7 +90,7 @@ def _held_out(manifests: Sequence[Mapping[str, Any]], named: str) -> Scorer:
 
 
 def check_held_out(named: str, identity: str, models: Mapping[str, str]) -> None:
-    """Raise ConfigError if the run chose its images by this model.
+    """Raise ConfigError if the run chose its images by this model, in any version.
 
     Args:
         named: as the user did.
@@ -87,8 +98,12 @@ def check_held_out(named: str, identity: str, models: Mapping[str, str]) -> None
     """
     for place, other in models.items():
         # An identity may name several models, such as a retrieval painter's the matcher that it ranks by.
-        if identity in other:
+        if _name(identity) in map(_name, other.split("+")):
             raise ConfigError(
                 f"--held-out {named}: the run chose its images by this model ({place}), so its score proves "
                 "nothing; name another one"
             )
+
+
+def _name(identity: str) -> str:
+    return identity.partition("@")[0]

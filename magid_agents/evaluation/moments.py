@@ -50,6 +50,7 @@ class EndedDialogue:
     """A dialogue that finished or failed. What its calls took counts reused answers too."""
 
     id: str
+    said: Sequence[tuple[str, str]]  # speakers and texts; empty if it failed
     moments: Sequence[JudgedMoment]
     failed: bool
     calls: int
@@ -79,14 +80,15 @@ def _result_lines(directory: RunDir) -> Iterator[Mapping[str, Any]]:
 
 
 def _dialogue(line: Mapping[str, Any], trace: Any) -> EndedDialogue:
-    texts = [utterance["text"] for utterance in line.get("utterances", [])]
+    said = [(utterance["speaker"], utterance["text"]) for utterance in line.get("utterances", [])]
     moments = [
-        JudgedMoment(trace.id, o.moment.utterance, texts[o.moment.utterance], o)
+        JudgedMoment(trace.id, o.moment.utterance, said[o.moment.utterance][1], o)
         for o in trace.decisions.outcomes
     ]
     spent = trace.spent.computed, trace.spent.reused
     return EndedDialogue(
         trace.id,
+        said,
         moments,
         failed=bool(trace.failure),
         calls=sum(s.calls for s in spent),

@@ -33,15 +33,21 @@ class Figure:
 
 @dataclass(frozen=True)
 class Paired:
-    """Every figure over the dialogues that have ended in both runs."""
+    """Every figure over the dialogues that have ended in both runs.
+
+    `differing` dialogues, which have another text under the same id, are left out.
+    """
 
     dialogues: int
+    differing: int
     figures: Sequence[Figure]
 
 
 def pair(left: Queries, right: Queries) -> Paired:
     """Compare two indexed runs over the dialogues that have ended in both."""
-    ended = dict(left.outcomes())
+    texts = dict(left.said())
+    other = {name for name, said in right.said() if texts.get(name) and said and texts[name] != said}
+    ended = {name: values for name, values in left.outcomes() if name not in other}
     others = {name: values for name, values in right.outcomes() if name in ended}
     rows = {name: row for row, name in enumerate(others)}
     outcomes = [_per_dialogue(side, rows) for side in (ended, others)]
@@ -49,7 +55,7 @@ def pair(left: Queries, right: Queries) -> Paired:
     both = [check for check in left.checks() if check in right.checks()]
     for side, index in zip(sides, (left, right), strict=True):
         side |= _kept(index, both, rows)
-    return Paired(len(rows), [_figure(name, sides[0][name], sides[1][name]) for name in sides[0]])
+    return Paired(len(rows), len(other), [_figure(name, sides[0][name], sides[1][name]) for name in sides[0]])
 
 
 def _per_dialogue(side: Mapping[str, Sequence[float]], rows: Mapping[str, int]) -> list[Sums]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from magid_agents.dialogue import Question
-from magid_agents.evaluation.figures import Figure, mean_figure, ratio_figure
+from magid_agents.evaluation.figures import Figure, mean_figure, rate_figure, ratio_figure
 from magid_agents.evaluation.moments import Cluster, EndedDialogue
 
 
@@ -13,9 +13,9 @@ def yield_figures(clusters: Sequence[Cluster]) -> list[Figure]:
     return [
         mean_figure("images per dialogue", clusters, lambda d: [len(d.kept)]),
         mean_figure("sharing moments per dialogue", clusters, lambda d: [len(d.moments)]),
-        mean_figure("moments with an image", clusters, lambda d: (float(bool(m.image)) for m in d.moments)),
-        mean_figure("dialogues with an image", clusters, lambda d: [float(bool(d.kept))]),
-        mean_figure("dialogues that failed", clusters, lambda d: [float(d.failed)]),
+        rate_figure("moments with an image", clusters, lambda d: (float(bool(m.image)) for m in d.moments)),
+        rate_figure("dialogues with an image", clusters, lambda d: [float(bool(d.kept))]),
+        rate_figure("dialogues that failed", clusters, lambda d: [float(d.failed)]),
     ]
 
 
@@ -42,7 +42,7 @@ def critique_figures(clusters: Sequence[Cluster]) -> list[Figure]:
         return (math.nan if q.yes_probability is None else q.yes_probability for q in _questions(dialogue))
 
     return [
-        mean_figure("questions satisfied", clusters, satisfied),
+        rate_figure("questions satisfied", clusters, satisfied),
         mean_figure("probability of Yes", clusters, probability),
     ]
 

@@ -29,16 +29,16 @@ from magid_agents.store.rundir import RunDir
 from magid_agents.text import encodable
 from magid_agents.thresholds import Threshold
 
-VERSION = 5  # of the tables below; an index of another version is rebuilt
+VERSION = 6  # of the tables below; an index of another version is rebuilt
 FAILED, UNDER_WAY = 1 << 40, 1 << 41  # positions from which those dialogues stand
 PROGRESS_EVERY = 500  # dialogues
 TABLES = """
 CREATE TABLE source (digest BLOB, bytes INTEGER, changes INTEGER, complete INTEGER, stamp TEXT);
 CREATE TABLE dialogues (
     position INTEGER PRIMARY KEY, id TEXT UNIQUE, status TEXT, stage TEXT, cause TEXT, error TEXT,
-    first_text TEXT, moments INTEGER, accepted INTEGER, dropped INTEGER, attempts INTEGER, nearest REAL,
-    calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL, waited_s REAL, served_s REAL, text INTEGER,
-    begin INTEGER, fate BLOB, keys BLOB, whole_cost REAL, whole_served_s REAL);
+    first_text TEXT, said BLOB, moments INTEGER, accepted INTEGER, dropped INTEGER, attempts INTEGER,
+    nearest REAL, calls INTEGER, computed INTEGER, tokens INTEGER, cost REAL, waited_s REAL, served_s REAL,
+    text INTEGER, begin INTEGER, fate BLOB, keys BLOB, whole_cost REAL, whole_served_s REAL);
 CREATE TABLE moments (
     position INTEGER, number INTEGER, utterance INTEGER, description TEXT, outcome TEXT, attempts INTEGER,
     sha256 TEXT, prompt TEXT, reason TEXT, nearest REAL, PRIMARY KEY (position, number)) WITHOUT ROWID;
@@ -291,7 +291,7 @@ class _Builder:
         nearest = min((m.nearest for m in made.moments if m.nearest is not None), default=None)
         self._add(
             journal,
-            (position, name, "finished", None, None, None, made.first_text),
+            (position, name, "finished", None, None, None, made.first_text, made.said),
             (
                 len(made.moments),
                 accepted,
@@ -311,7 +311,7 @@ class _Builder:
         cause = cause_of_failure(result) if stage else None
         words = " ".join(filter(None, (result["id"], stage, error, result.get("raw"))))
         told = [value and encodable(value) for value in (result["id"], status, stage, cause, error)]
-        self._add(journal, (position, *told, ""), (0, 0, 0, 0, None), encodable(words), None, [])
+        self._add(journal, (position, *told, "", None), (0, 0, 0, 0, None), encodable(words), None, [])
 
     def _add(
         self,

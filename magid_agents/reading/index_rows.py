@@ -1,5 +1,6 @@
 """Turn one dialogue into rows of the index: the part of its record and decisions that views need."""
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,6 +49,7 @@ class Rows(NamedTuple):
     """Everything that the index holds about a dialogue, except what its calls took."""
 
     first_text: str
+    said: bytes  # a digest of speakers and texts
     moments: Sequence[Moment]
     scores: Sequence[Score]
     text: str  # everything that a search can find
@@ -75,7 +77,14 @@ def rows(
         moments.append(_moment(outcome, last, limits))
         words += _words(outcome)
     first = next((u["text"] for u in utterances if u["text"].strip()), "")
-    return Rows(" ".join(first.split())[:MAX_FIRST_TEXT_CHARS], moments, scores, "\n".join(words))
+    told = json.dumps([[u["speaker"], u["text"]] for u in utterances]).encode()
+    return Rows(
+        " ".join(first.split())[:MAX_FIRST_TEXT_CHARS],
+        hashlib.blake2b(told, digest_size=16).digest(),
+        moments,
+        scores,
+        "\n".join(words),
+    )
 
 
 def distance(score: float, limit: float) -> float:

@@ -289,6 +289,10 @@ class Queries:
         ):
             yield name, tuple(values)
 
+    def said(self) -> Iterator[tuple[str, bytes | None]]:
+        """Yield each dialogue and a digest of what is said in it; None if it has not finished."""
+        yield from self._db.execute("SELECT id, said FROM dialogues")
+
     def kept_scores(self) -> Iterator[tuple[str, str, float, int]]:
         """Yield each dialogue with kept images and each check: the sum of their scores, and how many."""
         yield from self._db.execute(

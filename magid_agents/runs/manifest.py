@@ -115,7 +115,8 @@ class Recorder:
     def end(self, counts: Counts, calls: Calls, cost: float, error: BaseException | None) -> None:
         """Write the manifest of a run that finished, or that this error ended.
 
-        A session that computed and changed nothing is left out: the manifest is as before.
+        A session that computed and changed nothing is left out: the manifest is as before. After any other,
+        what was made from the results before is removed.
         """
         session, new = self._session, self.new
         session.finished, session.calls = _now(), calls
@@ -129,6 +130,8 @@ class Recorder:
         ):
             new = self._old
         with suppress(OSError):  # a full disk has already been reported
+            if self._old and (calls.computed or calls.reused or counts != self._old.counts):
+                self._directory.remove_derived()
             new.save(self._directory)
 
 

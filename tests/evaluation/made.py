@@ -58,7 +58,9 @@ def moment(dialogue: str, utterance: int, description: str, *attempts: Attempt) 
 
 
 def dialogue(name: str, *moments: JudgedMoment, calls: int = 4, cost: float = 0.0) -> EndedDialogue:
-    return EndedDialogue(name, moments, failed=False, calls=calls, seconds=2.0 * calls, cost=cost)
+    return EndedDialogue(
+        name, [("A", f"what {name} says")], moments, failed=False, calls=calls, seconds=2.0 * calls, cost=cost
+    )
 
 
 def kept(name: str, utterance: int = 0, description: str = "a dog", **scores: float) -> JudgedMoment:

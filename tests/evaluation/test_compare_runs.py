@@ -102,3 +102,18 @@ def test_a_second_comparison_makes_no_call(runs: tuple[Path, Path]) -> None:
     again = judges()
     assert asyncio.run(compare((RunDir(runs[0]), RunDir(runs[1])), again)).as_dict() == first.as_dict()
     assert [by.scorer.calls for by in again.scorers] == [0, 0]  # type: ignore[attr-defined]  # fakes count
+
+
+def test_other_dialogues_under_the_same_ids_are_not_compared(tmp_path: Path) -> None:
+    run(tmp_path, "dog", "cat")
+    source = tmp_path / "in.jsonl"
+    source.write_text(source.read_text().replace("look at my cat", "look at my bird"))
+    run(tmp_path, out=tmp_path / "right")
+    found = comparison(tmp_path / "out", tmp_path / "right")
+    assert found.dialogues == 1
+    assert "1 dialogues have another text under the same id, and are left out" in found.notes
+    assert not found.flips
+    source.write_text(source.read_text().replace("look at my dog", "look at my cow"))
+    run(tmp_path, out=tmp_path / "third")
+    with pytest.raises(ConfigError, match="no dialogue has ended in both"):
+        comparison(tmp_path / "out", tmp_path / "third")

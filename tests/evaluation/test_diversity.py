@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from magid_agents.evaluation import diversity
-from magid_agents.evaluation.diversity import difference_hash, near_duplicates, vendi, vendi_figure
+from magid_agents.evaluation.diversity import difference_hash, near_duplicates, vendi, vendi_figures
 from magid_agents.evaluation.moments import Cluster
 from tests.evaluation.made import dialogue, digest, kept
 
@@ -43,9 +42,9 @@ def test_a_run_of_twice_the_size_has_the_same_score_at_equal_n() -> None:
     def score(count: int) -> float:
         found = clusters(count)
         kinds = {digest(f"d{i}0"): np.eye(10)[i % 10].tolist() for i in range(count)}
-        figure = vendi_figure("images", found, kinds)
-        assert figure.name == "Vendi score of 100 images"
-        return figure.interval.estimate
+        few, many = vendi_figures("images", found, kinds)
+        assert (few.name, many.name) == ("Vendi score of 10 images", "Vendi score of 100 images")
+        return many.interval.estimate
 
     assert score(400) == pytest.approx(score(250), rel=0.02)
 
@@ -53,7 +52,8 @@ def test_a_run_of_twice_the_size_has_the_same_score_at_equal_n() -> None:
 def test_different_images_have_the_score_of_their_number() -> None:
     found = clusters(6, images_each=2)
     images = [m.image or "" for cluster in found for d in cluster for m in d.kept]
-    figure = vendi_figure("images", found, {name: np.eye(12)[i].tolist() for i, name in enumerate(images)})
+    vectors = {name: np.eye(12)[i].tolist() for i, name in enumerate(images)}
+    (figure,) = vendi_figures("images", found, vectors)
     assert figure.name == "Vendi score of 6 images"
     assert figure.interval.estimate == pytest.approx(6)
 
@@ -65,7 +65,9 @@ def test_near_duplicates_are_counted_across_dialogues() -> None:
 
     def share(values: dict[int, int]) -> float:
         hashes = {digest(f"d{i}0"): value for i, value in values.items()}
-        return near_duplicates(clusters(8), hashes).interval.estimate
+        (figure,) = near_duplicates(clusters(8), hashes)
+        assert figure.name == "near-duplicates among 4 images"
+        return figure.interval.estimate
 
     # Of 4 drawn, the expected number of near ones is 2, less the cases with only one: 4 * 4 of 70.
     assert share(far | near) == pytest.approx((2 - 16 / 70) / 4, abs=0.02)
@@ -88,13 +90,35 @@ def test_the_hash_sees_the_picture_and_not_its_size_or_brightness(tmp_path: Path
 
 def test_of_no_image_nothing_is_known() -> None:
     nothing = [[dialogue("d0")], [dialogue("d1")]]
-    for figure in (vendi_figure("images", nothing, {}), near_duplicates(nothing, {})):
-        assert (math.isnan(figure.interval.estimate), figure.values) == (True, 0)
+    assert vendi_figures("images", nothing, {}) == near_duplicates(nothing, {}) == []
 
 
-def test_of_many_images_a_part_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = clusters(40)
-    hashes = {digest(f"d{i}0"): 0 for i in range(40)}
-    monkeypatch.setattr(diversity, "MAX_COMPARED", 20)
-    figure = near_duplicates(found, hashes)
-    assert (figure.values, figure.interval.estimate) == (20, 1)
+@given(st.lists(st.integers(0, 2), min_size=8, max_size=45))
+@settings(deadline=None, max_examples=25)
+def test_whatever_the_dialogues_have_there_is_a_score(images_each: list[int]) -> None:
+    """Also of an odd number of dialogues, whose halves are not of one size."""
+    found = [
+        [dialogue(f"d{i}", *(kept(f"d{i}", u, f"a thing {i} {u}") for u in range(n)))]
+        for i, n in enumerate(images_each)
+    ]
+    names = [m.image or "" for cluster in found for d in cluster for m in d.kept]
+    figures = vendi_figures("images", found, {n: np.eye(100)[i].tolist() for i, n in enumerate(names)})
+    figures += near_duplicates(found, {name: 0xFF << 8 * (i % 8) for i, name in enumerate(names)})
+    assert figures or len(names) < 10
+    for figure in figures:
+        assert not math.isnan(figure.interval.estimate)
+
+
+def test_runs_of_any_size_share_a_number_of_images() -> None:
+    """More images of the same kinds have more near-duplicates, but not among ten."""
+
+    def shares(count: int) -> dict[str, float]:
+        hashes = {digest(f"d{i}0"): 0xFF << 8 * (i % 8) for i in range(count)}
+        return {f.name: f.interval.estimate for f in near_duplicates(clusters(count), hashes)}
+
+    few, many, ten = shares(40), shares(400), "near-duplicates among 10 images"
+    assert few.keys() < many.keys()
+    # One of ten is unlike the nine others, of five or of fifty of each kind.
+    expected = [1 - math.comb(c - c // 8, 9) / math.comb(c - 1, 9) for c in (40, 400)]
+    assert [few[ten], many[ten]] == pytest.approx(expected, abs=0.02)
+    assert many["near-duplicates among 100 images"] > 0.99

@@ -11,6 +11,7 @@ from magid_agents.evaluation.evaluate_run import Evaluation, evaluate, evaluate_
 from magid_agents.evaluation.judges import Judges, check_held_out, choose
 from magid_agents.reading.trace import read_manifest
 from magid_agents.store.rundir import RunDir, RunDirError
+from magid_agents.viewer.report import write_report
 from tests.evaluation.judging import judges
 from tests.fake_run import run
 
@@ -143,3 +144,47 @@ def test_a_scorer_that_the_run_did_not_use_is_not_taken_for_its_own(tmp_path: Pa
     chosen = choose(manifest, None)
     assert [by.name for by in chosen.scorers] == ["held_out"]
     assert any("own image_text_match was fake-scorer" in note for note in chosen.notes)
+
+
+def test_a_run_that_grows_has_no_figures_and_no_report_of_what_it_was(tmp_path: Path) -> None:
+    sets = ["scorers.image_text_match=null"]
+    run(tmp_path, "dog", sets=sets)
+    evaluate_run(tmp_path / "out")
+    run(tmp_path, sets=sets)
+    assert (tmp_path / "out" / "evaluation.json").exists()  # nothing has changed
+    for more in ("cat", "{"):  # a dialogue, and a record that cannot be read
+        with (tmp_path / "in.jsonl").open("a") as file:
+            said = [{"speaker": "A", "text": f"look at my {more}"}]
+            file.write("{\n" if more == "{" else json.dumps({"id": more, "utterances": said}) + "\n")
+        write_report(RunDir(tmp_path / "out"))
+        run(tmp_path, sets=sets)
+        assert not (tmp_path / "out" / "evaluation.json").exists()
+        assert not (tmp_path / "out" / "report.html").exists()
+        evaluate_run(tmp_path / "out")
+
+
+def test_an_earlier_version_of_the_runs_own_scorer_is_not_held_out() -> None:
+    with pytest.raises(ConfigError, match="chose its images by this model"):
+        check_held_out("open_clip:matcher", "matcher@new", {"scorers.aesthetics": "quality@a+matcher@old"})
+    check_held_out("open_clip:held-out-matcher", "held-out-matcher@a", {"scorers.x": "matcher@old"})
+
+
+def test_a_shipped_judge_that_does_not_fit_is_noted_and_one_that_is_named_refused(tmp_path: Path) -> None:
+    """As when a run by the one shipped matcher is compared with one by the other."""
+    run(tmp_path, "dog")
+    manifest = dict(read_manifest(RunDir(tmp_path / "out")))
+    other = {**manifest, "models": {"scorers.image_text_match": "held-out-matcher@x"}}
+    found = choose(manifest, None, [other])
+    assert any("no held-out scorer (--held-out open_clip:held-out-matcher" in note for note in found.notes)
+    assert any("another run's image_text_match is held-out-matcher@x" in note for note in found.notes)
+    with pytest.raises(ConfigError, match="chose its images by this model"):
+        choose(manifest, "open_clip:held-out-matcher", [other])
+
+
+def test_a_control_of_other_scorers_is_refused(tmp_path: Path) -> None:
+    run(tmp_path, "cake")
+    run(tmp_path, out=tmp_path / "more", sets=["budget.attempts=1", "budget.candidates=4"])
+    manifest = tmp_path / "more" / "run.json"
+    manifest.write_text(manifest.read_text().replace('"fake-unsafe"', '"another"'))
+    with pytest.raises(ConfigError, match="was judged by other scorers"):
+        evaluate_run(tmp_path / "out", best_of=tmp_path / "more")

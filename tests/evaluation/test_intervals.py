@@ -17,8 +17,10 @@ from magid_agents.evaluation.intervals import (
     difference,
     f1,
     half_samples,
+    is_equivalent,
     mean,
     precision,
+    rate,
     recall,
     sign_flip_test,
     wilson,
@@ -189,3 +191,20 @@ def test_a_half_draws_no_dialogue_twice() -> None:
 
 def test_too_few_dialogues_have_no_halves() -> None:
     assert math.isnan(half_samples(mean([[1.0]] * 3), 3).estimate)
+
+
+def test_a_rate_of_none_or_all_is_not_sure() -> None:
+    """Wilson (1927): of 0 in 14, up to 0.215; the bootstrap alone would say exactly 0."""
+    none, every = rate([[0.0]] * 14), rate([[1.0, 1.0]] * 10)
+    assert (none.low, none.high) == pytest.approx((0, 0.2153), abs=5e-4)
+    assert (every.low, every.high) == pytest.approx((0.7225, 1), abs=5e-4)
+    assert math.isnan(none.detectable)
+    some = [[0.0], [1.0], [0.0], [0.0]]
+    assert rate(some) == bootstrap(mean(some), 4)
+
+
+def test_few_dialogues_show_no_equivalence() -> None:
+    def equivalent(count: int) -> bool:
+        return is_equivalent(mean([[0.004]] * count), count, 0.02)
+
+    assert [equivalent(count) for count in (2, 4, 5, 30)] == [False, False, True, True]

@@ -43,6 +43,16 @@ def test_without_a_common_dialogue_there_is_no_figure(tmp_path: Path) -> None:
     assert all(math.isnan(figure.left) and math.isnan(figure.difference.low) for figure in found.values())
 
 
+def test_other_dialogues_under_the_same_ids_are_left_out(tmp_path: Path) -> None:
+    run(tmp_path, "dog", "cat", "nonsense")
+    source = tmp_path / "in.jsonl"
+    source.write_text(source.read_text().replace("look at my cat", "look at my bird"))
+    run(tmp_path, out=tmp_path / "other")
+    with Index.open(RunDir(tmp_path / "out")) as left, Index.open(RunDir(tmp_path / "other")) as right:
+        found = pair(left, right)
+    assert (found.dialogues, found.differing) == (2, 1)  # what a failed one says is not known
+
+
 class Made(Queries):
     """An index of made-up dialogues: how many images each has."""
 
@@ -52,6 +62,9 @@ class Made(Queries):
     def outcomes(self) -> Iterator[tuple[str, tuple[float, ...]]]:
         for number, count in enumerate(self._accepted):
             yield str(number), (count, 0, 0, 0, 0, 0)
+
+    def said(self) -> Iterator[tuple[str, bytes | None]]:
+        return iter(())
 
     def checks(self) -> list[str]:
         return []
