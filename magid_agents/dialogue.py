@@ -123,6 +123,14 @@ class Shortfall(Noun):
     check: str
     score: float
     threshold: float
+    lower_is_better: bool = False
+
+    @property
+    def summary(self) -> str:
+        """Both values, with as many digits as tell them apart."""
+        digits = 2 if f"{self.score:.2f}" != f"{self.threshold:.2f}" else 3
+        at_most = "at most " if self.lower_is_better else ""
+        return f"{self.score:.{digits}f} where {at_most}{self.threshold:.{digits}f} is needed"
 
 
 class Verdict(Noun):

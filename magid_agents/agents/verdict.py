@@ -97,7 +97,11 @@ def _failed_checks(candidate: Candidate, thresholds: Sequence[Threshold]) -> Ite
             text = f"{t.check} {score:.3f} against {t.value:.3f}"
         else:
             text = f"{t.check} got no answer" + (f" ({why})" if why else "")
-        shortfall = Shortfall(check=t.check, score=score, threshold=t.value) if scored else None
+        shortfall = None
+        if scored:
+            shortfall = Shortfall(
+                check=t.check, score=score, threshold=t.value, lower_is_better=t.lower_is_better
+            )
         yield _Failure(text, shortfall, answered=scored and why is None)
 
 

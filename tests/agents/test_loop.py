@@ -10,11 +10,13 @@ from PIL import Image
 
 from graphs import magid, no_qa
 from magid_agents.agents.answers import InvalidAnswer
-from magid_agents.dialogue import Dialogue, Utterance
+from magid_agents.agents.verdict import decide
+from magid_agents.dialogue import Candidate, Dialogue, Shortfall, Utterance
 from magid_agents.models.fakes import FakePainter
 from magid_agents.models.painters.errors import PromptRefused
 from magid_agents.models.protocols import PaintedImage
 from magid_agents.prompts import Message
+from magid_agents.thresholds import Threshold
 from tests.world import DIALOGUE, Script, World, moments
 
 
@@ -38,6 +40,20 @@ def test_a_failed_attempt_is_rewritten_knowing_what_failed(tmp_path: Path) -> No
     rewrite = next(text for text in world.script.heard if "turned down" in text)
     assert "image_text_match: 0.25 where 0.50 is needed" in rewrite
     assert "- prompt 1" in rewrite
+
+
+def test_a_rewriter_is_told_in_which_direction_and_how_far() -> None:
+    def told(score: float, threshold: float, *, lower: bool = False) -> str:
+        shortfall = Shortfall(check="c", score=score, threshold=threshold, lower_is_better=lower)
+        return shortfall.summary
+
+    assert told(0.8, 0.5, lower=True) == "0.80 where at most 0.50 is needed"
+    assert told(0.258, 0.26) == "0.258 where 0.260 is needed"
+    dull = Threshold("dull", 0.5, lower_is_better=True)
+    candidate = Candidate(sha256="0" * 64, seed=1, model="p", scores={"dull": 0.8, "unsafe": 0.0})
+    limits = [dull, Threshold("unsafe", 0.5, lower_is_better=True, blocking=True)]
+    verdict = decide([candidate], limits, None, 0, 1)
+    assert [s.summary for s in verdict.shortfalls] == [told(0.8, 0.5, lower=True)]
 
 
 def test_a_spent_budget_drops_the_moment_with_its_reason(tmp_path: Path) -> None:
