@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import TypeAdapter
 
-from magid_agents.agents.verdict import CRITIQUE, decide
+from magid_agents.agents.verdict import CRITIQUE, best, decide
 from magid_agents.dialogue import Attempt, Critique, Decision, Verdict
 from magid_agents.errors import ConfigError, unknown
 from magid_agents.reading.index import Index
@@ -127,17 +127,17 @@ def _replay(attempts: Sequence[Attempt], rules: _Rules) -> tuple[_Fate, bool]:
     exact = True
     for number, attempt in enumerate(attempts, 1):
         left = rules.attempts - number
-        asked = attempt.critique if attempt.critique != Critique() else None
+        asked = attempt.critique if _was_asked_of_best(attempt, rules.thresholds) else None
         verdict = decide(attempt.candidates, rules.thresholds, asked, rules.critique, left)
         if verdict.decision is Decision.ACCEPT:
-            if rules.asks_critique and not _was_asked_of(verdict, attempt):
+            if rules.asks_critique and asked is None:
                 why = f"attempt {number} would pass, but its image was never critiqued"
                 return _Fate(missing=why), exact
             return _Fate(attempt.candidates[verdict.best or 0].sha256), exact
         if verdict.decision is Decision.GIVE_UP:
             return _Fate(), exact
         if number < len(attempts):
-            exact &= attempt.verdict is not None and attempt.verdict.shortfalls == verdict.shortfalls
+            exact &= attempt.verdict is not None and _told(attempt.verdict) == _told(verdict)
     if len(attempts) < rules.attempts and attempts and attempts[-1].verdict:
         last = attempts[-1].verdict
         if last.decision is Decision.ACCEPT:
@@ -145,9 +145,16 @@ def _replay(attempts: Sequence[Attempt], rules: _Rules) -> tuple[_Fate, bool]:
     return _Fate(), exact
 
 
-def _was_asked_of(verdict: Verdict, attempt: Attempt) -> bool:
+def _told(verdict: Verdict) -> list[tuple[str, float, float]]:
+    # Early versions did not record the direction, which moves with no threshold.
+    return [(s.check, s.score, s.threshold) for s in verdict.shortfalls]
+
+
+def _was_asked_of_best(attempt: Attempt, thresholds: Sequence[Threshold]) -> bool:
+    """Return whether the critique is of the candidate that would be the best one."""
     recorded = attempt.verdict
-    return attempt.critique != Critique() and recorded is not None and recorded.best == verdict.best
+    chosen = best([candidate.scores for candidate in attempt.candidates], thresholds)
+    return attempt.critique != Critique() and recorded is not None and recorded.best == chosen
 
 
 def _flip(moment: DecidedMoment, after: _Fate, *, exact: bool) -> Flip:

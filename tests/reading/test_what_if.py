@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from magid_agents.config import Settings
+from magid_agents.dialogue import Attempt, Candidate, Critique, Decision, Question, Verdict
 from magid_agents.errors import ConfigError
 from magid_agents.models.build import Models
 from magid_agents.models.fakes import FakeChat, FakePainter, FakeScorer
@@ -221,3 +222,21 @@ def test_only_moments_that_cannot_change_are_left_out(
 ) -> None:
     out = request.getfixturevalue(folder) / "out"
     assert moved(out, values).flips == moved_slowly(out, values)
+
+
+@pytest.mark.parametrize("match", [0.28, 0.33])
+def test_a_critique_says_nothing_about_another_candidate(match: float) -> None:
+    """The recorded one is about the first; at another threshold, the second is better, and passes."""
+    second = 0.29 if match < 0.3 else 0.36
+    first = {"match": 0.31, "aesthetics": 0.55 if match < 0.3 else 0.95}
+    scores = [first, {"match": second, "aesthetics": 0.95 if match < 0.3 else 0.55}]
+    candidates = tuple(
+        Candidate(sha256=str(n) * 64, seed=n, model="p", scores={**given, "unsafe": 0.0})
+        for n, given in enumerate(scores)
+    )
+    asked = Critique(questions=(Question(question="a?", satisfied=False),))
+    verdict = Verdict(decision=Decision.GIVE_UP, best=0)
+    attempt = Attempt(prompt="p", candidates=candidates, critique=asked, verdict=verdict)
+    limits = [Threshold("match", match), Threshold("aesthetics", 0.5), Threshold("unsafe", 0.5, True, True)]
+    fate, _ = what_if._replay([attempt], what_if._Rules(limits, 0.6, 1, asks_critique=True))
+    assert fate.missing == "attempt 1 would pass, but its image was never critiqued"
