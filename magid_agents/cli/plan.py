@@ -12,7 +12,7 @@ from magid_agents.text import printable
 
 def print_plan(plan: Plan) -> None:
     """Print the plan as tables on stdout."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     _print_table(console, _dialogues(plan))
     if plan.changes:
         console.print("\ndiffers from the run in the directory:")

@@ -40,7 +40,7 @@ def print_summary(result: RunResult, out: Path) -> None:
         ("seconds", f"{result.seconds:.1f}"),
     ):
         table.add_row(name, value)
-    Console().print(table)
+    Console(emoji=False).print(table)
     print(f"dialogues: {out / 'dialogues.jsonl'}")
     print(f"why: magid trace {out}")
 

@@ -1,6 +1,7 @@
 """Print traces: a table of many dialogues, the tree of one, or JSON."""
 
 import json
+import sys
 from collections.abc import Callable
 from itertools import chain, islice
 from pathlib import Path
@@ -11,6 +12,7 @@ from magid_agents.cli.trace_table import print_table
 from magid_agents.cli.trace_tree import tree_of
 from magid_agents.reading import trace
 from magid_agents.reading.trace import DialogueTrace
+from magid_agents.store.results import READ, count_failures
 from magid_agents.store.rundir import RunDir
 
 PIPED_WIDTH = 10_000  # characters: a line that another program reads is not wrapped
@@ -34,10 +36,12 @@ def print_traces(
             told = one.as_dict(directory, requests=dialogue is not None)
             print(json.dumps(told))  # ASCII, so that no text can control the terminal
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
     first = list(islice(traces, 2))  # raises before anything is printed
+    if dialogue is None:
+        _tell_unreadable(directory)
     if len(first) == 1:
         console.print(tree_of(first[0], directory, trace.thresholds(directory)))
     elif first:
@@ -46,3 +50,13 @@ def print_traces(
         print_table(console, chain(first, traces), dollars=may_cost)
         if console.is_terminal:
             console.print(f"magid trace {path} ID shows one of them, step by step", style="dim", markup=False)
+
+
+def _tell_unreadable(directory: RunDir) -> None:
+    """Say on stderr how many records are no dialogue, and so have no trace."""
+    if not directory.failures.exists():
+        return
+    unreadable = sum(n for (stage, _), n in count_failures(directory.failures).items() if stage == READ)
+    if unreadable:
+        records = "1 record" if unreadable == 1 else f"{unreadable} records"
+        print(f"magid: {records} could not be read; see {directory.failures}", file=sys.stderr)

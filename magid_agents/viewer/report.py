@@ -88,6 +88,8 @@ def _marks(page: DialoguePage) -> list[str]:
     """Return the names by which the report's filter selects the dialogue."""
     if page.trace.failure:
         return ["failed"]
+    if not page.trace.finished:
+        return ["under_way"]
     outcomes = page.trace.decisions.outcomes
     kept = [outcome.illustration for outcome in outcomes if outcome.illustration]
     marks = {

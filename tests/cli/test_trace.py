@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from magid_agents.cli import app as cli
-from tests.fake_run import run
+from tests.fake_run import run, write_input
 
 
 @pytest.fixture
@@ -99,3 +99,26 @@ def test_an_id_that_no_dialogue_has_is_one_line_and_status_2(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == f"magid: {out}: no dialogue has the id '{dialogue}'; magid trace {out} shows all\n"
+
+
+def test_what_a_user_wrote_is_shown_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, ":dog:", "[bold]cat")
+    for name in (":dog:", "[bold]cat"):
+        assert trace(monkeypatch, tmp_path / "out", name) == 0
+        assert f"a {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("filters", [[], ["--failed"]])
+def test_records_that_could_not_be_read_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], filters: list[str]
+) -> None:
+    write_input(tmp_path / "in.jsonl", "dog")
+    with (tmp_path / "in.jsonl").open("a") as file:
+        file.write("{\n{\n")
+    run(tmp_path)
+    assert trace(monkeypatch, tmp_path / "out", *filters) == 0
+    told = capsys.readouterr()
+    assert told.err == f"magid: 2 records could not be read; see {tmp_path / 'out' / 'failures.jsonl'}\n"
+    assert ("dog" in told.out) == (not filters)

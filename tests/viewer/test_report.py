@@ -4,18 +4,21 @@ import base64
 import io
 import json
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageStat
 
+from magid_agents.errors import StopRun
 from magid_agents.models.fakes import FakeChat
+from magid_agents.prompts import Message
 from magid_agents.store.rundir import RunDir, RunDirError
 from magid_agents.viewer import report
 from magid_agents.viewer.report import write_report
 from tests.cli.command import magid
-from tests.fake_run import lines, run
+from tests.fake_run import lines, run, script
 from tests.store.test_rejected_images import with_threshold
 from tests.viewer.test_security import NASTY, nasty_script
 
@@ -126,3 +129,16 @@ def test_the_command_tells_its_address(tmp_path: Path) -> None:
     refused = magid("report", str(tmp_path / "out"), "--out", str(tmp_path / "no" / "where.html"))
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "cannot be written" in refused.stderr
+
+
+def test_a_dialogue_under_way_is_not_called_one_without_a_moment(tmp_path: Path) -> None:
+    def stopping(messages: Sequence[Message], shape: str) -> str:
+        if shape != "SharingMoments" and "cake" in messages[-1].text:
+            raise StopRun("enough")
+        return script(messages, shape)
+
+    with pytest.raises(StopRun):
+        run(tmp_path, "dog", "cake", chat=FakeChat(stopping))
+    text = write_report(RunDir(tmp_path / "out")).read_text()
+    assert 'data-marks="under_way"' in text
+    assert 'data-marks="none"' not in text
