@@ -19,13 +19,13 @@ import psutil
 from magid_agents import prompts
 from magid_agents.config import Chat, ConfigError, PainterSettings, ScorerSettings, Settings
 from magid_agents.errors import MagidError, first_line
-from magid_agents.models import painters, scorers, weights
+from magid_agents.models import embedded_chat, painters, scorers, weights
 from magid_agents.models.build import embedded_match
 from magid_agents.models.capabilities import Capabilities, ChatError
 from magid_agents.models.chat import OpenAIChat
 from magid_agents.models.gpu_memory import Gpu, list_gpus, shortage
 from magid_agents.models.painters import pipeline
-from magid_agents.models.reach import reach
+from magid_agents.models.reach import reach, require_path
 from magid_agents.prompt_places import WITHOUT_CRITIQUE, mistakes
 from magid_agents.remote import Remote
 from magid_agents.runs.graph_loader import load
@@ -56,7 +56,7 @@ def examine(settings: Settings, fetch: str = "magid models fetch") -> Iterator[C
     """
     yield _machine()
     yield from _packages()
-    yield _device(settings, list_gpus())
+    yield from _devices(settings, list_gpus())
     yield from _weights(settings)
     yield from _hub_models(settings, fetch)
     yield from _endpoints(settings)
@@ -107,27 +107,32 @@ def _packages() -> Iterator[Check]:
         yield Check(package, there, "installed" if there else f"missing; pip install {package}")
 
 
-def _device(settings: Settings, gpus: Sequence[Gpu]) -> Check:
+def _devices(settings: Settings, gpus: Sequence[Gpu]) -> Iterator[Check]:
+    """Check the painter's device, and those of scorers that cannot be used."""
     wanted = settings.painter.device
-    if unknown := _unknown_device(wanted):
-        return Check("painter.device", False, f"{wanted}: {unknown}; set painter.device=auto")
-    if wanted.startswith("cuda") and not gpus:
-        return Check("painter.device", False, f"{wanted}, but there is no CUDA GPU; set painter.device=auto")
-    if problem := shortage(settings, gpus):
-        return Check("painter.device", False, f"{wanted}: {problem}")
-    seen = [f"{gpu.name} ({gpu.free_gb:.0f} of {gpu.total_gb:.0f} GB free)" for gpu in gpus]
-    return Check("painter.device", True, f"{wanted}; GPUs: {', '.join(seen) or 'none'}")
+    if problem := _unusable(wanted, gpus) or shortage(settings, gpus):
+        yield Check("painter.device", False, f"{wanted}: {problem}")
+    else:
+        seen = [f"{gpu.name} ({gpu.free_gb:.0f} of {gpu.total_gb:.0f} GB free)" for gpu in gpus]
+        yield Check("painter.device", True, f"{wanted}; GPUs: {', '.join(seen) or 'none'}")
+    for check, scorer in settings.scorers.items():
+        if problem := _unusable(scorer.device, gpus):
+            yield Check(f"scorers.{check}.device", False, f"{scorer.device}: {problem}")
 
 
-def _unknown_device(wanted: str) -> str:
-    """Return why torch knows no device of these names, or ""."""
+def _unusable(wanted: str, gpus: Sequence[Gpu]) -> str:
+    """Return why this machine has no device of these names, or ""."""
     import torch
 
     for name in wanted.split(",") if wanted != "auto" else []:
         try:
-            torch.device(name.strip())
+            device = torch.device(name.strip())
         except RuntimeError as error:
-            return first_line(error)
+            return f"{first_line(error)}; set it to auto"
+        if device.type == "cuda" and (device.index or 0) >= len(gpus):
+            return f"this machine has {len(gpus)} CUDA GPUs; set it to auto"
+        if device.type == "mps" and not torch.backends.mps.is_available():
+            return "this machine has no MPS; set it to auto"
     return ""
 
 
@@ -137,12 +142,15 @@ def _weights(settings: Settings) -> Iterator[Check]:
     named |= {settings.painter.model} if settings.painter.backend in painters.BACKENDS.shipped else set()
     named |= {chat.model for chat in settings.chats.values() if chat.provider == "embedded"}
     known = named & weights.manifest().keys()
-    if known & {"painter", "matcher"}:
+    if "quality" in known:
+        known.add("matcher")  # whose trunk it reads
+    if known & {"painter", "matcher", "held-out-matcher"}:
         known.add("minilm")
     for name in sorted(known):
         state = weights.status(name)
         ok = state in ("shipped", "cached")
-        yield Check(f"weights {name}", ok, state if ok else f"{state}; magid models fetch {name}")
+        fix = "reinstall magid-agents" if weights.manifest()[name].shipped else f"magid models fetch {name}"
+        yield Check(f"weights {name}", ok, state if ok else f"{state}; {fix}")
 
 
 def _hub_models(settings: Settings, fetch: str) -> Iterator[Check]:
@@ -151,6 +159,8 @@ def _hub_models(settings: Settings, fetch: str) -> Iterator[Check]:
     find: dict[str, tuple[str, Callable[[], object]]] = {}
     if painter.backend == "diffusers" and painter.model not in known:
         find["painter.model"] = painter.model, partial(pipeline.found, painter)
+    if painter.backend == "retrieval":
+        find["painter.model"] = painter.model, partial(painters.build, painter)
     for check, scorer in settings.scorers.items():
         if scorer.backend in scorers.BACKENDS.shipped and scorer.model not in known:
             find[f"scorers.{check}.model"] = scorer.model, partial(scorers.build, check, scorer)
@@ -181,6 +191,7 @@ def _endpoints(settings: Settings) -> Iterator[Check]:
 
 
 def _embedded_chat(section: str, chat: Chat) -> str:
+    embedded_chat.identity(chat, section)  # refuses any other model
     if importlib.util.find_spec("xllamacpp") is None:
         raise ChatError(f"{section}.provider=embedded needs xllamacpp; pip install xllamacpp")
     return f"{chat.model} by llama.cpp"
@@ -188,6 +199,7 @@ def _embedded_chat(section: str, chat: Chat) -> str:
 
 def _reached(section: str, remote: Chat | PainterSettings, path: str = "chat/completions") -> str:
     reach(remote, section, path)
+    require_path(remote, section, path)
     return f"{remote.address} answers; {_key(remote)}"
 
 

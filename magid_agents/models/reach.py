@@ -17,6 +17,7 @@ TIMEOUT_S = 10
 OLLAMA_PORT = 11434
 NOT_READY = (408, 429, 502, 503, 504)
 KEY_REFUSED = (401, 403)
+NO_SUCH_PATH = (404, 405)
 # What llama.cpp reads from the model's file. `created` is left out: vLLM, SGLang and llama.cpp set it to the
 # time of the request, and for the others it is when the model was added.
 FILE_FACTS = ("vocab_type", "n_vocab", "n_ctx_train", "n_embd", "n_params", "size")
@@ -56,6 +57,22 @@ class Listing:
             **{key: meta[key] for key in FILE_FACTS if key in meta},
             **{key: entry[key] for key in ("digest",) if key in entry},
         }
+
+
+def require_path(settings: Chat | PainterSettings, section: str, path: str) -> None:
+    """Raise ChatError if an endpoint that answers has no such path. An empty request there is free."""
+    key = settings.key()
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    try:
+        with httpx.Client(headers=headers, timeout=TIMEOUT_S) as client:
+            status = client.post(f"{settings.address}/{path}", json={}).status_code
+    except httpx.HTTPError:
+        return  # it has answered before; the run will tell
+    if status in NO_SUCH_PATH or 300 <= status < 400:
+        raise ChatError(
+            f"{section}.base_url={settings.address} has no {path} ({status}); check the address, which often "
+            "ends in /v1"
+        )
 
 
 def reach(settings: Chat | PainterSettings, section: str, path: str = "chat/completions") -> Listing:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from magid_agents.cli.app import app
 from magid_agents.cli.examination import Check, examine
 from magid_agents.config import Settings, load
+from magid_agents.models.gpu_memory import Gpu
 from tests.servers.endpoint import Api, serving
 from tests.servers.model import last_words
 from tests.servers.personalities import ANTHROPIC, LLAMA_CPP_BLIND, OLLAMA
@@ -126,9 +127,43 @@ def test_the_command_that_fetches_has_the_options_of_the_settings(
     assert f"FAIL  painter.model: nobody/nothing is not on this machine; {fetch}" in done.stdout
 
 
-def test_an_embedded_second_model_is_looked_for() -> None:
-    names = [one.name for one in examine(load(overrides=["critic.chat.model=qwen2.5-coder-0.5b"]))]
-    assert {"chat", "critic.chat", "weights qwen2.5-coder-0.5b", "weights qwen2.5-coder-1.5b"} <= set(names)
+def test_a_name_that_is_no_embedded_chat_model_is_told() -> None:
+    found = check(load(overrides=["chat.model=qwen2.5-coder-7b"]), "chat")
+    assert not found.ok
+    assert "is not an embedded chat model; choose from qwen" in found.says
+
+
+def test_the_weights_that_a_scorer_reads_besides_its_own_are_looked_for() -> None:
+    sets = ["painter.backend=images_endpoint", "painter.model=m", "painter.base_url=http://127.0.0.1:9/v1"]
+    sets += ["scorers.image_text_match=null", "scorers.aesthetics.backend=quality"]
+    names = [one.name for one in examine(load(overrides=sets))]
+    assert {"weights quality", "weights matcher", "weights minilm"} <= set(names)
+
+
+def test_shipped_weights_that_are_broken_are_not_to_be_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("magid_agents.models.weights.status", lambda _: "corrupt")
+    assert check(load(), "weights matcher").says == "corrupt; reinstall magid-agents"
+    assert check(load(), "weights minilm").says == "corrupt; magid models fetch minilm"
+
+
+def test_a_folder_that_a_retrieval_painter_lacks_is_told(tmp_path: Path) -> None:
+    sets = ["graph=retrieval", "painter.backend=retrieval", "painter.model=matcher"]
+    found = check(load(overrides=[*sets, f"painter.folder={tmp_path / 'none'}"]), "painter.model")
+    assert not found.ok
+    assert "none" in found.says
+
+
+@pytest.mark.parametrize("key", [None, "sk-secret"])
+def test_an_address_without_the_path_of_images_is_told(
+    key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret")
+    with serving(Api()) as api:
+        address = api.url.removesuffix("/v1")
+        sets = ["painter.backend=images_endpoint", "painter.model=m", f"painter.base_url={address}"]
+        found = check(load(overrides=[*sets, *(["painter.api_key_env=MY_KEY"] if key else [])]), "painter")
+    assert not found.ok
+    assert "has no images/generations (404); check the address, which often ends in /v1" in found.says
 
 
 def test_the_machine_is_told_where_there_is_no_sysconf(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +187,18 @@ def test_a_critique_that_cannot_be_asked_is_told(sets: list[str], ok: bool) -> N
     assert ok or "the critic does not see" in found.says
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu,tpuu"])
-def test_a_device_that_is_none_is_told(device: str) -> None:
-    found = check(load(overrides=[f"painter.device={device}"]), "painter.device")
-    assert not found.ok
-    assert found.says.endswith("set painter.device=auto")
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cpu,tpuu", "cuda:0", "mps"])
+def test_a_device_that_is_none_is_told(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("magid_agents.cli.examination.list_gpus", list)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    for place in ("painter", "scorers.aesthetics"):
+        found = check(load(overrides=[f"{place}.device={device}"]), f"{place}.device")
+        assert not found.ok
+        assert found.says.endswith("set it to auto")
+
+
+def test_a_gpu_beyond_the_last_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("magid_agents.cli.examination.list_gpus", lambda: [Gpu("H100", 80, 80)])
+    assert check(load(overrides=["painter.device=cuda:0"]), "painter.device").ok
+    found = check(load(overrides=["painter.device=cuda:0,cuda:1"]), "painter.device")
+    assert "this machine has 1 CUDA GPUs" in found.says

@@ -96,6 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.path.startswith("/v1/"):
+            self._refuse(Refusal(404, "not found"))
+            return
         if not self._let_in():
             return
         if not body:
