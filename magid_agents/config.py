@@ -162,6 +162,13 @@ class Critic(Section):
         0.6, ge=0, le=1, description="share of questions that must be satisfied"
     )
 
+    @field_validator("chat")
+    @classmethod
+    def _check_chat_sees(cls, chat: Chat | None) -> Chat | None:
+        if chat is not None and not chat.vision:
+            raise ValueError("it is shown images, so it must be a model that sees; set vision=true")
+        return chat
+
 
 class Safety(Section):
     """Checks in addition to the classifier that scores every image."""

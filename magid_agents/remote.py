@@ -5,6 +5,7 @@ The key itself is never a setting: a section names the environment variable that
 """
 
 import os
+import re
 from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
@@ -59,6 +60,14 @@ class Remote(Section):
             usable = False
         if not usable or parts.query or parts.fragment:
             raise ValueError("it must be an address such as http://127.0.0.1:8000/v1")
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _check_api_key_env(cls, value: str | None) -> str | None:
+        """Reject what is no variable's name. The message omits the value, which may be the key itself."""
+        if value is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError("it must be the name of an environment variable, such as OPENAI_API_KEY")
         return value
 
     @model_validator(mode="after")

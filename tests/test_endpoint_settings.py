@@ -133,3 +133,16 @@ def test_space_around_a_key_is_not_sent(monkeypatch: pytest.MonkeyPatch, around:
     assert key.get_secret_value() == "sk-mine"
     monkeypatch.setenv("MY_KEY", around.format(""))
     assert Chat(base_url="https://other.example/v1", api_key_env="MY_KEY").key() is None
+
+
+@pytest.mark.parametrize("section", ["chat", "painter", "critic.chat"])
+def test_a_key_in_place_of_its_variables_name_is_refused_without_it(section: str) -> None:
+    sets = [f"{section}.base_url=https://other.example/v1", f"{section}.api_key_env=sk-proj-Secret1"]
+    with pytest.raises(ConfigError, match="must be the name of an environment variable") as caught:
+        load(overrides=[*sets, "critic.chat.vision=true"])
+    assert "Secret1" not in str(caught.value)
+
+
+def test_a_critic_that_cannot_see_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"critic\.chat.*must be a model that sees; set vision=true"):
+        load(overrides=["critic.chat.base_url=http://127.0.0.1:1/v1", "critic.chat.model=m"])

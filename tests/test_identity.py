@@ -137,9 +137,7 @@ ROWS: Mapping[str, Row] = {
     "scorers.*.threshold": Row(CHAT, "0.55"),  # the writer is told by how much the first attempt fell short
     "scorers.*.compare_to": Row(SCORE, "prompt"),
     "critic.chat": Row(RUN, "null"),
-    "critic.chat.provider": Row(RUN, "embedded", ("critic.chat.vision=false",)),
     "critic.chat.max_tokens": Row(RUN, "99"),  # it is asked yes/no questions alone
-    "critic.chat.vision": Row(RUN, "false"),
     "critic.threshold": Row(RUN, "0.7"),
     "safety.threshold": Row(RUN, "0.65"),
     "safety.policy": Row(RUN, "null"),
@@ -150,8 +148,9 @@ ROWS: Mapping[str, Row] = {
     "budget.candidates": Row(RUN, "3"),
 }
 LOCAL_SCORERS = ("scorers.image_text_match", "scorers.aesthetics")
-# The policy model must see, and scorers that ship take no arguments.
-ONE_VALUE = {"safety.policy.provider", "safety.policy.vision", "scorers.*.arguments"}
+# The critic's own and the policy model must see, and scorers that ship take no arguments.
+SEES = {f"{place}.{name}" for place in ("critic.chat", "safety.policy") for name in ("provider", "vision")}
+ONE_VALUE = {*SEES, "scorers.*.arguments"}
 
 
 def test_every_setting_has_a_row() -> None:
