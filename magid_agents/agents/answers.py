@@ -1,6 +1,7 @@
 """Read models' answers in the form that the journal keeps, and reject unusable ones with the reason."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,7 @@ TEXT = "text"  # besides the words' probabilities: an answer that is neither wor
 UNPAINTED = "unpainted"  # instead of an image's hash
 REFUSED = "refused"  # instead of an answer: what the endpoint's moderation said
 Shape = TypeVar("Shape", bound=BaseModel)
+Given = TypeVar("Given")
 
 
 class InvalidAnswer(MagidError):
@@ -32,6 +34,24 @@ class AnswerRefused(InvalidAnswer):
     """The endpoint's moderation refused to answer."""
 
     cause = "content refused"
+
+
+async def gathered(answers: Iterable[Awaitable[Given]]) -> list[Given]:
+    """Wait for all answers and return them in order.
+
+    Raises what one of them raised. If that is always InvalidAnswer, the one that is raised has the keys of
+    all, so that the next run asks for every one of them again.
+    """
+    found = await asyncio.gather(*answers, return_exceptions=True)
+    raised = [one for one in found if isinstance(one, BaseException)]
+    invalid = [error for error in raised if isinstance(error, InvalidAnswer)]
+    for error in raised:
+        if not isinstance(error, InvalidAnswer):
+            raise error
+    if invalid:
+        keys = [key for error in invalid for key in error.keys]
+        raise type(invalid[0])(invalid[0].problem, invalid[0].raw, keys)
+    return [one for one in found if not isinstance(one, BaseException)]
 
 
 class PaintingFailed(MagidError):

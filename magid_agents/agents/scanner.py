@@ -6,12 +6,12 @@ a description of the most likely ones. Those prompts get the dialogue only up to
 shares an image of what is told later.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from langgraph.runtime import Runtime
 
+from magid_agents.agents.answers import gathered
 from magid_agents.agents.services import Services
 from magid_agents.agents.state import DialogueState, dropped
 from magid_agents.dialogue import Dialogue, SharingMoment
@@ -31,7 +31,7 @@ async def scanner(state: DialogueState, runtime: Runtime[Services]) -> DialogueS
         return {"moments": _in_order(dialogue, await _scan_whole_dialogue(dialogue, services))}
     probabilities = await _share_probabilities(dialogue, services)
     likely = _select_utterances(probabilities, services)
-    found = await asyncio.gather(*(_describe_moment(dialogue, i, services) for i in likely))
+    found = await gathered(_describe_moment(dialogue, i, services) for i in likely)
     moments = _in_order(dialogue, found)
     return {
         "share_probabilities": probabilities,
@@ -87,7 +87,7 @@ async def _scan_growing_dialogue(dialogue: Dialogue, services: Services) -> list
         return i in [m.utterance for m in found]
 
     said = [i for i, u in enumerate(dialogue.utterances) if u.text.strip()]
-    found = [i for i, is_one in zip(said, await asyncio.gather(*map(is_found, said)), strict=True) if is_one]
+    found = [i for i, is_one in zip(said, await gathered(map(is_found, said)), strict=True) if is_one]
     return found[: services.settings.scanner.max_images]
 
 
@@ -136,7 +136,7 @@ async def _share_probabilities(dialogue: Dialogue, services: Services) -> dict[i
         return await services.yes_probability(StepRef(dialogue.id, f"scan/odds/{i:04d}"), prompt, values)
 
     said = [i for i, u in enumerate(dialogue.utterances) if u.text.strip()]
-    return dict(zip(said, await asyncio.gather(*map(one, said)), strict=True))
+    return dict(zip(said, await gathered(map(one, said)), strict=True))
 
 
 async def _describe_moment(dialogue: Dialogue, utterance: int, services: Services) -> Moment:
