@@ -26,8 +26,8 @@ from magid_agents.evaluation.improve.objectives import (
     Objective,
 )
 from magid_agents.evaluation.improve.projection import Projection, Took
-from magid_agents.evaluation.improve.search import MINIBATCH, REFLECT, Budget, Proposal, Search
-from magid_agents.evaluation.intervals import Interval, bootstrap
+from magid_agents.evaluation.improve.search import MINIBATCH, REFLECT, Budget, Proposal, Search, load_gepa
+from magid_agents.evaluation.intervals import Interval, Statistic, bootstrap
 from magid_agents.evaluation.scanner import Task
 from magid_agents.models import build
 from magid_agents.prompt_places import Place
@@ -104,6 +104,7 @@ def improve(
     Raises ConfigError if the request cannot be met, or is projected to cost more than `max_cost`, and what
     Evaluator.map raises.
     """
+    load_gepa()  # before anything is paid for
     place, scans = request.place, request.place.name == "scanner"
     settings = _settings_for(request)
     name = place.prompt_name(settings)
@@ -119,16 +120,16 @@ def improve(
             search = Search(evaluator, part, objective, GOALS[figure], services, reflector, spend, progress)
             # 1. Project the cost from a few dialogues.
             few = train[:MINIBATCH]
-            _check_measured(figure, search.judge(part.text, few))
+            _measured(figure, search.judge(part.text, few))
             took = Took.so_far(services.journal.path, [objective.dialogue(item).id for item in few])
             proposal_cost = _proposal_cost(reflector, part)
             projection = took.project(request.budget, len(valid), len(held_out), proposal_cost)
             projection.check(settings.max_cost)
             announce(projection)
             # 2. Search on one half, and measure on the other.
-            before = search.judge(part.text, held_out).statistics[figure]
+            before = _measured(figure, search.judge(part.text, held_out))
             text = search.run(train, valid, request.budget, settings.seed)
-            after = search.judge(text, held_out).statistics[figure] if text != part.text else None
+            after = _measured(figure, search.judge(text, held_out)) if text != part.text else None
         spent = evaluator.runner.run(evaluator.services.journal.cost())
     size = len(held_out)
     return Improvement(
@@ -145,12 +146,13 @@ def improve(
     )
 
 
-def _check_measured(figure: str, judged: Judged) -> None:
+def _measured(figure: str, judged: Judged) -> Statistic:
     if figure not in judged.statistics:
         raise ConfigError(
             f"{figure} needs a probability for every utterance, which only prompts with output: YesOrNo "
-            f"give; leave out --figure to use {F1}"
+            f"give, and none of these dialogues got; leave out --figure to use {F1}"
         )
+    return judged.statistics[figure]
 
 
 def split(items: Sequence[Any], most: int) -> tuple[list[Any], list[Any], list[Any]]:

@@ -78,7 +78,9 @@ class FindsMoments:
     def _example(self, one: LabelledDialogue, found: Prediction) -> Example:
         statistic = Measured(self.task, [one], [found]).statistics().get(self.figure)
         score = math.nan if statistic is None else float(statistic(np.ones((1, 1)))[0])
-        if math.isnan(score):  # no image was shared: there is nothing to rank, and to name is wrong
+        if found.problem:
+            score = 0.0
+        elif math.isnan(score):  # no image was shared: there is nothing to rank, and to name is wrong
             score = float(not found.utterances)
         return Example(score, _lines(one.dialogue), [*_scanner_faults(one, found, self.task)])
 
@@ -147,7 +149,7 @@ def _score(outcome: MomentOutcome, services: Services) -> float:
     if outcome.illustration is not None:
         return 1.0
     verdict = outcome.attempts[-1].verdict if outcome.attempts else None
-    if verdict is None or not verdict.shortfalls:
+    if verdict is None or not verdict.shortfalls or _was_not_written(outcome):
         return 0.0
     lower = {t.check for t in services.thresholds if t.lower_is_better}
     ratios = [
@@ -162,15 +164,22 @@ def _writing_faults(outcome: MomentOutcome) -> Sequence[str]:
     if outcome.illustration is not None:
         return []
     faults = [f"image description: {outcome.moment.description}"]
+    if outcome.dropped and _was_not_written(outcome):
+        return [*faults, outcome.dropped.reason]
     for attempt in outcome.attempts[-1:]:
         faults.append(f"prompt that was written: {attempt.prompt}")
         shortfalls = attempt.verdict.shortfalls if attempt.verdict else ()
         faults += [f"{s.check} {s.score:.3g}, threshold {s.threshold:.3g}" for s in shortfalls]
         faults += [f"not satisfied: {question}" for question in attempt.critique.failed]
         faults += [attempt.unpainted] if attempt.unpainted else []
-    if outcome.dropped and not outcome.attempts:
-        faults.append(outcome.dropped.reason)
     return faults
+
+
+def _was_not_written(outcome: MomentOutcome) -> bool:
+    """Return whether no prompt could be used where one was due: at first, or after an attempt that failed."""
+    return not outcome.attempts or (
+        outcome.illustration is None and _decision(outcome.attempts[-1]) is Decision.REWRITE
+    )
 
 
 def _lines(dialogue: Dialogue) -> list[str]:

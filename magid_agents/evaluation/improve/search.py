@@ -23,6 +23,18 @@ COMPONENT = "system"  # GEPA's name of the text that is searched
 MINIBATCH = 3  # dialogues that a proposal is first tried on
 
 
+def load_gepa() -> tuple[Any, Any]:
+    """Return GEPA's search and the class of its evaluations. Raises ConfigError without the package."""
+    try:
+        from gepa.api import optimize
+        from gepa.core.adapter import EvaluationBatch
+    except ImportError as error:
+        raise ConfigError(
+            "magid prompts improve needs the package gepa; pip install 'magid-agents[improve]'"
+        ) from error
+    return optimize, EvaluationBatch
+
+
 @dataclass
 class Proposal:
     """Instructions that the reflecting model proposed."""
@@ -87,14 +99,8 @@ class Search:
 
         Raises ConfigError without the package, and whatever ended an evaluation or a proposal.
         """
-        try:
-            from gepa.api import optimize
-            from gepa.core.adapter import EvaluationBatch
-        except ImportError as error:
-            raise ConfigError(
-                "magid prompts improve needs the package gepa; pip install 'magid-agents[improve]'"
-            ) from error
-        adapter: Any = _Adapter(self, EvaluationBatch)
+        optimize, evaluation_batch = load_gepa()
+        adapter: Any = _Adapter(self, evaluation_batch)
         try:
             result: Any = optimize(
                 seed_candidate={COMPONENT: self._part.text},

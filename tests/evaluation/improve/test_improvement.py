@@ -1,6 +1,7 @@
 """A real search, its author scripted behind a real endpoint: what is promoted, and what it costs."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -258,3 +259,12 @@ def test_a_search_that_made_no_proposal_says_so(tmp_path: Path, endpoint: Api) -
     endpoint.answer = Author(BETTER)
     wanted = replace(request(tmp_path, endpoint, dialogues()), budget=Budget(evaluations=2, proposals=2))
     assert report.verdict(improvement.improve(wanted)) == "nothing is promoted: no proposal was made"
+
+
+def test_a_missing_package_is_told_before_anything_is_asked(
+    tmp_path: Path, endpoint: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gepa.api", None)
+    with pytest.raises(ConfigError, match="needs the package gepa"):
+        improvement.improve(request(tmp_path, endpoint, dialogues()))
+    assert not endpoint.asked

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from magid_agents.evaluation.improve.objectives import (
     GetsAccepted,
     Judged,
 )
-from magid_agents.evaluation.scanner import Task
+from magid_agents.evaluation.scanner import Prediction, Task
 from magid_agents.formats import read
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.prompts import Message
@@ -97,3 +98,31 @@ def test_a_moment_that_no_prompt_is_written_for_scores_nothing(tmp_path: Path) -
         judged = GetsAccepted(opened, rewriting=False).judge(opened.services_for(settings), [dialogue])
     assert judged.examples[0].score == 0
     assert "the prompt is empty" in judged.examples[0].feedback[-1]
+
+
+def test_a_rewrite_that_cannot_be_used_scores_nothing_and_its_fault_is_told(tmp_path: Path) -> None:
+    """The score of the first attempt, which another prompt wrote, is not its own."""
+
+    def repeating(messages: Sequence[Message], shape: str) -> str:
+        said = fake_run.script(messages, shape)
+        return json.dumps({"prompt": "fog"}) if shape == "GenerationPrompt" else said
+
+    settings = config.load(overrides=[*SETS, "budget.attempts=2"])
+    (dialogue,) = read(write_input(tmp_path / "in.jsonl", "fog"))
+    assert isinstance(dialogue, Dialogue)
+    models = fakes(FakeChat(repeating), FakePainter())
+    with open_evaluator(settings, tmp_path / "out", open_models=models) as opened:
+        judged = GetsAccepted(opened, rewriting=True).judge(opened.services_for(settings), [dialogue])
+    (example,) = judged.examples
+    assert example.score == 0
+    assert len(example.feedback) == 2
+    assert "tried before" in example.feedback[1]
+
+
+@pytest.mark.parametrize("figure", [F1, AVERAGE_PRECISION])
+def test_a_scanner_without_a_usable_answer_scores_nothing(figure: str) -> None:
+    evaluator: Any = None
+    objective = FindsMoments(evaluator, Task.WHOLE, figure)
+    for one in FOUND:
+        assert objective._example(one, Prediction(frozenset(), None, "neither Yes nor No")).score == 0
+    assert objective._example(FOUND[2], Prediction(frozenset(), {0: 0.1, 1: 0.1})).score == 1
