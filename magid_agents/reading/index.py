@@ -22,6 +22,7 @@ from magid_agents.agents.state import DIALOGUE, agent_of
 from magid_agents.agents.verdict import CRITIQUE
 from magid_agents.reading.index_rows import rows
 from magid_agents.reading.query import Queries
+from magid_agents.reading.records import read_line
 from magid_agents.reading.trace import DialogueTrace, read_manifest, thresholds, trace_of
 from magid_agents.store.database import open_read_only
 from magid_agents.store.results import cause_of_failure
@@ -119,10 +120,8 @@ class Index(Queries):
             return {"id": dialogue, "stage": stage, "error": error, "cause": cause}
         if status != "finished":
             return {}
-        with self.directory.dialogues.open("rb") as file:
-            file.seek(begin)
-            record: dict[str, Any] = json.loads(file.readline().decode(errors="surrogatepass"))
-        return record
+        # Where the line was when the index was brought up to date; a run under way may have moved it.
+        return read_line(self.directory.dialogues, dialogue, begin) or {}
 
     def trace(self, dialogue: str) -> DialogueTrace | None:
         """Return a dialogue's trace, reading no other dialogue; None if the run has no such dialogue."""

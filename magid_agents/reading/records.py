@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,16 @@ def read_lines(path: Path, dialogue: str | None = None) -> Iterator[dict[str, An
                 line = json.loads(text.decode(errors=SURROGATES))
                 if dialogue in (None, line["id"]):
                     yield line
+
+
+def read_line(path: Path, dialogue: str, begin: int) -> dict[str, Any] | None:
+    """Return a dialogue's line, looking first at a byte offset; None if there is none."""
+    with suppress(OSError, ValueError), path.open("rb") as file:
+        file.seek(begin)
+        line: dict[str, Any] = json.loads(file.readline().decode(errors=SURROGATES))
+        if line["id"] == dialogue:
+            return line
+    return next(read_lines(path, dialogue), None)
 
 
 def _spellings(text: str) -> set[bytes]:

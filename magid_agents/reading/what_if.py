@@ -14,8 +14,9 @@ from pydantic import TypeAdapter
 from magid_agents.agents.verdict import CRITIQUE, best, decide
 from magid_agents.dialogue import Attempt, Critique, Decision, Verdict
 from magid_agents.errors import ConfigError, unknown
+from magid_agents.prompt_places import WITHOUT_CRITIQUE
 from magid_agents.reading.index import Index
-from magid_agents.reading.query import DecidedMoment
+from magid_agents.reading.query import DecidedMoment, Filter
 from magid_agents.reading.trace import read_manifest
 from magid_agents.thresholds import Threshold
 
@@ -80,6 +81,9 @@ def redecide(index: Index, moved: Mapping[str, float]) -> Flips:
             raise ConfigError(unknown("check", check, index.limits))
         if not math.isfinite(moved[check]):
             raise ValueError(f"{check}: a threshold must be a finite number")
+    if read_manifest(index.directory)["settings"]["graph"] in WITHOUT_CRITIQUE:
+        all_moments = index.summary(Filter())
+        return Flips((), all_moments.accepted + all_moments.dropped)  # they take the first safe image
     before = _rules(index)
     after = before._replace(
         thresholds=[replace(t, value=moved.get(t.check, t.value)) for t in before.thresholds],

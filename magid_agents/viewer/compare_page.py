@@ -85,7 +85,7 @@ def _edits(difference: Difference) -> list[Edit]:
         return []
     before, after = _parts(left), _parts(right)
     return [
-        Edit(part, near_changes(changes(before.get(part, ""), after.get(part, ""))))
+        Edit(part, near_changes(changes(before.get(part, ""), after.get(part, ""), case=True)))
         for part in before | after
         if before.get(part) != after.get(part)
     ]

@@ -89,7 +89,12 @@ class DialoguePage:
     trace: DialogueTrace
     bubbles: list[Bubble]
     moments: list[ShownMoment]
-    other_calls: list[RecordedCall]  # those of no attempt
+    other_calls: list[RecordedCall]  # those of no attempt that is shown
+
+    @property
+    def only_scanned(self) -> bool:
+        """Whether the other calls are all the scanner's."""
+        return all(call.attempt is None for call in self.other_calls)
 
 
 def dialogue_page(index: Index, dialogue: str) -> DialoguePage | None:
@@ -112,7 +117,8 @@ def dialogue_page(index: Index, dialogue: str) -> DialoguePage | None:
         )
         for i, u in enumerate(utterances)
     ]
-    return DialoguePage(trace, bubbles, moments, [call for call in trace.calls if call.attempt is None])
+    shown = {call.step for moment in moments for attempt in moment.attempts for call in attempt.calls}
+    return DialoguePage(trace, bubbles, moments, [call for call in trace.calls if call.step not in shown])
 
 
 def _moment(index: Index, trace: DialogueTrace, number: int, outcome: MomentOutcome) -> ShownMoment:

@@ -1,6 +1,7 @@
 """Find the words that differ between two texts, such as a prompt and the one before it."""
 
 import re
+from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
@@ -18,8 +19,12 @@ class Piece(NamedTuple):
     text: str
 
 
-def changes(before: str | None, after: str) -> list[Piece]:
-    """Return the later text in pieces, with what was removed in its old place."""
+def changes(before: str | None, after: str, *, case: bool = False) -> list[Piece]:
+    """Return the later text in pieces, with what was removed in its old place.
+
+    Args:
+        case: whether another case is a change.
+    """
     if before is None:
         return [Piece("same", after)]
     if before == after:
@@ -27,7 +32,7 @@ def changes(before: str | None, after: str) -> list[Piece]:
     for units in (_PIECES.findall, _lines):
         old, new = units(before), units(after)
         if max(len(old), len(new)) <= MAX_UNITS:
-            return _compared(old, new)
+            return _compared(old, new, str if case else str.lower)
     return [Piece("added", after)]
 
 
@@ -48,9 +53,9 @@ def _lines(text: str) -> list[str]:
     return text.splitlines(keepends=True)
 
 
-def _compared(old: list[str], new: list[str]) -> list[Piece]:
+def _compared(old: list[str], new: list[str], key: Callable[[str], str]) -> list[Piece]:
     pieces = list[Piece]()
-    matcher = SequenceMatcher(None, [w.lower() for w in old], [w.lower() for w in new], autojunk=False)
+    matcher = SequenceMatcher(None, [*map(key, old)], [*map(key, new)], autojunk=False)
     for kind, i, j, k, m in matcher.get_opcodes():
         if kind == "equal":
             pieces.append(Piece("same", "".join(new[k:m])))

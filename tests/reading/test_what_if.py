@@ -164,7 +164,7 @@ def test_a_graph_that_decides_in_its_own_way_is_left_alone(tmp_path: Path) -> No
     run(tmp_path, "fog", sets=["graph=no_qa"])
     with Index.open(RunDir(tmp_path / "out")) as index:
         assert index.count(Filter(outcome="accepted")) == 1
-    assert moved(tmp_path / "out", {"unsafe": 0.1}).flips == ()
+    assert moved(tmp_path / "out", {"unsafe": 0.1}) == Flips((), 1)
 
 
 def test_a_check_that_has_no_threshold_is_an_error(finished: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from magid_agents.errors import StopRun
 from magid_agents.models.fakes import FakeChat, FakePainter
 from magid_agents.prompts import Message
+from magid_agents.reading import trace
 from magid_agents.viewer.app import FOLLOW_S
 from tests.fake_run import lines, run, script
 from tests.store.test_rejected_images import with_threshold
@@ -190,3 +191,38 @@ def test_a_directory_that_was_moved_is_shown(tmp_path: Path, out: Path) -> None:
         text = page_of(address, "dog")
         (image,) = set(re.findall(r'class="pic big" src="([^"]*)"', text))
         assert get(address, image).status_code == 200
+
+
+def test_calls_of_prompts_that_could_not_be_used_and_of_failures_are_shown(tmp_path: Path) -> None:
+    def stubborn(messages: Sequence[Message], shape: str) -> str:
+        text = messages[-1].text
+        if shape == "GenerationPrompt":
+            return json.dumps({"prompt": "fog"}) if "fog" in text else "nonsense"
+        return script(messages, shape)
+
+    run(tmp_path, "fog", "cake", chat=FakeChat(stubborn))
+    with serving(tmp_path / "out") as address:
+        for dialogue in ("fog", "cake"):
+            (one,) = trace.read(tmp_path / "out", dialogue)
+            assert any("write/again" in call.step for call in one.calls)
+            text = page_of(address, dialogue)
+            assert text.count('<details class="call"') == len(one.calls)
+
+
+def test_a_line_that_has_moved_since_it_was_indexed_is_found(tmp_path: Path) -> None:
+    run(tmp_path, "dog", "cat")
+    with serving(tmp_path / "out") as address:
+        assert "look at my cat" in page_of(address, "cat")
+        path = tmp_path / "out" / "dialogues.jsonl"
+        path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
+        for thing in ("dog", "cat"):
+            assert f"look at my {thing}" in page_of(address, thing)
+        path.unlink()
+        page_of(address, "dog")
+
+
+def test_a_graph_that_decides_in_its_own_way_foretells_nothing(tmp_path: Path) -> None:
+    run(tmp_path, "dog", "fog", "silence", sets=["graph=no_qa"])
+    with serving(tmp_path / "out") as address:
+        told = get(address, "/r/0/what-if?unsafe=0.05").json()
+    assert (sum(told["counts"].values()), told["decided_otherwise"]) == (0, 2)

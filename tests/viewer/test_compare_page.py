@@ -119,3 +119,12 @@ def test_figures_are_computed_once_and_again_after_a_run_has_changed(
         run(tmp_path)
         compared(address)
     assert computed == [1, 2]
+
+
+def test_what_no_run_has_is_a_dash(tmp_path: Path) -> None:
+    run(tmp_path, "dog", "fog")
+    run(tmp_path, "cat", out=tmp_path / "other")
+    with serving(tmp_path / "out", tmp_path / "other") as address:
+        text = compared(address)
+    assert "The runs have no dialogue in common" in text
+    assert "nan" not in text

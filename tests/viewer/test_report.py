@@ -102,6 +102,7 @@ def test_what_failed_safety_cannot_be_made_visible(tmp_path: Path) -> None:
     text = write_report(RunDir(tmp_path / "out")).read_text(encoding="utf-8")
     uris = re.findall(r'class="pic mid blurred" src="data:image/webp;base64,([^"]+)"', text)
     assert uris
+    assert "data-unveil" not in text
 
     def contrast(image: Image.Image) -> float:
         return max(ImageStat.Stat(image.convert("RGB")).stddev)

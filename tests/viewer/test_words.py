@@ -40,6 +40,14 @@ def test_case_alone_is_no_change() -> None:
     assert changes("A Dog", "a dog") == [Piece("same", "a dog")]
 
 
+def test_case_is_a_change_where_it_counts() -> None:
+    assert changes("never say", "NEVER say", case=True) == [
+        Piece("removed", "never"),
+        Piece("added", "NEVER"),
+        Piece("same", " say"),
+    ]
+
+
 def test_a_long_text_is_compared_by_lines() -> None:
     lines = [f"line {i} of a long text\n" for i in range(MAX_UNITS // 2)]
     assert changes("".join(lines), "".join([*lines[:100], "new\n", *lines[101:]])) == [

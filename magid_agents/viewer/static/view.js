@@ -100,7 +100,8 @@ if (panel) {
     chart.classList.toggle("moved", moved().includes(chart));
   };
 
-  const sentence = (counts) => {
+  const sentence = ({ counts, decided_otherwise: otherwise }) => {
+    if (otherwise) return `${sentence({ counts })} ${otherwise} ${otherwise === 1 ? "moment was" : "moments were"} decided by the graph in its own way, which cannot be foretold.`;
     const parts = [];
     if (counts.gained) parts.push(`${counts.gained} gained`);
     if (counts.lost) parts.push(`${counts.lost} lost`);
@@ -136,7 +137,7 @@ if (panel) {
     const answer = await fetch(`${panel.dataset.url}?${new URLSearchParams(values)}`);
     const told = await answer.json();
     if (number !== asked) return; // the threshold has moved on
-    $(".tally", panel).textContent = told.error || sentence(told.counts);
+    $(".tally", panel).textContent = told.error || sentence(told);
     list(told.error ? [] : told.flips);
   };
 
@@ -162,8 +163,9 @@ if (panel) {
 // A run that goes on is looked at again, unless someone is in the middle of something.
 const follow_s = Number($("main").dataset.follow);
 if (follow_s) {
+  document.querySelectorAll("details[open]").forEach((details) => details.toggleAttribute("data-opened"));
   setInterval(() => {
-    const begun = "details[open], dialog[open], #flips:not([hidden]), :focus:not(body, main)";
+    const begun = "details[open]:not([data-opened]), dialog[open], #flips:not([hidden]), :focus:not(body, main)";
     if (!document.hidden && !$(begun)) location.reload();
   }, 1000 * follow_s);
 }
