@@ -1,7 +1,7 @@
 """What counts for a prompt: moments found, or images that pass; and what the faults are called."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,27 @@ def test_a_scanner_is_told_what_it_missed_and_what_it_made_up(
     assert estimate(judged, F1) == pytest.approx(4 / 6)
 
 
-def judge(folder: Path, *things: str, rewriting: bool, attempts: int) -> Judged:
+Script = Callable[[Sequence[Message], str], str]
+
+
+def judge(
+    folder: Path, *things: str, rewriting: bool, attempts: int, chat: Script = fake_run.script
+) -> Judged:
     settings = config.load(overrides=[*SETS, f"budget.attempts={attempts}"])
     dialogues = [d for d in read(write_input(folder / "in.jsonl", *things)) if isinstance(d, Dialogue)]
-    models = fakes(FakeChat(fake_run.script), FakePainter())
+    models = fakes(FakeChat(chat), FakePainter())
     with open_evaluator(settings, folder / "out", open_models=models) as opened:
         return GetsAccepted(opened, rewriting).judge(opened.services_for(settings), dialogues)
+
+
+def writing(prompt: str) -> Script:
+    """Return the script of a writer that always writes this prompt."""
+
+    def script(messages: Sequence[Message], shape: str) -> str:
+        said = fake_run.script(messages, shape)
+        return json.dumps({"prompt": prompt}) if shape == "GenerationPrompt" else said
+
+    return script
 
 
 def test_a_writer_is_told_by_how_much_its_image_failed(tmp_path: Path) -> None:
@@ -86,34 +101,14 @@ def test_a_rewriter_is_judged_where_there_was_something_to_rewrite(tmp_path: Pat
 
 
 def test_a_moment_that_no_prompt_is_written_for_scores_nothing(tmp_path: Path) -> None:
-    def silent(messages: Sequence[Message], shape: str) -> str:
-        said = fake_run.script(messages, shape)
-        return json.dumps({"prompt": " "}) if shape == "GenerationPrompt" else said
-
-    settings = config.load(overrides=[*SETS, "budget.attempts=1"])
-    (dialogue,) = read(write_input(tmp_path / "in.jsonl", "dog"))
-    assert isinstance(dialogue, Dialogue)
-    models = fakes(FakeChat(silent), FakePainter())
-    with open_evaluator(settings, tmp_path / "out", open_models=models) as opened:
-        judged = GetsAccepted(opened, rewriting=False).judge(opened.services_for(settings), [dialogue])
-    assert judged.examples[0].score == 0
-    assert "the prompt is empty" in judged.examples[0].feedback[-1]
+    (example,) = judge(tmp_path, "dog", rewriting=False, attempts=1, chat=writing(" ")).examples
+    assert example.score == 0
+    assert "the prompt is empty" in example.feedback[-1]
 
 
 def test_a_rewrite_that_cannot_be_used_scores_nothing_and_its_fault_is_told(tmp_path: Path) -> None:
     """The score of the first attempt, which another prompt wrote, is not its own."""
-
-    def repeating(messages: Sequence[Message], shape: str) -> str:
-        said = fake_run.script(messages, shape)
-        return json.dumps({"prompt": "fog"}) if shape == "GenerationPrompt" else said
-
-    settings = config.load(overrides=[*SETS, "budget.attempts=2"])
-    (dialogue,) = read(write_input(tmp_path / "in.jsonl", "fog"))
-    assert isinstance(dialogue, Dialogue)
-    models = fakes(FakeChat(repeating), FakePainter())
-    with open_evaluator(settings, tmp_path / "out", open_models=models) as opened:
-        judged = GetsAccepted(opened, rewriting=True).judge(opened.services_for(settings), [dialogue])
-    (example,) = judged.examples
+    (example,) = judge(tmp_path, "fog", rewriting=True, attempts=2, chat=writing("fog")).examples
     assert example.score == 0
     assert len(example.feedback) == 2
     assert "tried before" in example.feedback[1]
