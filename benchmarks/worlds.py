@@ -75,6 +75,9 @@ class Told:
     async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002  (never looks)
         return [("boat", 0.9)]
 
+    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:  # noqa: ARG002  (never looks)
+        return [0.9] * len(texts)
+
 
 def fakes(
     painter: Callable[[], Painter],

@@ -85,9 +85,14 @@ class Critique(Noun):
         cls, description: str, probability: float | None, seen: Sequence[tuple[str, float]]
     ) -> Self:
         """Make a critique of one question, about the whole image; its comment lists the tags seen."""
-        words = ", ".join(word for word, _ in seen[:3])
         question = Question.from_probability(f"Does it show {description}?", probability)
-        return cls(questions=(question,), comment=f"It looks like: {words}." if words else "")
+        return cls(questions=(question,), comment=_looks_like(seen))
+
+    @classmethod
+    def of_false_facts(cls, questions: Sequence[str], seen: Sequence[tuple[str, float]]) -> Self:
+        """Make a critique of facts that the image does not show; its comment lists the tags seen."""
+        failed = tuple(Question(question=question, satisfied=False) for question in questions)
+        return cls(questions=failed, comment=_looks_like(seen))
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -107,6 +112,11 @@ class Critique(Noun):
         if not self.failed:
             return "Every question is satisfied."
         return " ".join(" ".join(["Not satisfied:", *self.failed]).split())
+
+
+def _looks_like(seen: Sequence[tuple[str, float]]) -> str:
+    words = ", ".join(word for word, _ in seen[:3])
+    return f"It looks like: {words}." if words else ""
 
 
 class Decision(StrEnum):

@@ -2,12 +2,16 @@
 
 The prompt file's output schema selects one of three ways: Questions asks for questions first and then for
 each answer, YesOrNo asks one question about the whole image, CritiqueAnswer asks and answers in one call.
+Where the embedded matcher tells what it sees, facts of the description that a foil fits better fail at once,
+and no model is asked.
 """
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 
 from magid_agents.agents.answers import InvalidAnswer
+from magid_agents.agents.foils import false_facts, foils
 from magid_agents.agents.services import Services
 from magid_agents.agents.state import MomentState, step_ref
 from magid_agents.dialogue import Candidate, Critique, Question
@@ -27,15 +31,45 @@ async def ask_critique(state: MomentState, services: Services, candidate: Candid
     elif shape is YesOrNo:
         ask = _ask_about_the_whole
     try:
-        return await ask(state, services, template, candidate)
+        false = await _false_facts(state, services, candidate)
+        return false or await ask(state, services, template, candidate)
     except InvalidAnswer as error:
         return Critique(problem=error.problem)
+
+
+async def _false_facts(state: MomentState, services: Services, candidate: Candidate) -> Critique | None:
+    """Return a critique of the facts that the image does not show, by the tagger; None if it finds none."""
+    description = state["moment"].description
+    others = dict.fromkeys(chain.from_iterable(foils(description).values()))
+    if services.tagger is None or not others:
+        return None
+    texts = [description, *others]
+    fits = await services.observe(
+        step_ref(state, "look/foils"),
+        candidate.sha256,
+        {"check": "compare", "texts": texts},
+        lambda tagger, image: tagger.compare(image, texts),
+    )
+    false = false_facts(description, dict(zip(texts, fits, strict=True)))
+    seen = await _see(state, services, candidate)
+    return Critique.of_false_facts(false, seen) if false else None
+
+
+async def _see(state: MomentState, services: Services, candidate: Candidate) -> list[tuple[str, float]]:
+    """Return the tagger's words for a candidate; none if there is no tagger."""
+    seen = await services.observe(
+        step_ref(state, "look"),
+        candidate.sha256,
+        {"check": "look"},
+        lambda tagger, image: tagger.tag_image(image),
+    )
+    return [(word, score) for word, score in seen]
 
 
 async def _ask_at_once(
     state: MomentState, services: Services, template: str, candidate: Candidate
 ) -> Critique:
-    seen = await services.tag_image(step_ref(state, "look"), candidate.sha256)
+    seen = await _see(state, services, candidate)
     answer = await services.ask(
         step_ref(state, "critique"),
         template,
@@ -52,7 +86,7 @@ async def _ask_about_the_whole(
     state: MomentState, services: Services, template: str, candidate: Candidate
 ) -> Critique:
     """Ask whether the image may show what is wanted; the comment lists what is seen."""
-    seen = await services.tag_image(step_ref(state, "look"), candidate.sha256)
+    seen = await _see(state, services, candidate)
     values = {"moment": state["moment"], "prompt": state["draft"].prompt, "seen": seen}
     probability = await _yes(
         services, step_ref(state, "critique/odds"), template, values, _shown(services, candidate)

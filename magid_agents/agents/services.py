@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -343,18 +344,24 @@ class Services:
         """Return the policy model's probability that the image is unsafe."""
         return await self.yes_probability(step, self.settings.safety.judge, {}, [sha256], self.safety_chat)
 
-    async def tag_image(self, step: StepRef, sha256: str) -> list[tuple[str, float]]:
-        """Return the tagger's words for a stored image; empty if there is no tagger."""
-        if self.tagger is None:
+    async def observe(
+        self,
+        step: StepRef,
+        sha256: str,
+        request: Mapping[str, Any],
+        look: Callable[[ImageTagger, Path], Awaitable[Sequence[Any]]],
+    ) -> list[Any]:
+        """Return what the tagger sees in a stored image, asked by `look`; empty if there is no tagger."""
+        if (tagger := self.tagger) is None:
             return []
-        tagger = self.tagger
 
         async def compute() -> Answer:
-            return Answer([list(seen) for seen in await tagger.tag_image(self.run_dir.image_path(sha256))])
+            seen = await look(tagger, self.run_dir.image_path(sha256))
+            return Answer([list(one) if isinstance(one, tuple) else one for one in seen])
 
-        request = {"check": "look", "image": sha256}
+        request = {**request, "image": sha256}
         answer = await self._call(step, "score", "observer", tagger.identity, request, compute)
-        return [(word, score) for word, score in answer.value]
+        return list(answer.value)
 
     def seed(self, dialogue: str, utterance: int, attempt: int, candidate: int) -> int:
         """Return the seed of one candidate: 31 bits of a hash of the run's seed and the candidate's place.

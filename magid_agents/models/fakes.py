@@ -93,3 +93,10 @@ class FakeTagger:
         self.calls += 1
         with Image.open(image) as picture:
             return [(str(picture.info["prompt"]), 0.9)]
+
+    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:
+        """Return the share of each text's words that the prompt has."""
+        self.calls += 1
+        with Image.open(image) as picture:
+            words = str(picture.info["prompt"]).split()
+        return [sum(word in words for word in text.split()) / len(text.split()) for text in texts]

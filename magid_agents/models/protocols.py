@@ -180,6 +180,9 @@ class ImageTagger(Protocol):
 
     async def tag_image(self, image: Path) -> Sequence[tuple[str, float]]: ...
 
+    async def compare(self, image: Path, texts: Sequence[str]) -> Sequence[float]:
+        """Return how well each text fits the image; of two, the larger value fits better."""
+
 
 class Embedder(Protocol):
     """Embed images and texts in one space, as vectors of unit length."""

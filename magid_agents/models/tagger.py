@@ -38,10 +38,17 @@ class MatcherTagger:
         self._vocabulary = Lazy(self._load)
         self.identity = open_clip.identity(MATCHER)
         self._batched: Batcher[Path, list[tuple[str, float]]] = Batcher([self._look], open_clip.BATCH)
+        self._compared: Batcher[tuple[Path, Sequence[str]], list[float]] = Batcher(
+            [self._fit], open_clip.BATCH
+        )
 
     async def tag_image(self, image: Path) -> list[tuple[str, float]]:
         """Return (word, cosine) pairs: the best-fitting things first, or several equal ones, then places."""
         return await self._batched(image)
+
+    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:
+        """Return each text's cosine with the image."""
+        return await self._compared((image, texts))
 
     def _load(self) -> dict[str, _Words]:
         text = (weights.where(MATCHER) / "vocabulary.json").read_text(encoding="utf-8")
@@ -59,6 +66,15 @@ class MatcherTagger:
         several = _top(seen, vocabulary["several"], THINGS)
         places = _top(seen, vocabulary["places"], PLACES)
         return [max(a, b, key=_best) + c for a, b, c in zip(things, several, places, strict=True)]
+
+    @out_of_memory(too_large("observer"))
+    def _fit(self, batch: Sequence[tuple[Path, Sequence[str]]]) -> list[list[float]]:
+        seen = self._matcher().encode_images([open_rgb(path) for path, _ in batch])
+        fits = []
+        for image, (_, texts) in zip(seen, batch, strict=True):
+            cosines = (self._matcher().encode_texts(list(texts)) @ image).tolist()
+            fits.append([round(cosine, 4) for cosine in cosines])
+        return fits
 
 
 def _best(seen: list[tuple[str, float]]) -> float:

@@ -1,6 +1,6 @@
 """Placeholders for models that are not opened, because nothing asks them anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,4 +50,7 @@ class UnopenedTagger:
     identity: str
 
     async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002  (the protocol's)
+        raise ScorerError("observer: is not opened")
+
+    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:  # noqa: ARG002  (the same)
         raise ScorerError("observer: is not opened")

@@ -201,3 +201,50 @@ def test_a_critic_that_sees_is_shown_the_image_for_one_question_too(tmp_path: Pa
     world.vision_chat, world.tagger = FakeChat(lambda *_: "Yes", vision=True), None
     assert world.run()["utterances"][0]["images"]
     assert (world.vision_chat.calls, world.vision_chat.looked) == (1, 1)
+
+
+class Seeing(FakeTagger):
+    """Finds that `best` fits better than any other text."""
+
+    def __init__(self, best: str) -> None:
+        super().__init__()
+        self.best = best
+
+    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:
+        await super().compare(image, texts)
+        return [0.9 if text == self.best else 0.5 for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("best", "question"),
+    [
+        ("a red dog and a cat", None),
+        ("a green dog and a cat", "Is it red?"),
+        ("a red dog", "Does it show a cat?"),
+    ],
+)
+def test_a_fact_that_another_caption_fits_better_fails_before_the_model_is_asked(
+    tmp_path: Path, best: str, question: str | None
+) -> None:
+    world = World(tmp_path, Script(moments((0, "a red dog and a cat"))), lambda *_: 0.9)
+    world.tagger = Seeing(best)
+    record = world.run()
+    assert bool(record["dropped"]) == (question is not None)
+    if question is None:
+        assert world.chat.calls == 3  # the scan, the prompt and the critique
+    else:
+        assert not any("Attempt" in text and "critique" in text for text in world.script.heard)
+        rewrite = next(text for text in world.script.heard if "turned down" in text)
+        assert f"- not satisfied: {question}" in rewrite
+        assert "It looks like: prompt 1." in rewrite
+        assert "critique 0.000 against" in record["dropped"][0]["reason"]
+    calls = world.tagger.calls
+    world.run()
+    assert world.tagger.calls == calls  # what was seen is in the journal
+
+
+def test_a_model_that_sees_is_asked_itself(tmp_path: Path) -> None:
+    world = asking(tmp_path, Asking("Is there a dog?"), no_cat)
+    world.script.found = [moments((0, "a red dog and a cat"))]
+    world.tagger = None
+    assert world.run()["dropped"] == []

@@ -85,3 +85,20 @@ def test_the_observer_names_several_equal_things_as_such(tmp_path: Path) -> None
     of_one, of_two = asyncio.run(main())
     assert not any(word.startswith(("two ", "three ")) for word, _ in of_one)
     assert all(word.startswith(("two ", "three ")) for word, _ in of_two[:6])
+
+
+def test_the_observer_compares_texts_with_an_image(tmp_path: Path) -> None:
+    image = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(image).ellipse((8, 8, 56, 56), fill=(214, 40, 40))
+    image.save(tmp_path / "red.png")
+    texts = ["a red circle", "a green circle", "a blue circle", "two red circles", "a red circle and a dog"]
+
+    async def main() -> list[list[float]]:
+        tagger = MatcherTagger()
+        given = (texts, texts[:1], texts[::-1])
+        return list(await asyncio.gather(*(tagger.compare(tmp_path / "red.png", some) for some in given)))
+
+    fits, one, reverse = asyncio.run(main())
+    assert fits[0] == max(fits)
+    assert one == fits[:1]
+    assert reverse == pytest.approx(fits[::-1], abs=2e-4)

@@ -1,7 +1,8 @@
 """A directory that an earlier version made with the embedded models goes on from its journal.
 
 That version's descriptions had seen what was said after their utterance. Two of the three moments are in the
-middle of a dialogue, so they are described again; no other question is asked.
+middle of a dialogue, so they are described again; no other question is asked. Two images are compared with
+foils of their descriptions, which that version did not do; that asks no chat model.
 """
 
 import json
@@ -15,6 +16,8 @@ from magid_agents.reading import trace
 from magid_agents.reading.trace import DialogueTrace
 from magid_agents.store.rundir import RunDir
 from tests.embedded_run import DESCRIBED_AGAIN, copy_to, run
+
+COMPARED = 2
 
 
 @pytest.fixture
@@ -50,7 +53,11 @@ def test_it_goes_on_from_its_journal_and_tells_the_same_decisions(folder: Path) 
     dataset = (folder / "out" / "dialogues.jsonl").read_bytes()
     outcome = run(folder)
     counts = outcome.counts
-    assert (outcome.calls.computed, counts.dialogues, counts.failed) == (len(DESCRIBED_AGAIN), 2, 0)
+    assert (outcome.calls.computed, counts.dialogues, counts.failed) == (
+        len(DESCRIBED_AGAIN) + COMPARED,
+        2,
+        0,
+    )
     assert (folder / "out" / "dialogues.jsonl").read_bytes() == dataset
     expected = json.loads((folder / "trace.json").read_text())
     traces = [told(one, RunDir(folder / "out")) for one in trace.read(folder / "out")]
