@@ -36,13 +36,14 @@ MagidError                  the command cannot begin, or one dialogue of a run f
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class MagidError(Exception):
     """Shown as one line, without a traceback. If one is raised for a dialogue, only that dialogue fails."""
 
     cause = ""  # a few fixed words by which failures are counted; the class name if empty
+    keys: Sequence[str] = ()  # journal keys of answers that the next run must ask for again
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions are unpickled by calling the class with `args`, which fails if it takes other arguments.

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from magid_agents.errors import MagidError
+from magid_agents.errors import MagidError, StopRun
 
 # As recorded in the journal.
 YES, NO = "Yes", "No"
@@ -18,10 +18,7 @@ Given = TypeVar("Given")
 
 
 class InvalidAnswer(MagidError):
-    """The chat model's answer is not what was asked for; keeps the raw text.
-
-    `keys` are the journal keys of the rejected answers.
-    """
+    """The chat model's answer is not what was asked for; keeps the raw text."""
 
     cause = "invalid answer"
 
@@ -39,19 +36,24 @@ class AnswerRefused(InvalidAnswer):
 async def gathered(answers: Iterable[Awaitable[Given]]) -> list[Given]:
     """Wait for all answers and return them in order.
 
-    Raises what one of them raised. If that is always InvalidAnswer, the one that is raised has the keys of
-    all, so that the next run asks for every one of them again.
+    Raises what one of them raised: StopRun at once, and else InvalidAnswer last. The error has the keys of
+    all invalid answers, so that the next run asks for every one of them again.
     """
-    found = await asyncio.gather(*answers, return_exceptions=True)
-    raised = [one for one in found if isinstance(one, BaseException)]
-    invalid = [error for error in raised if isinstance(error, InvalidAnswer)]
-    for error in raised:
-        if not isinstance(error, InvalidAnswer):
-            raise error
-    if invalid:
-        keys = [key for error in invalid for key in error.keys]
-        raise type(invalid[0])(invalid[0].problem, invalid[0].raw, keys)
-    return [one for one in found if not isinstance(one, BaseException)]
+    tasks = [asyncio.ensure_future(answer) for answer in answers]
+    raised, pending = list[BaseException](), set(tasks)
+    try:
+        while pending and not any(isinstance(error, StopRun) for error in raised):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
+            raised = [error for task in tasks if task.done() and (error := task.exception())]
+    finally:
+        for task in pending:
+            task.cancel()
+    if not raised:
+        return [task.result() for task in tasks]
+    error = min(raised, key=lambda one: (not isinstance(one, StopRun), isinstance(one, InvalidAnswer)))
+    if isinstance(error, MagidError):
+        error.keys = tuple(key for one in raised if isinstance(one, InvalidAnswer) for key in one.keys)
+    raise error
 
 
 class PaintingFailed(MagidError):

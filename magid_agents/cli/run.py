@@ -76,13 +76,15 @@ def run(
         raise typer.BadParameter("keeps no standard input; save it to a file", param_hint="--plan")
     named = {"graph": graph, "concurrency": concurrency, "seed": seed, "max_cost": max_cost}
     given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    settings = config.load(profile, preset, [*given, *(overrides or [])])
+    part = Shard.parse(shard) if shard else None
     request = session.RunRequest(
         inputs=inputs if plan else _keep_stdin(inputs, out, replace=update or fresh),
         out=out,
-        settings=config.load(profile, preset, [*given, *(overrides or [])]),
+        settings=settings,
         format=format if mapping is None else mapping,
         limit=limit,
-        shard=Shard.parse(shard) if shard else None,
+        shard=part,
         prompts=prompts,
         update=update,
         fresh=fresh,

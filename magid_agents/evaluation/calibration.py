@@ -180,9 +180,8 @@ def choose_threshold(
     def accepted(name: str, at: float, *, mismatched: bool) -> Figure:
         lists = [
             [
-                float(sign * score >= at)
+                [float(sign * score >= at) for score in (s.mismatched if mismatched else s.matched)]
                 for s in cluster
-                for score in (s.mismatched if mismatched else s.matched)
             ]
             for cluster in judged
         ]

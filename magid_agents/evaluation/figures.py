@@ -39,13 +39,14 @@ def mean_figure_of(name: str, values: Sequence[Sequence[float]]) -> Figure:
 
 def rate_figure(name: str, clusters: Sequence[Cluster], values: Values) -> Figure:
     """Return the share of ones among the zeros and ones of all dialogues."""
-    return rate_figure_of(name, [[v for d in cluster for v in values(d)] for cluster in clusters])
+    return rate_figure_of(name, [[[*values(dialogue)] for dialogue in cluster] for cluster in clusters])
 
 
-def rate_figure_of(name: str, values: Sequence[Sequence[float]]) -> Figure:
-    """Return the share of ones, given the zeros and ones of each cluster."""
-    known = [of_one for of_one in values if of_one]
-    return Figure(name, rate(known), sum(map(len, known)))
+def rate_figure_of(name: str, values: Sequence[Sequence[Sequence[float]]]) -> Figure:
+    """Return the share of ones, given the zeros and ones of each dialogue of each cluster."""
+    clusters = [[of_one for of_one in cluster if of_one] for cluster in values]
+    known = [[value for of_one in cluster for value in of_one] for cluster in clusters if cluster]
+    return Figure(name, rate(known, sum(map(len, clusters))), sum(map(len, known)))
 
 
 def ratio_figure(name: str, clusters: Sequence[Cluster], numerator: Amount, denominator: Amount) -> Figure:

@@ -94,16 +94,20 @@ def bootstrap(
     return Interval(estimate, float(low), float(high), _spread(defined), clusters, level)
 
 
-def rate(values: Sequence[Sequence[float]], *, level: float = LEVEL) -> Interval:
-    """Return a rate with its interval, given the zeros and ones of each dialogue.
+def rate(values: Sequence[Sequence[float]], trials: int | None = None, *, level: float = LEVEL) -> Interval:
+    """Return a rate with its interval, given the zeros and ones of each cluster.
 
     A rate of 0 or 1 has Wilson's interval, since every bootstrap draw is the same. Its trials are the
     dialogues that have values, as if what one of them gives were always the same.
+
+    Args:
+        trials: so many dialogues; the number of clusters if not given.
     """
     found = bootstrap(mean(values), len(values), level=level)
     if found.estimate not in (0, 1):
         return found
-    low, high = wilson(int(found.estimate) * len(values), len(values), level)
+    trials = len(values) if trials is None else trials
+    low, high = wilson(int(found.estimate) * trials, trials, level)
     return replace(found, low=low, high=high)
 
 

@@ -133,10 +133,10 @@ def create_folder(
             _resume(partial, json.dumps(request, sort_keys=True))
             with OutputFolder(partial, signer) as folder:
                 yield folder
-            lock.release()  # Windows cannot remove an open file
-            for name in (REQUEST, LOCK):
-                (partial / name).unlink()
             shutil.rmtree(partial / SIGNED, ignore_errors=True)
+            lock.release()  # Windows cannot remove an open file
+            for name in (LOCK, REQUEST):  # without its request, the folder would not be known for an export
+                (partial / name).unlink()
             if path.exists():
                 path.rmdir()
             partial.replace(path)

@@ -1,6 +1,5 @@
 """What an export is asked for."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,7 +9,7 @@ from typing import Any
 from magid_agents.export.signing import Credentials
 from magid_agents.export.turns import Policy
 from magid_agents.registry import SHIPPED_BY
-from magid_agents.store.rundir import RunDir
+from magid_agents.store.rundir import RunDir, file_sha256
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,8 @@ class ExportRequest:
             "split": self.split,
             "licence": self.licence,
             "source_licence": self.source_licence,
-            "signed_by": _sha256(self.credentials.certificates) if self.credentials else None,
+            "signed_by": file_sha256(self.credentials.certificates) if self.credentials else None,
             "version": version(SHIPPED_BY),
-            "dialogues": [_sha256(run.dialogues) for run in runs],
-            "evaluations": [_sha256(run.evaluation) for run in runs],
+            "dialogues": [file_sha256(run.dialogues) for run in runs],
+            "evaluations": [file_sha256(run.evaluation) for run in runs],
         }
-
-
-def _sha256(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -79,6 +79,7 @@ class DialogueRunner:
             raw = ""
             if isinstance(error, InvalidAnswer):
                 raw = error.raw
+            if isinstance(error, MagidError) and error.keys:
                 await journal.reject(error.keys, text)  # so that the next run asks again
             kind = Unanswered if isinstance(error, EndpointUnavailable) else Failure
             return kind(dialogue.id, _stage(raised), text, raw, cause_of(error))

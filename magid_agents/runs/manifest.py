@@ -112,11 +112,16 @@ class Recorder:
             self.new.counts = self._old.counts
         self.new.save(self._directory)
 
-    def end(self, counts: Counts, calls: Calls, cost: float, error: BaseException | None) -> None:
+    def end(
+        self, counts: Counts, calls: Calls, cost: float, error: BaseException | None, *, decided: bool
+    ) -> None:
         """Write the manifest of a run that finished, or that this error ended.
 
-        A session that computed and changed nothing is left out: the manifest is as before. After any other,
-        what was made from the results before is removed.
+        A session that computed and changed nothing is left out: the manifest is as before. If results have
+        changed, what was made from those before is removed.
+
+        Args:
+            decided: whether any dialogue was decided, and not taken from an earlier run.
         """
         session, new = self._session, self.new
         session.finished, session.calls = _now(), calls
@@ -130,7 +135,7 @@ class Recorder:
         ):
             new = self._old
         with suppress(OSError):  # a full disk has already been reported
-            if self._old and (calls.computed or calls.reused or counts != self._old.counts):
+            if self._old and (decided or counts != self._old.counts):
                 self._directory.remove_derived()
             new.save(self._directory)
 

@@ -18,7 +18,15 @@ from magid_agents.runs.manifest import Manifest
 from magid_agents.runs.shards import Shard, number
 from magid_agents.store.database import merge_journals
 from magid_agents.store.results import Counts, ResultLines
-from magid_agents.store.rundir import KEPT, REJECTED, RunDir, atomic_write, image_name, link_or_copy
+from magid_agents.store.rundir import (
+    KEPT,
+    REJECTED,
+    RunDir,
+    atomic_write,
+    file_sha256,
+    image_name,
+    link_or_copy,
+)
 
 
 class MergeError(MagidError):
@@ -48,9 +56,11 @@ def merge(parts: Sequence[Path], out: Path, *, inputs: Sequence[Path] = (), agai
         if not again and target.manifest.exists():
             raise MergeError(f"{out}: already holds a run; choose another --out")
         # 2. Write the results, which shows whether every record has one.
+        before = _digests(target)
         counts = _merge_results(records, by_shard, target)
         # 3. Copy what the results refer to.
-        target.remove_derived()
+        if _digests(target) != before:
+            target.remove_derived()
         _images(directories, target)
         merge_journals([directory.journal for directory in directories], target.journal)
         # 4. Write the manifest last: it makes this a run.
@@ -102,6 +112,10 @@ def _find_inputs(part: Manifest, elsewhere: Iterable[Path]) -> list[Path]:
             )
         found.append(there)
     return found
+
+
+def _digests(directory: RunDir) -> list[str | None]:
+    return [file_sha256(path) for path in (directory.dialogues, directory.failures)]
 
 
 def _merge_results(

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from magid_agents.config import Settings
+from magid_agents.formats import AUTO
 from magid_agents.models.build import Models
 from magid_agents.models.planned import Recorded
 from magid_agents.prompt_places import PLACES
@@ -125,6 +126,7 @@ def differences(old: Manifest, new: Manifest, paths: Sequence[Path] = ()) -> lis
         *_table("thresholds", old.thresholds, new.thresholds),
         *_change("graph", old.graph, new.graph),
         *_change("shard", old.shard, new.shard),
+        *([] if AUTO in (old.format, new.format) else _change("format", old.format, new.format)),
         *inputs.differences(old.inputs, new.inputs, paths),
     ]
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from magid_agents import formats, prompt_places
 from magid_agents.agents import cost
 from magid_agents.agents.services import Services
+from magid_agents.agents.state import DIALOGUE
 from magid_agents.agents.stopping import Interrupted, Stop
 from magid_agents.config import ConfigError, Settings
 from magid_agents.dialogue import Dialogue
@@ -170,7 +171,7 @@ def resolve(request: RunRequest) -> Resolved:
         read(request),
         prompt_places.load(request.settings, request.prompts),
         graph_loader.load(request.settings.graph),
-        RunDir(request.out, [_reused(path) for path in request.reuse]),
+        RunDir(request.out, [_reused(path, request) for path in request.reuse]),
     )
 
 
@@ -244,7 +245,8 @@ async def _run(
             calls = runner.calls(journal)
             if isinstance(error, StopRun) and journal.computed.total() + journal.reused.total() > answered:
                 error.resumable = True
-            recorder.end(counts, calls, services.meter.spent, error)
+            decided = bool(journal.computed[DIALOGUE])
+            recorder.end(counts, calls, services.meter.spent, error, decided=decided)
     seconds = time.monotonic() - begin
     return RunResult(counts, calls, seconds, services.meter.spent)
 
@@ -257,7 +259,9 @@ def _holds_another(directory: RunDir, changes: Sequence[str]) -> RunDirError:
     )
 
 
-def _reused(path: Path) -> Path:
+def _reused(path: Path, request: RunRequest) -> Path:
+    if request.fresh and path.resolve().is_relative_to(request.out.resolve()):
+        raise ConfigError(f"--reuse {path}: is what --fresh removes; choose a new --out, or use --update")
     if not RunDir(path).journal.exists():
         raise RunDirError(f"--reuse {path}: holds no run (no journal.sqlite); name a run directory")
     return path

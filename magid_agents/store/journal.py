@@ -296,10 +296,17 @@ def find(
     for path, other in others:
         with explaining(path):
             row = _usable_row(other, key, is_valid)
-        if row:
+        if row and not _is_rejected(db, row):
             row[_PAID] = 0.0  # the other directory paid for it
             return Found(row, foreign=True)
     return None
+
+
+def _is_rejected(db: sqlite3.Connection, row: Sequence[Any]) -> bool:
+    """Return whether the same answer was rejected in this journal, which once copied it."""
+    key, _, _, _, answer, _, began, *_ = row
+    found = db.execute("SELECT answer, began FROM calls WHERE key = ? AND rejected IS NOT NULL", (key,))
+    return found.fetchone() == (answer, began)
 
 
 def latest_key(db: sqlite3.Connection, step: StepRef) -> str | None:

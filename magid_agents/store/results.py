@@ -41,9 +41,9 @@ class Counts:
         if isinstance(result, Failure) or "stage" in result:
             self.failed += 1
             return
-        images = [image for utterance in result["utterances"] for image in utterance["images"]]
+        images = [image for utterance in result["utterances"] for image in utterance.get("images", ())]
         self.accepted += len(images)
-        self.rewritten += sum(image["attempts"] > 1 for image in images)
+        self.rewritten += sum(image.get("attempts", 1) > 1 for image in images)
         self.dropped += len(result["dropped"])
         self.without_image += not images
 

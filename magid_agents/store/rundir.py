@@ -137,8 +137,8 @@ class RunDir:
         self.remove_results()
         self.manifest.unlink(missing_ok=True)
         for database in (self.journal, self.index):
-            for path in self.path.glob(f"{database.name}*"):
-                path.unlink()
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                database.with_name(f"{database.name}{suffix}").unlink(missing_ok=True)
         for folder in (KEPT, REJECTED):
             for path in self.path.glob(f"{folder}/??/*.png"):
                 path.unlink()
@@ -276,6 +276,14 @@ def link_or_copy(source: Path, target: Path) -> None:
         beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         shutil.copy2(source, beside)
         beside.replace(target)  # so that a kill leaves no half of it under its name
+
+
+def file_sha256(path: Path) -> str | None:
+    """Return the SHA-256 of a file in hex; None if there is none."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from magid_agents.agents.answers import AnswerRefused, InvalidAnswer, gathered
-from magid_agents.models.capabilities import ChatError
+from magid_agents.agents.answers import AnswerRefused, InvalidAnswer, PaintingFailed, gathered
+from magid_agents.errors import StopRun
 
 
 async def given(answer: int | Exception, after: float = 0.0) -> int:
@@ -36,5 +36,46 @@ def test_all_that_cannot_be_used_are_asked_again() -> None:
 
 
 def test_another_error_goes_first() -> None:
-    with pytest.raises(ChatError, match="down"):
-        together(InvalidAnswer("neither", "", ["a"]), ChatError("down"))
+    with pytest.raises(PaintingFailed, match="down") as caught:
+        together(InvalidAnswer("neither", "", ["a"]), PaintingFailed("down"))
+    assert caught.value.keys == ("a",)  # that answer is asked for again all the same
+
+
+def test_the_run_ends_at_once() -> None:
+    ended = list[bool]()
+
+    async def slow() -> int:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append(True)
+        return 1
+
+    async def main() -> None:
+        await gathered([given(PaintingFailed("down")), slow(), given(StopRun("disk full"), 0.01)])
+
+    with pytest.raises(StopRun, match="disk full"):
+        asyncio.run(asyncio.wait_for(main(), 10))
+    assert ended == [True]
+
+
+def test_whoever_is_cancelled_leaves_no_answer_behind() -> None:
+    ended = list[bool]()
+
+    async def slow() -> int:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append(True)
+        return 1
+
+    async def main() -> None:
+        task = asyncio.create_task(gathered([slow(), slow()]))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert ended == [True, True]

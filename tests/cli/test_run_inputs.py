@@ -74,3 +74,18 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, words: tuple[str, ...], say
     done = magid("run", *given, "--out", str(tmp_path / "out"), COLUMNS="200")
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_a_mistyped_option_leaves_standard_input_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = write_input(tmp_path / "in.jsonl", "dog").read_bytes()
+    other = write_input(tmp_path / "other.jsonl", "cat").read_bytes()
+    pipe_in(monkeypatch, other)
+    assert run_here(monkeypatch, "-", "--out", tmp_path / "out", "--set", "typo=1") == 2
+    pipe_in(monkeypatch, content)
+    assert run_here(monkeypatch, "-", "--out", tmp_path / "out") == 0
+    pipe_in(monkeypatch, other)
+    assert run_here(monkeypatch, "-", "--out", tmp_path / "out", "--update", "--shard", "0/0") == 2
+    pipe_in(monkeypatch, content)
+    assert run_here(monkeypatch, "-", "--out", tmp_path / "out") == 0

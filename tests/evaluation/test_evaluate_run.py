@@ -148,9 +148,10 @@ def test_a_scorer_that_the_run_did_not_use_is_not_taken_for_its_own(tmp_path: Pa
 
 def test_a_run_that_grows_has_no_figures_and_no_report_of_what_it_was(tmp_path: Path) -> None:
     sets = ["scorers.image_text_match=null"]
-    run(tmp_path, "dog", sets=sets)
+    run(tmp_path, "dog", "nonsense", sets=sets)
     evaluate_run(tmp_path / "out")
-    run(tmp_path, sets=sets)
+    again = run(tmp_path, sets=sets)
+    assert (again.calls.computed, again.counts.failed) == (2, 1)  # what failed is asked again, and fails
     assert (tmp_path / "out" / "evaluation.json").exists()  # nothing has changed
     for more in ("cat", "{"):  # a dialogue, and a record that cannot be read
         with (tmp_path / "in.jsonl").open("a") as file:

@@ -199,6 +199,7 @@ def test_a_rate_of_none_or_all_is_not_sure() -> None:
     assert (none.low, none.high) == pytest.approx((0, 0.2153), abs=5e-4)
     assert (every.low, every.high) == pytest.approx((0.7225, 1), abs=5e-4)
     assert math.isnan(none.detectable)
+    assert rate([[0.0] * 100] * 10, 1000).high == pytest.approx(0.0038, abs=1e-4)  # groups of dialogues
     some = [[0.0], [1.0], [0.0], [0.0]]
     assert rate(some) == bootstrap(mean(some), 4)
 

@@ -173,3 +173,20 @@ def test_the_current_folder_is_no_place_for_an_export(
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(ConfigError, match="cannot take this folder's place"):
         export(ExportRequest([empty_run], "jsonl", Path()))
+
+
+def test_an_export_that_was_stopped_in_its_last_step_is_finished(
+    empty_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_records(empty_run, DIALOGUES)
+    request = ExportRequest([empty_run], "jsonl", tmp_path / "set")
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("magid_agents.export.folder.shutil.rmtree", stopped)
+        with pytest.raises(KeyboardInterrupt, match="the same command finishes"):
+            export(request)
+    export(request)
+    assert not (tmp_path / "set.partial").exists()

@@ -158,3 +158,15 @@ def test_every_dialogue_is_in_exactly_one_part(name: str, of: int) -> None:
     dialogue = Dialogue(id=name, utterances=(Utterance(speaker="A", text="hi"),))
     assert [Shard(i + 1, of).holds(dialogue) for i in range(of)].count(True) == 1
     assert 1 <= number(dialogue, of) <= of
+
+
+def test_merging_again_keeps_what_was_made_from_results_that_have_not_changed(tmp_path: Path) -> None:
+    made, target = parts(tmp_path), tmp_path / "merged"
+    merge(made, target)
+    (target / "evaluation.json").write_text("{}")
+    merge(made, target, again=True)
+    assert (target / "evaluation.json").exists()
+    for i, part in enumerate(made):
+        fake_run.run(tmp_path, out=part, shard=Shard(i + 1, 3), sets=["budget.attempts=1"], update=True)
+    merge(made, target, again=True)
+    assert not (target / "evaluation.json").exists()

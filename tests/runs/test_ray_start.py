@@ -27,8 +27,11 @@ def test_an_address_where_nothing_listens_is_told_at_once(tmp_path: Path) -> Non
     assert time.monotonic() - begin < 60  # Ray itself gives up after minutes
 
 
+SEEING = "critic.chat.provider=openai", "critic.chat.model=vision_chat", "critic.chat.vision=true"
+
+
 def test_a_limit_without_a_price_starts_no_cluster(tmp_path: Path) -> None:
-    paid = request(tmp_path, "max_cost=1", "critic.chat.provider=openai", "critic.chat.model=vision_chat")
+    paid = request(tmp_path, "max_cost=1", *SEEING)
     with pytest.raises(ConfigError, match=r"critic.chat.model=vision_chat has no price"):
         engine.run(paid, lambda *_: None)
 

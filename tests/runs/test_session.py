@@ -105,6 +105,33 @@ def test_fresh_begins_anew(tmp_path: Path) -> None:
     assert first.calls.computed > 0
 
 
+def test_what_fresh_removes_cannot_be_reused(tmp_path: Path) -> None:
+    run(tmp_path, "dog")
+    for reused in (tmp_path / "out", tmp_path / "x" / ".." / "out"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(ConfigError, match="is what --fresh removes"):
+            run(tmp_path, fresh=True, reuse=[reused])
+    assert (tmp_path / "out" / "journal.sqlite").exists()
+
+
+def test_fresh_removes_the_journal_and_no_copy_of_it(tmp_path: Path) -> None:
+    run(tmp_path, "dog")
+    copy = tmp_path / "out" / "journal.sqlite.bak"
+    copy.write_bytes(b"mine")
+    run(tmp_path, fresh=True)
+    assert copy.read_bytes() == b"mine"
+
+
+def test_another_format_is_another_dataset(tmp_path: Path) -> None:
+    mapping = "utterances=utterances,speaker=speaker,text=text"
+    run(tmp_path, "dog", format=mapping)
+    assert run(tmp_path, format=mapping).calls.computed == 0
+    with pytest.raises(RunDirError, match=r"already holds a run that differs \(format"):
+        run(tmp_path, format="utterances=utterances,speaker=text,text=speaker")
+    run(tmp_path, "dog", out=tmp_path / "auto")
+    assert run(tmp_path, out=tmp_path / "auto", format="native").calls.computed == 0
+
+
 def test_an_image_that_is_gone_is_painted_again(tmp_path: Path) -> None:
     run(tmp_path, "dog")
     dataset = (tmp_path / "out" / "dialogues.jsonl").read_bytes()

@@ -64,6 +64,13 @@ def test_a_good_answer_of_another_run_takes_a_rejected_ones_place(tmp_path: Path
     assert with_journal(tmp_path / "new", cost) == 1.0
 
 
+def test_an_answer_that_was_rejected_here_does_not_come_back_from_where_it_was_copied(tmp_path: Path) -> None:
+    with_journal(tmp_path / "old", lambda journal: ask(journal, 8.0))
+    assert with_journal(tmp_path / "new", ask, reuse=[tmp_path / "old"]).reused
+    with_journal(tmp_path / "new", reject)
+    assert not with_journal(tmp_path / "new", ask, reuse=[tmp_path / "old"]).reused
+
+
 def test_reused_answers_cost_nothing_also_when_the_run_goes_on(tmp_path: Path) -> None:
     with_journal(tmp_path / "old", lambda journal: ask(journal, 3.0))
     answer = with_journal(tmp_path / "new", ask, reuse=[tmp_path / "old"])
