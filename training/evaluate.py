@@ -1,8 +1,8 @@
 """Evaluate the embedded models and print all figures.
 
-`python -m training.evaluate [matcher] [painter] [ceiling] [counts] [rewriting] [quality] [speed] [sheet]`
-reads the models in the working folder, or the shipped ones with --shipped. Held-out drawings are OpenMoji's;
-held-out prompts are in held_out.py.
+`python -m training.evaluate [matcher] [painter] [ceiling] [counts] [rewriting] [foils] [quality] [speed]
+[sheet]` reads the models in the working folder, or the shipped ones with --shipped. Held-out drawings are
+OpenMoji's; held-out prompts are in held_out.py.
 """
 
 import random
@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from magid_agents.agents.foils import false_facts, foils
 from magid_agents.evaluation.intervals import bootstrap, mean
 from magid_agents.models import embedded
 from magid_agents.models.scorers.open_clip import MatchScorer
 from training import backgrounds, broken, build_scenes, held_out, scenes, work
 from training.bench import GUIDANCE, STEPS, Bench, auc
+from training.captions import with_article
 from training.counting import objects_in
 from training.sources import HELD_OUT
 from training.train_quality import half_formed, spoil
@@ -214,6 +216,35 @@ def measure_rewriting(bench: Bench) -> None:
     )
 
 
+def measure_foils(bench: Bench) -> None:
+    """Measure what the critic's foils refuse of the images that the match score lets pass.
+
+    Images of wordings with a colour, second object or number should stay, those of the wordings without it
+    should go, unless they happen to show it.
+    """
+    limit = MatchScorer.thresholds["matcher"]
+    cases = {
+        "colour": [(full, bare) for full, bare in held_out.COLOURED],
+        "second object": [(full, first) for full, first, _ in held_out.PAIRS],
+        "number": [(full, with_article(label)) for full, label, _ in held_out.COUNTED],
+    }
+
+    def kept(image: torch.Tensor, description: str) -> bool:
+        texts = [description, *(foil for others in foils(description).values() for foil in others)]
+        fits = (bench.texts(texts) @ image).tolist()
+        return not false_facts(description, dict(zip(texts, fits, strict=True)))
+
+    for name, pairs in cases.items():
+        told = []
+        for which in (0, 1):
+            described = [full for full, _ in pairs]
+            seen = bench.images(bench.paint([pair[which] for pair in pairs], seed=0))
+            fits = (seen * bench.texts(described)).sum(1)
+            passing = [kept(i, t) for i, t, fit in zip(seen, described, fits, strict=True) if fit >= limit]
+            told.append(f"{sum(passing)} of {len(passing)} that pass {limit} stay")
+        print(f"foils, {name}, {len(pairs)} wordings: {told[0]}; without it, {told[1]}")
+
+
 def measure_quality(bench: Bench) -> None:
     head = embedded.load_quality(bench.folder("quality"))
     rng = random.Random(5)
@@ -302,6 +333,7 @@ def main() -> None:
         "ceiling": lambda: measure_ceiling(bench),
         "counts": lambda: measure_counts(bench, args.seeds),
         "rewriting": lambda: measure_rewriting(bench),
+        "foils": lambda: measure_foils(bench),
         "quality": lambda: measure_quality(bench),
         "speed": lambda: measure_speed(bench),
         "sheet": lambda: contact_sheet(bench, args.sheet),
