@@ -7,7 +7,6 @@ import pytest
 from magid_agents import config
 from magid_agents.models import build
 from magid_agents.models.capabilities import ChatError
-from magid_agents.models.embedded_chat import EmbeddedChat
 from tests.servers.endpoint import Api, serving
 from tests.servers.personalities import LLAMA_CPP
 
@@ -22,7 +21,7 @@ def test_an_address_is_reached_once_whoever_is_behind_it() -> None:
         place = {"base_url": api.url}
         given = settings(
             chat={**place, "model": "a"},
-            critic__chat={**place, "model": "b"},
+            critic__chat={**place, "model": "b", "vision": "true"},
             safety__policy={**place, "model": "c", "vision": "true"},
             painter={**place, "model": "d", "backend": "images_endpoint"},
         )
@@ -43,14 +42,7 @@ def test_equal_settings_share_a_model() -> None:
             assert models.vision_chat is not models.chat
 
 
-def test_a_second_model_may_be_embedded() -> None:
-    with build.open_models(settings(critic__chat={"model": "qwen2.5-coder-0.5b"})) as models:
-        assert isinstance(models.vision_chat, EmbeddedChat)
-        assert models.vision_chat.identity.startswith("qwen2.5-coder-0.5b@")
-        assert models.vision_chat is not models.chat
-
-
 def test_a_second_model_that_is_not_there_is_told_with_its_own_setting() -> None:
-    nowhere = settings(critic__chat={"base_url": "http://127.0.0.1:9/v1", "model": "m"})
+    nowhere = settings(critic__chat={"base_url": "http://127.0.0.1:9/v1", "model": "m", "vision": "true"})
     with pytest.raises(ChatError, match=r"^critic\.chat\.base_url=http://127\.0\.0\.1:9/v1 does not answer"):
         build.open_models(nowhere).__enter__()
