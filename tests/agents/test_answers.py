@@ -16,6 +16,14 @@ async def given(answer: int | Exception, after: float = 0.0) -> int:
     return answer
 
 
+async def slow(ended: list[bool]) -> int:
+    try:
+        await asyncio.sleep(30)
+    finally:
+        ended.append(True)
+    return 1
+
+
 def together(*answers: int | Exception) -> Sequence[int]:
     async def main() -> Sequence[int]:
         return await gathered(given(answer, i / 1000) for i, answer in enumerate(answers))
@@ -44,15 +52,8 @@ def test_another_error_goes_first() -> None:
 def test_the_run_ends_at_once() -> None:
     ended = list[bool]()
 
-    async def slow() -> int:
-        try:
-            await asyncio.sleep(30)
-        finally:
-            ended.append(True)
-        return 1
-
     async def main() -> None:
-        await gathered([given(PaintingFailed("down")), slow(), given(StopRun("disk full"), 0.01)])
+        await gathered([given(PaintingFailed("down")), slow(ended), given(StopRun("disk full"), 0.01)])
 
     with pytest.raises(StopRun, match="disk full"):
         asyncio.run(asyncio.wait_for(main(), 10))
@@ -62,15 +63,8 @@ def test_the_run_ends_at_once() -> None:
 def test_whoever_is_cancelled_leaves_no_answer_behind() -> None:
     ended = list[bool]()
 
-    async def slow() -> int:
-        try:
-            await asyncio.sleep(30)
-        finally:
-            ended.append(True)
-        return 1
-
     async def main() -> None:
-        task = asyncio.create_task(gathered([slow(), slow()]))
+        task = asyncio.create_task(gathered([slow(ended), slow(ended)]))
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
