@@ -75,7 +75,7 @@ class Told:
     async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002  (never looks)
         return [("boat", 0.9)]
 
-    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:  # noqa: ARG002  (never looks)
+    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:  # noqa: ARG002  (the protocol's)
         return [0.9] * len(texts)
 
 

@@ -51,8 +51,7 @@ async def _false_facts(state: MomentState, services: Services, candidate: Candid
         lambda tagger, image: tagger.compare(image, texts),
     )
     false = false_facts(description, dict(zip(texts, fits, strict=True)))
-    seen = await _see(state, services, candidate)
-    return Critique.of_false_facts(false, seen) if false else None
+    return Critique.of_false_facts(false, await _see(state, services, candidate)) if false else None
 
 
 async def _see(state: MomentState, services: Services, candidate: Candidate) -> list[tuple[str, float]]:

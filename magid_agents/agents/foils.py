@@ -53,9 +53,11 @@ def _numbers(description: str) -> dict[str, tuple[str, ...]]:
 
 
 def _words(description: str, words: Sequence[str], question: str) -> dict[str, tuple[str, ...]]:
-    """Replace each of these words by every other one."""
-    found = {}
+    """Replace each of these words, wherever it stands, by every other one."""
+    found: dict[str, tuple[str, ...]] = {}
     for match in re.finditer(rf"\b(?:{'|'.join(words)})\b", description, re.IGNORECASE):
         before, word, after = description[: match.start()], match[0].lower(), description[match.end() :]
-        found[question.format(word)] = tuple(f"{before}{other}{after}" for other in words if other != word)
+        fact = question.format(word)
+        others = tuple(f"{before}{other}{after}" for other in words if other != word)
+        found[fact] = found.get(fact, ()) + others
     return found

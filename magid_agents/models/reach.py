@@ -59,12 +59,16 @@ class Listing:
         }
 
 
-def require_path(settings: Chat | PainterSettings, section: str, path: str) -> None:
-    """Raise ChatError if an endpoint that answers has no such path. An empty request there is free."""
+def _client(settings: Chat | PainterSettings) -> httpx.Client:
     key = settings.key()
     headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    return httpx.Client(headers=headers, timeout=TIMEOUT_S)
+
+
+def require_path(settings: Chat | PainterSettings, section: str, path: str) -> None:
+    """Raise ChatError if an endpoint that answers has no such path. An empty request there is free."""
     try:
-        with httpx.Client(headers=headers, timeout=TIMEOUT_S) as client:
+        with _client(settings) as client:
             status = client.post(f"{settings.address}/{path}", json={}).status_code
     except httpx.HTTPError:
         return  # it has answered before; the run will tell
@@ -88,9 +92,8 @@ def reach(settings: Chat | PainterSettings, section: str, path: str = "chat/comp
     where = f"{section}.base_url={settings.address}"
     if variable and key is None:
         raise ChatError(f"{where} needs an API key; set the environment variable {variable}")
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     try:
-        with httpx.Client(headers=headers, timeout=TIMEOUT_S) as client:
+        with _client(settings) as client:
             answer = client.get(f"{settings.address}/models")
             status = answer.status_code
             if status in KEY_REFUSED:

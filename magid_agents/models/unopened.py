@@ -52,5 +52,5 @@ class UnopenedTagger:
     async def tag_image(self, image: Path) -> list[tuple[str, float]]:  # noqa: ARG002  (the protocol's)
         raise ScorerError("observer: is not opened")
 
-    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:  # noqa: ARG002  (the same)
+    async def compare(self, image: Path, texts: Sequence[str]) -> list[float]:  # noqa: ARG002  (the protocol's)
         raise ScorerError("observer: is not opened")

@@ -47,6 +47,11 @@ def test_a_fact_is_false_if_any_foil_of_it_fits_better() -> None:
     assert false_facts("a red dog and a cat", green) == ["Is it red?"]
 
 
+def test_a_colour_that_stands_twice_has_foils_of_both() -> None:
+    others = foils("a red car and a red bike")["Is it red?"]
+    assert {"a blue car and a red bike", "a red car and a blue bike"} <= set(others)
+
+
 @given(st.text(max_size=80) | st.lists(st.sampled_from(["and", "red", ",", "two", "a", "dog"])).map(" ".join))
 def test_no_foil_is_the_description(description: str) -> None:
     for question, others in foils(description).items():
